@@ -1,0 +1,1 @@
+"""Where state is kept. Each backend is one adapter of the Store port."""

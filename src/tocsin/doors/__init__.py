@@ -1,0 +1,1 @@
+"""Ways in: the AWS wire protocols, the agents' link, our own API."""

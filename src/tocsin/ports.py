@@ -1,0 +1,106 @@
+"""What the loops need from the world. Small protocols; each has one conformance suite, run against every adapter."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from tocsin.model.changes import Change
+from tocsin.model.event import Journaled
+from tocsin.model.link import Order
+from tocsin.model.logs import LogEvent, LogQuery, LogStream
+from tocsin.model.machine import LaunchOrder, LinkSeen, MachineState
+from tocsin.model.names import Scope
+from tocsin.model.records import Record
+from tocsin.model.story import Told
+
+R = TypeVar("R", bound=Record)
+
+
+class Clock(Protocol):
+    """Time. Tests put in one that they move by hand."""
+
+    def now(self) -> datetime:
+        """The wall clock, timezone-aware UTC."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Store(Protocol):
+    """Records, logs, journal and story in one transactional place.
+
+    Reads see every commit that has returned. All methods raise StoreUnavailable when the store cannot serve.
+    """
+
+    async def get(self, kind: type[R], scope: Scope, key: str) -> R | None: ...
+
+    async def find(
+        self,
+        kind: type[R],
+        scope: Scope | None = None,
+        *,
+        prefix: str = "",
+        after: str = "",
+        limit: int | None = None,
+    ) -> list[R]:
+        """Records of a kind in (scope, key) order, of one scope or of all: keys with `prefix`, beyond `after`."""
+
+    async def commit(self, *changes: Change) -> None:
+        """Make all changes durable together, in order. Raises Stale (nothing kept) or StoreUnavailable (nothing kept).
+
+        Returns only after the data is on disk.
+        """
+
+    async def ping(self) -> None:
+        """Prove that the writer commits; raises StoreUnavailable when it does not."""
+
+    # journal
+    async def journal(self, after: int, limit: int) -> list[Journaled]:
+        """Journal entries beyond `after`, in order."""
+
+    async def journal_bounds(self) -> tuple[int, int]:
+        """(first, last) seq in the journal; (0, 0) when nothing was ever journaled. Emptied, it keeps its last."""
+
+    async def grown(self, after: int) -> None:
+        """Return as soon as the journal holds an entry beyond `after`."""
+
+    async def cursor(self, name: str) -> int:
+        """Where a named cursor stands; 0 when it was never moved."""
+
+    # logs
+    async def log_streams(
+        self, scope: Scope, group: str, *, prefix: str = "", after: str = "", limit: int | None = None
+    ) -> list[LogStream]:
+        """Streams of a group in name order."""
+
+    async def log_events(self, query: LogQuery) -> list[LogEvent]: ...
+
+    async def log_bytes(self, scope: Scope, groups: Sequence[str]) -> Mapping[str, int]:
+        """Stored bytes by group; groups without streams are left out."""
+
+    # story
+    async def story(
+        self, scope: Scope, *, cluster_id: str = "", instance_id: str = "", after: int = 0, limit: int = 1000
+    ) -> list[Told]:
+        """Lines of one cluster, or of one node, or of all, in order, beyond `after`."""
+
+
+class Machines(Protocol):
+    """Where instances come from. Every method is idempotent: the fleet repeats itself."""
+
+    def seen(self) -> Mapping[str, MachineState]:
+        """All machines there are, by instance id. A machine never launched, or terminated and gone, is not in it."""
+
+    async def launch(self, order: LaunchOrder) -> None:
+        """Start a machine, or boot a stopped one again. Does nothing when it runs. Raises OSError when it cannot."""
+
+    async def terminate(self, instance_id: str) -> None:
+        """Begin to end the machine and destroy what it stored. Does nothing when it is gone."""
+
+
+class NodeLinks(Protocol):
+    """The agents' links, as far as the fleet sees them."""
+
+    def seen(self) -> Mapping[str, LinkSeen]: ...
+
+    def send(self, instance_id: str, order: Order) -> None:
+        """Hand an order to the node's agent. Lost silently when the link is down: the fleet sends again."""

@@ -1,0 +1,1 @@
+"""Loops: the fleet observes, plans, commits and applies; the bus reads the journal and delivers."""

@@ -1,0 +1,1 @@
+"""Where deliveries end. Each target takes an event and returns an outcome."""
