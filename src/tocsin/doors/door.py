@@ -5,11 +5,14 @@ A handler gets parsed and validated input under AWS's member names and returns t
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from tocsin.model.errors import ConcurrentModification, Stale
 from tocsin.model.names import Scope
+
+T = TypeVar("T")
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -34,3 +37,16 @@ class Door(Struct, frozen=True, kw_only=True):
 
     service: str
     operations: Mapping[str, Handler]
+
+
+STALE_TRIES_MAX = 5  # each loses only to a writer that won, so contention this deep means something is wrong
+
+
+async def decided(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Read, decide and commit again when another writer was faster. Raises ConcurrentModification when it always is."""
+    for _ in range(STALE_TRIES_MAX):
+        try:
+            return await attempt()
+        except Stale:
+            continue
+    raise ConcurrentModification("The resource is being changed by other requests. Try again.")

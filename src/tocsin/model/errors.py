@@ -133,3 +133,13 @@ class ResourceLimitExceeded(AwsError):
 
 class Conflict(AwsError):
     code = "ConflictException"
+
+
+class OperationAborted(AwsError):
+    """The spelling of CloudWatch Logs for a lost race."""
+
+    code = "OperationAbortedException"
+
+
+class TooManyTags(AwsError):
+    code = "TooManyTagsException"

@@ -7,6 +7,9 @@ from msgspec import Struct
 from tocsin.model.names import Scope, log_group_arn
 from tocsin.model.records import Record
 
+# What an event counts beside its message, in every quota and in storedBytes (AWS, PutLogEvents).
+EVENT_OVERHEAD_BYTES = 26
+
 
 class LogGroup(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "log-group"
@@ -73,7 +76,8 @@ class LogQuery(Struct, frozen=True, kw_only=True):
     """Which events of a group to read, in (at_ms, id) order, from just beyond `after`.
 
     `streams` None means all. The range is start_ms <= at_ms < end_ms. `after` is the (at_ms, id) of an event already
-    seen in the direction of reading: ascending by default, from the newest backwards with `backwards`.
+    seen in the direction of reading: ascending by default, from the newest backwards with `backwards`. The answer ends
+    at `limit` events, or once those read come to `bytes_max` bytes of messages; it is empty only when nothing is left.
     """
 
     scope: Scope
@@ -85,3 +89,4 @@ class LogQuery(Struct, frozen=True, kw_only=True):
     after: tuple[int, int] | None = None
     backwards: bool = False
     limit: int = 10_000
+    bytes_max: int | None = None

@@ -1,0 +1,108 @@
+"""The `tocsin` command. Each verb imports what it needs when it runs, so that `--help` and the agents start fast."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from tocsin import __version__
+
+OUTPUT = click.Choice(["text", "json"])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tocsin")
+def main() -> None:
+    """HyperPod-style training clusters, their events, rules and targets, on the AWS wire protocols."""
+
+
+@main.command()
+@click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one. [default: 4566]")
+@click.option("--data-dir", help="Where all state is kept. [default: .tocsin]")
+@click.option("--account", help="Account of callers whose access key is not 12 digits. [default: 111122223333]")
+@click.option("--region", help="Region of callers that do not sign. [default: us-west-2]")
+@click.option("--s3-root", help="Folder whose sub-folders are S3 buckets. [default: s3 in the data directory]")
+@click.option(
+    "--detach-agents", is_flag=True, default=None, help="Let the nodes' agents live on when the server stops."
+)
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
+@click.option("--log-level", default="warning", show_default=True, type=click.Choice(["debug", "info", "warning"]))
+def serve(config: Path | None, log_level: str, **given: object) -> None:
+    """Run the server in the foreground. Stop it with Ctrl-C or SIGTERM."""
+    from tocsin.cli.serve import run
+
+    sys.exit(run(config, log_level, given))
+
+
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def agent(arguments: tuple[str, ...]) -> None:
+    """Run a node's agent. The local machines start theirs by themselves."""
+    from tocsin.agent.main import main as run
+
+    sys.exit(run(list(arguments)))
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Keep the data directory and say where it is.")
+@click.option("--no-color", is_flag=True, help="Plain text.")
+def demo(keep: bool, no_color: bool) -> None:
+    """Play the walkthrough on a server of its own: create, shrink, kill a node, replace it, delete."""
+    from tocsin.cli.demo import run
+
+    sys.exit(run(keep=keep, color=not no_color))
+
+
+def _reads(command: click.Command) -> click.Command:
+    """The options of every verb that asks a running server."""
+    options = [
+        click.Option(
+            ["--endpoint-url"],
+            envvar="TOCSIN_ENDPOINT",
+            default="http://127.0.0.1:4566",
+            show_default=True,
+            show_envvar=True,
+            help="The server to ask.",
+        ),
+        click.Option(["--account"], help="Whose state to show. [default: the server's]"),
+        click.Option(["--region"], help="Which region's state to show. [default: the server's]"),
+        click.Option(["--output"], type=OUTPUT, default="text", show_default=True, help="How to print it."),
+    ]
+    command.params.extend(options)
+    return command
+
+
+@_reads
+@main.command()
+def status(**where: str | None) -> None:
+    """Clusters, groups and nodes at a glance."""
+    from tocsin.cli.show import show_status
+
+    sys.exit(show_status(where))
+
+
+@_reads
+@main.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
+@click.option("--last", type=int, default=20, show_default=True, help="How many past events to begin with.")
+@click.option("--source", help="Only events of this source.")
+@click.option("--detail-type", help="Only events whose detail-type contains this text.")
+@click.option("--cluster", help="Only events of this cluster.")
+def events(
+    follow: bool, last: int, source: str | None, detail_type: str | None, cluster: str | None, **where: str | None
+) -> None:
+    """Events as the bus accepted them, whether a rule matched or not."""
+    from tocsin.cli.show import Filter, show_events
+
+    sys.exit(show_events(where, Filter(source=source, detail_type=detail_type, cluster=cluster), last, follow=follow))
+
+
+@_reads
+@main.command()
+@click.argument("name")
+def story(name: str, **where: str | None) -> None:
+    """Everything that happened to a cluster (by name or id) or a node (by instance id), in order, with reasons."""
+    from tocsin.cli.show import show_story
+
+    sys.exit(show_story(where, name))

@@ -1,0 +1,50 @@
+"""Asking a running server's own API. Signed when AWS credentials are about, for servers that verify."""
+
+import http.client
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from tocsin.model.errors import TocsinError
+
+
+class Unreachable(TocsinError):
+    """The server does not answer, or not as it should; the text says what to do."""
+
+
+def get(where: Mapping[str, str | None], path: str, **query: object) -> dict[str, Any]:
+    """The JSON object at the path. Raises Unreachable."""
+    endpoint = (where["endpoint_url"] or "").rstrip("/")
+    asked = {name: where[name] for name in ("account", "region") if where.get(name)} | query
+    url = f"{endpoint}{path}?{urllib.parse.urlencode(asked)}"
+    if not url.startswith(("http://", "https://")):
+        raise Unreachable(f"{endpoint} is no http:// address")
+    request = urllib.request.Request(url, headers=_signature(url, where.get("region")))  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        raise Unreachable(f"{endpoint} answers {error.code}: {error.read(2000).decode(errors='replace')}") from error
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise Unreachable(f"no Tocsin answers at {endpoint} ({reason}). Start one with: tocsin serve") from error
+
+
+def _signature(url: str, region: str | None) -> dict[str, str]:
+    """SigV4 headers from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; none when they are not set."""
+    key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if not key or not secret:
+        return {}
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    request = AWSRequest("GET", url)
+    where = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-west-2"
+    SigV4Auth(Credentials(key, secret), "tocsin", where).add_auth(request)
+    return dict(request.headers.items())

@@ -1,0 +1,39 @@
+"""`tocsin serve`: settings in, exit code out."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from tocsin.model.errors import Locked, TocsinError
+from tocsin.server import SettingsError, load, serve
+
+USAGE_EXIT = 2
+FAILED_EXIT = 1
+
+
+def run(config: Path | None, log_level: str, given: Mapping[str, object]) -> int:
+    """Serve until told to stop. A setting that is wrong, or a directory in use, is said in one line."""
+    logging.basicConfig(
+        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        settings = load(config, given)
+        import uvloop  # here, so that a wrong setting is told at once
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(settings, _ready))
+    except SettingsError as error:
+        click.echo(f"tocsin: {error}", err=True)
+        return USAGE_EXIT
+    except (Locked, TocsinError, OSError) as error:
+        click.echo(f"tocsin: {error}", err=True)
+        return FAILED_EXIT
+
+
+def _ready(endpoint: str) -> None:
+    click.echo(f"Tocsin is ready at {endpoint}")
+    sys.stdout.flush()

@@ -1,0 +1,171 @@
+"""`tocsin status`, `events` and `story`: ask the server, print. JSON output is what it answers, a value a line."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from msgspec import Struct
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tocsin.cli.client import Unreachable, get
+
+Where = Mapping[str, str | None]
+
+WAIT_S = 20  # of one long poll; the server ends it sooner when something happens
+STATUS_STYLE = {
+    "InService": "green",
+    "Running": "green",
+    "Healthy": "green",
+    "Failed": "bold red",
+    "Failure": "bold red",
+    "Unhealthy": "bold red",
+    "RollingBack": "red",
+    "Degraded": "red",
+    "Deleting": "yellow",
+    "ShuttingDown": "yellow",
+}
+
+
+class Filter(Struct, frozen=True, kw_only=True):
+    source: str | None = None
+    detail_type: str | None = None
+    cluster: str | None = None
+
+    def accepts(self, event: Mapping[str, Any]) -> bool:
+        return (
+            (self.source is None or event["source"] == self.source)
+            and (self.detail_type is None or self.detail_type.lower() in event["detail-type"].lower())
+            and (self.cluster is None or event["detail"].get("ClusterName") == self.cluster)
+        )
+
+
+def show_status(where: Where) -> int:
+    try:
+        answer = get(where, "/_tocsin/v1/status")
+    except Unreachable as error:
+        return _failed(error)
+    if where["output"] == "json":
+        click.echo(json.dumps(answer))
+        return 0
+    console = Console()
+    if not answer["clusters"]:
+        console.print(f"No clusters in account {answer['account']}, {answer['region']}.")
+    for cluster in answer["clusters"]:
+        _print_cluster(console, cluster)
+    return 0
+
+
+def _print_cluster(console: Console, cluster: Mapping[str, Any]) -> None:
+    arn = cluster["ClusterArn"]
+    console.print(f"[bold]{escape(cluster['ClusterName'])}[/]  {styled(cluster['ClusterStatus'])}  [dim]{arn}[/]")
+    if cluster.get("FailureMessage"):
+        console.print(f"  [red]{escape(cluster['FailureMessage'])}[/]")
+    for group in cluster["InstanceGroups"]:
+        count = f"{group['CurrentCount']}/{group['TargetCount']}"
+        name, kind = escape(group["InstanceGroupName"]), group["InstanceType"]
+        console.print(f"  {name}  {count}  {kind}  {styled(group['Status'])}")
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    for node in sorted(cluster["Nodes"], key=lambda one: (one["InstanceGroupName"], one["Name"])):
+        state = node["InstanceStatus"]
+        name, note = escape(node["Name"]), escape(state.get("Message") or "")
+        table.add_row(f"    {name}", node["InstanceId"], styled(state["Status"]), styled(node["Health"]), note)
+    if table.row_count:
+        console.print(table)
+    for reason in cluster["Waiting"]:
+        console.print(f"  [yellow]waiting:[/] {escape(reason)}")
+
+
+def show_events(where: Where, wanted: Filter, last: int, *, follow: bool) -> int:
+    console = Console()
+    try:
+        for event in _events(where, last, follow=follow):
+            if not wanted.accepts(event):
+                continue
+            if where["output"] == "json":
+                click.echo(json.dumps(event))
+            else:
+                console.print(describe_event(event), highlight=False)
+            sys.stdout.flush()
+    except Unreachable as error:
+        return _failed(error)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _events(where: Where, last: int, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """Past events, then, when following, each as it comes."""
+    place = -max(last, 0)
+    if place == 0:
+        place = -1  # a first look only tells where the journal ends
+    answer = get(where, "/_tocsin/v1/events", after=place)
+    yield from answer["events"] if last > 0 else []
+    while follow:
+        answer = get(where, "/_tocsin/v1/events", after=answer["after"], wait_s=WAIT_S)
+        yield from answer["events"]
+
+
+def describe_event(event: Mapping[str, Any]) -> str:
+    """One line of an event, marked up for rich: when, what, the facts that matter."""
+    detail = event["detail"]
+    what = event["detail-type"].removeprefix("SageMaker HyperPod ")
+    if "ClusterStatus" in detail:
+        groups = ", ".join(
+            f"{group['InstanceGroupName']} {group['CurrentCount']}/{group['TargetCount']} {group['Status']}"
+            for group in detail.get("InstanceGroups") or []
+        )
+        facts = f"{escape(detail['ClusterName'])} {styled(detail['ClusterStatus'])}  {escape(groups)}"
+        if detail.get("FailureMessage"):
+            facts += f"  [red]{escape(detail['FailureMessage'])}[/]"
+    elif "HealthSummary" in detail:
+        health = detail["HealthSummary"]
+        facts = f"{escape(detail['ClusterName'])} {detail['InstanceId']} {styled(health['HealthStatus'])}"
+        facts += f"  {escape(health['HealthStatusReason'])}  repair: {escape(health['RepairAction'])}"
+    else:
+        facts = f"[dim]{escape(event['source'])}[/] {escape(json.dumps(detail))}"
+    return f"[dim]{event['time']}[/] [cyan]{escape(what)}[/]  {facts}"
+
+
+def show_story(where: Where, name: str) -> int:
+    try:
+        lines = list(_story(where, name))
+    except Unreachable as error:
+        return _failed(error)
+    if where["output"] == "json":
+        for line in lines:
+            click.echo(json.dumps(line))
+        return 0
+    if not lines:
+        click.echo(f"Nothing is told of {name}. `tocsin status` lists the clusters there are.", err=True)
+        return 1
+    console = Console()
+    for line in lines:
+        at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        node = f"[dim]{line['instance_id']}[/] " if line["instance_id"] else ""
+        why = f"  [dim]({escape(line['why'])})[/]" if line["why"] else ""
+        console.print(f"[dim]{at}[/] {line['chapter']:<8} {node}{escape(line['what'])}{why}", highlight=False)
+    return 0
+
+
+def _story(where: Where, name: str) -> Iterator[dict[str, Any]]:
+    after = 0
+    while True:
+        answer = get(where, "/_tocsin/v1/story", of=name, after=after)
+        yield from answer["lines"]
+        if not answer["lines"]:
+            return
+        after = answer["after"]
+
+
+def styled(status: str) -> str:
+    return f"[{STATUS_STYLE.get(status, 'yellow')}]{escape(status)}[/]"
+
+
+def _failed(error: Unreachable) -> int:
+    click.echo(f"tocsin: {error}", err=True)
+    return 1

@@ -1,0 +1,172 @@
+"""Before and after -> AWS-shaped events. The only file that knows their shapes.
+
+The shape is that of the events seen on a real bus, leaked null members and all (facts/hyperpod.md §2.2): null for
+absent objects and lists, "" for absent strings, {} for the tag map. Key order is part of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from tocsin.model.cluster import Cluster, Health, InstanceGroup, Node, NodeRecovery, NodeStatus
+from tocsin.model.event import Event, envelope
+from tocsin.model.names import DEFAULT_BUS, derived_uuid
+
+SOURCE = "aws.sagemaker"
+STATE_CHANGE = "SageMaker HyperPod Cluster State Change"
+NODE_HEALTH = "SageMaker HyperPod Cluster Node Health Event"
+
+UNHEALTHY_REASON = (
+    "HyperPod Health Monitoring Agent (HMA) has detected fault type {fault} on this node and is unhealthy."
+)
+REPAIR_UNDER_WAY = "HyperPod is working on repairing the unhealthy node. Please wait for the RepairAction to complete."
+REPAIR_BY_HAND = "Please Replace the Faulty Node."
+HEALTHY_AGAIN = "The node answers again and is healthy."
+HEALTHY_REPLACEMENT = "The node replaced {replaced}, ran its lifecycle script and is healthy."
+NOTHING_TO_DO = "No action is needed."
+
+# vCPU threads by instance family: Graviton and t2-style cores have one thread, all others in the enum have two.
+ONE_THREAD_FAMILIES = ("c6g", "c7g", "c8g", "m6g", "m7g", "m8g", "p6e-gb200", "m8a", "c8a")
+
+
+def announce(
+    before: Cluster | None,
+    after: Cluster | None,
+    nodes_before: Mapping[str, Node],
+    nodes_after: Mapping[str, Node],
+    at: datetime,
+) -> list[Event]:
+    """The events that a commit from `before` to `after` owes the bus, in the order they are told.
+
+    Ids are derived from the cluster and its revision, so that a repeated commit tells the same events.
+    """
+    if after is None:
+        return []
+    events = [
+        _event(after, at, NODE_HEALTH, node_health_detail(after, node), ("health", node.instance_id, node.revision))
+        for node in _turned(nodes_before, nodes_after)
+    ]
+    if before is None or before.status != after.status:
+        detail = state_change_detail(after, nodes_after.values())
+        events.append(_event(after, at, STATE_CHANGE, detail, ("status", after.revision)))
+    return events
+
+
+def _turned(before: Mapping[str, Node], after: Mapping[str, Node]) -> list[Node]:
+    """Nodes whose health changed, and replacements that have just come up."""
+    turned = []
+    for instance_id, node in after.items():
+        old = before.get(instance_id)
+        if old is None:
+            continue
+        replaced = bool(node.replaces) and node.joined and not old.joined
+        if old.health != node.health or replaced:
+            turned.append(node)
+    return turned
+
+
+def _event(cluster: Cluster, at: datetime, detail_type: str, detail: dict[str, Any], what: tuple[object, ...]) -> Event:
+    event_id = derived_uuid(cluster.arn, *what)
+    body = envelope(
+        scope=cluster.scope,
+        id=event_id,
+        source=SOURCE,
+        detail_type=detail_type,
+        time=f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        resources=[cluster.arn],
+        detail=detail,
+    )
+    return Event(scope=cluster.scope, bus=DEFAULT_BUS, id=event_id, at_ms=epoch_ms(at), body=body)
+
+
+def epoch_ms(at: datetime) -> int:
+    """Whole milliseconds since 1970, without the rounding of float seconds."""
+    return int(at.timestamp()) * 1000 + at.microsecond // 1000
+
+
+def current_count(group: InstanceGroup, nodes: Iterable[Node]) -> int:
+    """Instances that exist in the group: those that have joined, until they are gone (facts/hyperpod.md §3.2)."""
+    return sum(1 for node in nodes if node.group == group.name and node.joined)
+
+
+def threads_per_core(group: InstanceGroup) -> int:
+    """As requested, else the default of the instance type."""
+    family = group.instance_type.removeprefix("ml.").split(".")[0]
+    default = 1 if family.startswith(ONE_THREAD_FAMILIES) else 2
+    return int(group.spec.get("ThreadsPerCore") or default)
+
+
+def state_change_detail(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, Any]:
+    """`detail` of a State Change: the cluster as it is, in the key order of the real events."""
+    members = list(nodes)
+    spec = cluster.spec
+    return {
+        "SdkResponseMetadata": None,
+        "SdkHttpMetadata": None,
+        "ClusterArn": cluster.arn,
+        "ClusterName": cluster.name,
+        "ClusterStatus": cluster.status,
+        "CreationTime": epoch_ms(cluster.created_at),
+        "FailureMessage": cluster.failure_message,
+        "InstanceGroups": [_group_detail(group, current_count(group, members)) for group in cluster.groups],
+        "RestrictedInstanceGroups": spec.get("RestrictedInstanceGroups"),
+        "VpcConfig": spec.get("VpcConfig"),
+        "Orchestrator": spec.get("Orchestrator"),
+        "ResilienceConfig": None,
+        "NodeRecovery": cluster.node_recovery or "",
+        "Tags": cluster.tags,
+    }
+
+
+def _group_detail(group: InstanceGroup, current: int) -> dict[str, Any]:
+    spec = group.spec
+    return {
+        "CurrentCount": current,
+        "TargetCount": group.target,
+        "InstanceGroupName": group.name,
+        "InstanceType": group.instance_type,
+        "LifeCycleConfig": spec.get("LifeCycleConfig"),
+        "ExecutionRole": spec["ExecutionRole"],
+        "ThreadsPerCore": threads_per_core(group),
+        "InstanceStorageConfigs": spec.get("InstanceStorageConfigs"),
+        "EnableBurnInTest": None,
+        "OnStartDeepHealthCheck": None,
+        "OnStartDeepHealthChecks": spec.get("OnStartDeepHealthChecks"),
+        "Status": group.status,
+        "FailureMessages": None,
+        "ScalingConfig": None,
+        "TrainingPlanArn": spec.get("TrainingPlanArn", ""),
+        "TrainingPlanStatus": "NotApplicable",
+        "OverrideVpcConfig": spec.get("OverrideVpcConfig"),
+        "CustomMetadata": None,
+        "ScheduledUpdateConfig": spec.get("ScheduledUpdateConfig"),
+        "CurrentImageId": None,
+        "DesiredImageId": None,
+    }
+
+
+def node_health_detail(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """`detail` of a Node Health Event (facts/hyperpod.md §2.4). No event of AWS shows a recovery; that text is ours."""
+    if node.health is Health.UNHEALTHY:
+        repaired = cluster.node_recovery is not NodeRecovery.NONE
+        summary = {
+            "HealthStatus": Health.UNHEALTHY,
+            "HealthStatusReason": UNHEALTHY_REASON.format(fault=node.fault),
+            "RepairAction": "Replace" if repaired else "None",
+            "Recommendation": REPAIR_UNDER_WAY if repaired else REPAIR_BY_HAND,
+        }
+    else:
+        replacement = node.replaces and node.status is not NodeStatus.PENDING
+        summary = {
+            "HealthStatus": Health.HEALTHY,
+            "HealthStatusReason": HEALTHY_REPLACEMENT.format(replaced=node.replaces) if replacement else HEALTHY_AGAIN,
+            "RepairAction": "None",
+            "Recommendation": NOTHING_TO_DO,
+        }
+    return {
+        "ClusterName": cluster.name,
+        "ClusterArn": cluster.arn,
+        "InstanceId": node.instance_id,
+        "Tags": cluster.tags,
+        "HealthSummary": summary,
+    }

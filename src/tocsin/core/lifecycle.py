@@ -1,0 +1,44 @@
+"""The law of statuses: which may follow which, and what may be asked for in which.
+
+Clusters move by operations: Creating, Updating and Deleting begin with a client's request; InService, RollingBack and
+Failed are where the planner takes them (facts/hyperpod.md §3.1). The commit path asserts these tables.
+"""
+
+from tocsin.model.cluster import ClusterStatus as C
+from tocsin.model.cluster import NodeStatus as N
+
+# None stands for "is not there": before its creation, after its end.
+CLUSTER_MOVES: dict[C | None, frozenset[C | None]] = {
+    None: frozenset({C.CREATING}),
+    C.CREATING: frozenset({C.IN_SERVICE, C.ROLLING_BACK, C.FAILED, C.DELETING}),
+    C.IN_SERVICE: frozenset({C.UPDATING, C.SYSTEM_UPDATING, C.DELETING}),
+    C.UPDATING: frozenset({C.IN_SERVICE, C.ROLLING_BACK, C.FAILED, C.DELETING}),
+    C.SYSTEM_UPDATING: frozenset({C.IN_SERVICE, C.ROLLING_BACK, C.FAILED, C.DELETING}),
+    C.ROLLING_BACK: frozenset({C.IN_SERVICE, C.FAILED, C.DELETING}),
+    C.FAILED: frozenset({C.DELETING}),
+    C.DELETING: frozenset({None}),
+}
+
+NODE_MOVES: dict[N | None, frozenset[N | None]] = {
+    None: frozenset({N.PENDING}),
+    N.PENDING: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
+    N.RUNNING: frozenset({N.FAILURE, N.SHUTTING_DOWN}),
+    N.FAILURE: frozenset({N.RUNNING, N.SHUTTING_DOWN}),
+    N.SHUTTING_DOWN: frozenset({None}),
+    N.SYSTEM_UPDATING: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
+    N.DEEP_HEALTH_CHECK: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
+}
+
+# Default provisioning allows one operation at a time: everything else waits with ConflictException. A cluster may be
+# deleted from anywhere; deleting it twice is a conflict.
+MAY_UPDATE = frozenset({C.IN_SERVICE})
+MAY_DELETE = frozenset(C) - {C.DELETING}
+
+
+def cluster_may_move(before: C | None, after: C | None) -> bool:
+    """True when the cluster stays, or goes where the table allows."""
+    return before == after or after in CLUSTER_MOVES[before]
+
+
+def node_may_move(before: N | None, after: N | None) -> bool:
+    return before == after or after in NODE_MOVES[before]

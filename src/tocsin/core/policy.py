@@ -1,0 +1,27 @@
+"""The fleet's policy: every deadline and budget the planner works with, in one record. Settings may change each."""
+
+from msgspec import Struct
+
+
+class FleetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times in seconds. Defaults suit local machines, which boot in under a second."""
+
+    # From the order of a machine to its agent's first word. Real machines boot in minutes: raise it for them.
+    launch_timeout_s: float = 60.0
+    # A lifecycle script gets this long; AWS documents no value, field reports see an hour.
+    script_time_limit_s: float = 3600.0
+    script_output_bytes_max: int = 4 << 20
+    # A link that closed is up again well within this time when the node lives: agents retry every 0.1 to 1 s.
+    link_lost_grace_s: float = 2.0
+    # A link that is open but silent: long enough for a node under full load, short enough to matter.
+    heartbeat_timeout_s: float = 20.0
+    beat_interval_s: float = 1.0
+    # After a start of the server every agent has to find its way back.
+    reconnect_grace_s: float = 10.0
+    # A replacement that fails is tried again, each time after a longer pause.
+    replacement_attempts_max: int = 3
+    replacement_pause_s: float = 5.0
+    # Replacements under way at a time in one cluster: a mass false alarm must not take a cluster down.
+    replacements_at_once_max: int = 8
+    # All clusters of this server together. Every local instance is a process of about 40 MiB.
+    instances_max: int = 100

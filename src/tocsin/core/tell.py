@@ -1,0 +1,89 @@
+"""Before and after -> lines of the story. The twin of announce, for people instead of rules."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from tocsin.core.announce import epoch_ms
+from tocsin.model.cluster import Cluster, Health, Node, NodeStatus, ScriptState
+from tocsin.model.story import Chapter, StoryLine
+
+_SCRIPT = {
+    ScriptState.STARTED: "lifecycle script started",
+    ScriptState.SUCCEEDED: "lifecycle script succeeded",
+    ScriptState.FAILED: "lifecycle script failed",
+}
+
+
+def tell(
+    before: Cluster | None,
+    after: Cluster | None,
+    nodes_before: Mapping[str, Node],
+    nodes_after: Mapping[str, Node],
+    at: datetime,
+) -> list[StoryLine]:
+    """One line for every status, script and health that changed, nodes first: their changes are the cause."""
+    cluster = after or before
+    assert cluster is not None, "a story needs a cluster"
+    lines = []
+    for instance_id in [*nodes_before, *(new for new in nodes_after if new not in nodes_before)]:
+        old, new = nodes_before.get(instance_id), nodes_after.get(instance_id)
+        lines += [line(cluster, at, *words, instance_id=instance_id) for words in _node_lines(old, new)]
+    status_before, status_after = before and before.status, after and after.status
+    if status_before != status_after:
+        words = f"{status_before or 'nothing'} → {status_after or 'gone'}"
+        lines.append(line(cluster, at, Chapter.STATUS, words, after.failure_message if after else ""))
+    if after and before and before.groups != after.groups:
+        lines += [line(cluster, at, Chapter.STATUS, words, "") for words in _group_lines(before, after)]
+    return lines
+
+
+def line(
+    cluster: Cluster, at: datetime, chapter: Chapter, what: str, why: str = "", *, instance_id: str = ""
+) -> StoryLine:
+    return StoryLine(
+        scope=cluster.scope,
+        cluster_id=cluster.id,
+        cluster_name=cluster.name,
+        instance_id=instance_id,
+        at_ms=epoch_ms(at),
+        chapter=chapter,
+        what=what,
+        why=why,
+    )
+
+
+def _node_lines(old: Node | None, new: Node | None) -> list[tuple[Chapter, str, str]]:
+    if old is None and new is not None:
+        why = f"replaces {new.replaces}" if new.replaces else ""
+        return [(Chapter.NODE, f"{new.name} ordered: {new.instance_type} at {new.address}", why)]
+    if new is None:
+        assert old is not None, "a node is there before or after"
+        return [(Chapter.NODE, f"{old.name} is gone", "")]
+    assert old is not None, "ordered nodes are told above"
+    lines = []
+    if old.script is not new.script and new.script in _SCRIPT:
+        lines.append((Chapter.SCRIPT, f"{new.name}: {_SCRIPT[new.script]}", new.message))
+    if old.health is not new.health:
+        lines.append((Chapter.HEALTH, f"{new.name}: {old.health} → {new.health}", new.fault))
+    if old.status is not new.status:
+        lines.append((Chapter.NODE, f"{new.name}: {old.status} → {new.status}", _why(new)))
+    return lines
+
+
+def _why(node: Node) -> str:
+    if node.status is NodeStatus.SHUTTING_DOWN and node.health is Health.UNHEALTHY:
+        return f"to be replaced: {node.fault}"
+    return node.message if node.status is NodeStatus.FAILURE else ""
+
+
+def _group_lines(before: Cluster, after: Cluster) -> list[str]:
+    old = {group.name: group for group in before.groups}
+    new = {group.name: group for group in after.groups}
+    added = [f"group {name} added, {new[name].target} wanted" for name in new if name not in old]
+    gone = [f"group {name} is gone" for name in old if name not in new]
+    changed = [
+        f"group {name}: {old[name].target} → {new[name].target} wanted, {new[name].status}"
+        for name in new
+        if name in old and (old[name].target, old[name].status) != (new[name].target, new[name].status)
+    ]
+    return added + changed + gone

@@ -1,0 +1,75 @@
+"""PutEvents entries -> events. What AWS refuses is refused per entry, in its words (facts/peers.md §3.2)."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from msgspec import Struct
+
+from tocsin.model.errors import Validation
+from tocsin.model.event import Event, envelope
+from tocsin.model.names import DEFAULT_BUS, Scope
+
+ENTRIES_BYTES_MAX = 1 << 20  # AWS: the entries of one request together stay below 1 MB
+_TIME_BYTES = 14  # what AWS counts for an entry that carries a Time
+_REQUIRED = ("Source", "DetailType", "Detail")
+_SPACE_OUTSIDE_STRINGS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
+
+
+class Refusal(Struct, frozen=True):
+    """Why one entry is not taken: the members of its place in the answer."""
+
+    code: str
+    message: str
+
+
+def check_size(entries: list[dict[str, Any]]) -> None:
+    """Raise Validation when the entries are too large together. Counted as AWS documents it, in UTF-8 bytes."""
+    if sum(map(_entry_bytes, entries)) >= ENTRIES_BYTES_MAX:
+        raise Validation("Total size of the entries in the request is over the limit.")
+
+
+def _entry_bytes(entry: dict[str, Any]) -> int:
+    texts = [entry.get(name, "") for name in _REQUIRED] + entry.get("Resources", [])
+    return sum(len(text.encode()) for text in texts) + (_TIME_BYTES if "Time" in entry else 0)
+
+
+def to_event(
+    entry: dict[str, Any], *, scope: Scope, now: datetime, new_id: Callable[[], str], aws_sources: bool
+) -> Event | Refusal:
+    """The event of an entry, or why it is refused. `aws_sources`: whether clients may speak as `aws.…`."""
+    for name in _REQUIRED:
+        if not entry.get(name):
+            return Refusal("InvalidArgument", f"Parameter {name} is not valid. Reason: {name} is a required argument.")
+    if entry["Source"].startswith("aws.") and not aws_sources:
+        return Refusal("NotAuthorizedForSourceException", "Not authorized for the source.")
+    detail = compact_object(entry["Detail"])
+    if detail is None:
+        return Refusal("MalformedDetail", "Detail is malformed.")
+    event_id = new_id()
+    body = envelope(
+        scope=scope,
+        id=event_id,
+        source=entry["Source"],
+        detail_type=entry["DetailType"],
+        time=f"{entry.get('Time', now):%Y-%m-%dT%H:%M:%SZ}",
+        resources=entry.get("Resources", []),
+        detail=orjson.Fragment(detail),
+    )
+    return Event(scope=scope, bus=DEFAULT_BUS, id=event_id, at_ms=int(now.timestamp() * 1000), body=body)
+
+
+def compact_object(text: str) -> bytes | None:
+    """A JSON object without white space between its tokens, numbers and key order untouched; None if it is none."""
+    try:
+        parsed = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(parsed, dict):
+        return None
+    raw = text.encode()
+    if orjson.dumps(parsed) == raw:
+        return raw
+    return _SPACE_OUTSIDE_STRINGS.sub(lambda match: match[1] or "", text).encode()

@@ -1,0 +1,158 @@
+"""The front: one ASGI callable. AWS calls go limits -> signature -> wire -> handler -> wire; the list is the code.
+
+Everything under our own paths goes to a Starlette app beside it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from datetime import datetime
+from typing import Any
+
+from tocsin.doors.door import Context, Door, Handler
+from tocsin.doors.signature import Credential, account_of, credential, verify
+from tocsin.doors.wire import Call, Request, Response, Wire
+from tocsin.model.errors import (
+    AwsError,
+    ConcurrentModification,
+    InternalFailure,
+    NotImplementedYet,
+    RequestTooLarge,
+    ServiceUnavailable,
+    Stale,
+    StoreUnavailable,
+)
+from tocsin.model.names import Scope
+
+log = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+# PutEvents carries up to 1 MB of entries whose quotes are escaped once more on the wire; nothing else comes near.
+BODY_BYTES_MAX = 4 << 20
+BODY_TIMEOUT_S = 30.0
+OWN_PATHS = ("/_tocsin", "/healthz", "/readyz")
+
+
+class RequestTimeout(AwsError):
+    code, status = "RequestTimeoutException", 408
+
+
+class Identity:
+    """Who a request comes from. Verifies signatures when secrets are configured: access key -> secret key."""
+
+    def __init__(self, account: str, region: str, secrets: Mapping[str, str]) -> None:
+        self._default = Scope(account, region)
+        self._secrets = dict(secrets)
+
+    def of(self, request: Request, now: datetime) -> tuple[Scope, Credential | None]:
+        """The request's scope. Raises the AwsErrors of a bad signature."""
+        if self._secrets:
+            verify(request, self._secrets, now)
+        signed = credential(request)
+        if signed is None:
+            return self._default, None
+        return Scope(
+            account_of(signed.access_key) or self._default.account, signed.region or self._default.region
+        ), signed
+
+
+class Front:
+    """`own` serves our own paths and WebSockets. `new_id` gives request ids."""
+
+    def __init__(
+        self,
+        *,
+        doors: Iterable[Door],
+        own: App,
+        identity: Identity,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._doors = {door.service: door for door in doors}
+        self._wire = Wire(self._doors)
+        self._own = own
+        self._identity = identity
+        self._now = now
+        self._new_id = new_id
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
+            await self._own(scope, receive, send)
+            return
+        response = await self._answer(scope, receive)
+        headers = [(name.encode(), value.encode()) for name, value in response.headers]
+        headers.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _answer(self, scope: Message, receive: Receive) -> Response:
+        request_id = self._new_id()
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        request = Request(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, b"")
+        call: Call | None = None
+        try:
+            body = await _body(receive, headers)
+            request = Request(request.method, request.path, request.query, headers, body)
+            now = self._now()
+            where, signed = self._identity.of(request, now)
+            call = self._wire.resolve(request, signed.service if signed else None)
+            handler = self._handler(call)
+            key = signed.access_key if signed else ""
+            context = Context(scope=where, access_key=key, request_id=request_id, now=now)
+            result = await handler(context, self._wire.read(call, request))
+            return self._wire.write(call, result, request_id)
+        except Exception as error:
+            return self._wire.fail(call, request, _aws_error(error, call), request_id)
+
+    def _handler(self, call: Call) -> Handler:
+        handler = self._doors[call.service].operations.get(call.operation)
+        if handler is None:
+            raise NotImplementedYet(f"{call.service}:{call.operation} is not implemented in Tocsin yet.")
+        return handler
+
+
+def _aws_error(error: Exception, call: Call | None) -> AwsError:
+    match error:
+        case AwsError():
+            return error
+        case StoreUnavailable():
+            return ServiceUnavailable(f"The state cannot be written now: {error}")
+        case Stale():
+            return ConcurrentModification("The resource was changed by another request. Try again.")
+        case _:
+            log.error("%s failed", call, exc_info=error)
+            return InternalFailure("The request failed because of an error in Tocsin. Its log says more.")
+
+
+async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
+    """The whole body. Raises RequestTooLarge, or RequestTimeout when the client does not get it out."""
+    if int(headers.get("content-length") or 0) > BODY_BYTES_MAX:
+        raise RequestTooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes.")
+    message = await _part(receive)
+    if not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) <= BODY_BYTES_MAX:
+            return body
+    parts, size = [message.get("body", b"")], len(message.get("body", b""))
+    while message.get("more_body"):
+        message = await _part(receive)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_BYTES_MAX:
+            raise RequestTooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes.")
+    return b"".join(parts)
+
+
+async def _part(receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            message = await receive()
+    except TimeoutError:
+        raise RequestTimeout(f"The request body did not arrive within {BODY_TIMEOUT_S:g} seconds.") from None
+    if message["type"] == "http.disconnect":
+        raise RequestTimeout("The client went away before its request was complete.")
+    return message

@@ -1,0 +1,151 @@
+"""Where agents come in: the WebSocket that each keeps, and the lifecycle bundle that each fetches.
+
+Reports are committed before they are acknowledged; orders come from the fleet through Links.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import logging
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tocsin.core.reports import acceptable_time, effect, lines
+from tocsin.doors.bundles import BundleMissing, Bundles
+from tocsin.doors.links import Link, Links
+from tocsin.model.changes import Change, Log, Put
+from tocsin.model.cluster import Cluster
+from tocsin.model.errors import Stale
+from tocsin.model.link import Ack, Beat, FromAgent, Halt, Hello, Report, ScriptOutput, Welcome
+from tocsin.model.logs import LogGroup, LogLine
+from tocsin.model.names import lifecycle_stream
+from tocsin.ports import Clock, Store
+from tocsin.services.fleet import BUNDLE_PATH, Fleet
+
+log = logging.getLogger(__name__)
+
+LINK_PATH = "/_tocsin/node"
+HELLO_TIMEOUT_S = 10.0
+_frames = msgspec.json.Decoder(FromAgent)
+_encode = msgspec.json.Encoder().encode
+
+
+class NodesDoor:
+    """`beat_interval_s` is told to every agent."""
+
+    def __init__(
+        self, *, fleet: Fleet, links: Links, store: Store, clock: Clock, bundles: Bundles, beat_interval_s: float
+    ) -> None:
+        self._fleet = fleet
+        self._links = links
+        self._store = store
+        self._clock = clock
+        self._bundles = bundles
+        self._beat_interval_s = beat_interval_s
+
+    def routes(self) -> list[BaseRoute]:
+        return [WebSocketRoute(LINK_PATH, self._serve), Route(BUNDLE_PATH, self._bundle)]
+
+    async def _bundle(self, request: Request) -> Response:
+        instance_id = request.headers.get("x-tocsin-instance", "")
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        found = self._fleet.node(instance_id)
+        if found is None or not hmac.compare_digest(token, self._fleet.token(instance_id)):
+            return PlainTextResponse("no such instance, or not its token\n", status_code=403)
+        world, node = found
+        group = next((group for group in world.cluster.groups if group.name == node.group), None)
+        source = group.lifecycle.get("SourceS3Uri", "") if group else ""
+        try:
+            return Response(await self._bundles.tar(source), media_type="application/x-tar")
+        except (BundleMissing, OSError) as error:
+            return PlainTextResponse(f"{error}\n", status_code=404)
+
+    async def _serve(self, socket: WebSocket) -> None:
+        await socket.accept()
+        hello = await self._greeted(socket)
+        if hello is None:
+            await socket.close(code=1008)
+            return
+        link = Link()
+        instance_id = hello.instance_id
+        self._links.prune(lambda key: self._fleet.node(key) is not None)
+        self._links.opened(instance_id, link, self._clock.now())
+        acked = self._fleet.heard_through(instance_id)
+        link.outgoing.put_nowait(Welcome(acked=acked, beat_interval_s=self._beat_interval_s))
+        writing = asyncio.create_task(_write(socket, link))
+        self._fleet.changed(instance_id)
+        try:
+            await self._listen(socket, instance_id, link)
+        except (WebSocketDisconnect, msgspec.MsgspecError) as error:
+            log.debug("link of %s ended: %s", instance_id, error)
+        finally:
+            writing.cancel()
+            if self._links.closed(instance_id, link, self._clock.now()):
+                self._fleet.changed(instance_id)
+            with contextlib.suppress(RuntimeError):  # closed already by the other side
+                await socket.close()
+
+    async def _greeted(self, socket: WebSocket) -> Hello | None:
+        """The agent's first frame, when it is one of ours and proves it. Strangers are told to end."""
+        try:
+            hello = _frames.decode(await asyncio.wait_for(socket.receive_text(), HELLO_TIMEOUT_S))
+        except (TimeoutError, WebSocketDisconnect, msgspec.MsgspecError, KeyError):
+            return None
+        if not isinstance(hello, Hello) or not hmac.compare_digest(hello.token, self._fleet.token(hello.instance_id)):
+            log.warning("an agent without the right token was turned away")
+            return None
+        if self._fleet.node(hello.instance_id) is None:
+            reason = f"{hello.instance_id} belongs to no cluster of this server"
+            await socket.send_text(_encode(Halt(reason=reason)).decode())
+            return None
+        return hello
+
+    async def _listen(self, socket: WebSocket, instance_id: str, link: Link) -> None:
+        while True:
+            frame = _frames.decode(await socket.receive_text())
+            self._links.heard(instance_id, link, self._clock.now())
+            if not isinstance(frame, Beat | Hello):
+                await self._take(instance_id, frame)
+                await link.outgoing.put(Ack(n=frame.n))
+
+    async def _take(self, instance_id: str, report: Report) -> None:
+        """Commit the report. A log group that somebody deleted is made again: output must go somewhere."""
+        try:
+            await self._fleet.report(instance_id, report.n, effect(report), *self._output(instance_id, report))
+        except Stale:
+            found = self._fleet.node(instance_id)
+            if found is None or await self._group_exists(found[0].cluster):
+                raise
+            cluster = found[0].cluster
+            now_ms = int(self._clock.now().timestamp() * 1000)
+            await self._store.commit(Put(LogGroup(scope=cluster.scope, name=cluster.log_group, created_ms=now_ms)))
+            await self._fleet.report(instance_id, report.n, effect(report), *self._output(instance_id, report))
+
+    async def _group_exists(self, cluster: Cluster) -> bool:
+        return await self._store.get(LogGroup, cluster.scope, cluster.log_group) is not None
+
+    def _output(self, instance_id: str, report: Report) -> list[Change]:
+        found = self._fleet.node(instance_id)
+        if not isinstance(report, ScriptOutput) or not report.lines or found is None:
+            return []
+        world, node = found
+        now = self._clock.now()
+        return [
+            Log(
+                scope=node.scope,
+                group=world.cluster.log_group,
+                stream=lifecycle_stream(node.group, instance_id),
+                lines=tuple(LogLine(acceptable_time(at_ms, now), text) for at_ms, text in lines(report)),
+                ingested_ms=int(now.timestamp() * 1000),
+            )
+        ]
+
+
+async def _write(socket: WebSocket, link: Link) -> None:
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        while True:
+            await socket.send_text(_encode(await link.outgoing.get()).decode())

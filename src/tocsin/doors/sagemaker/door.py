@@ -1,0 +1,162 @@
+"""HyperPod's operations. Requests that change a cluster go to the fleet, which flips the status before it answers."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from tocsin.doors.door import Context, Door
+from tocsin.doors.paging import page
+from tocsin.doors.sagemaker.describe import cluster_members, cluster_summary, node_members, node_summary
+from tocsin.model.errors import ResourceNotFound, Validation
+from tocsin.model.names import cluster_id
+from tocsin.services.fleet import Fleet
+
+T = TypeVar("T")
+
+LISTED_MAX = 100  # AWS's upper and our default page size
+TAGS_MAX = 50
+
+
+def sagemaker_door(fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
+    """`chance` gives so many random bytes."""
+    operations = _SageMaker(fleet, chance)
+    return Door(
+        service="sagemaker",
+        operations={
+            "CreateCluster": operations.create_cluster,
+            "DescribeCluster": operations.describe_cluster,
+            "ListClusters": operations.list_clusters,
+            "UpdateCluster": operations.update_cluster,
+            "DeleteCluster": operations.delete_cluster,
+            "ListClusterNodes": operations.list_cluster_nodes,
+            "DescribeClusterNode": operations.describe_cluster_node,
+            "AddTags": operations.add_tags,
+            "ListTags": operations.list_tags,
+            "DeleteTags": operations.delete_tags,
+        },
+    )
+
+
+class _SageMaker:
+    def __init__(self, fleet: Fleet, chance: Callable[[int], bytes]) -> None:
+        self._fleet = fleet
+        self._chance = chance
+
+    async def create_cluster(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        cluster = await self._fleet.create(context.scope, request, cluster_id(self._chance(12)))
+        return {"ClusterArn": cluster.arn}
+
+    async def update_cluster(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        return {"ClusterArn": (await self._fleet.update(context.scope, request)).arn}
+
+    async def delete_cluster(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        return {"ClusterArn": (await self._fleet.delete(context.scope, request)).arn}
+
+    async def describe_cluster(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        world = self._fleet.world_of(context.scope, request["ClusterName"])
+        return cluster_members(world.cluster, world.nodes.values())
+
+    async def list_clusters(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        plan_arn = request.get("TrainingPlanArn")
+        clusters = [
+            world.cluster
+            for world in self._fleet.worlds(context.scope)
+            if request.get("NameContains", "") in world.cluster.name
+            and _created_within(world.cluster.created_at, request)
+            and (not plan_arn or any(group.spec.get("TrainingPlanArn") == plan_arn for group in world.cluster.groups))
+        ]
+        taken, token = _sorted_page(
+            clusters, request, "ListClusters", created=lambda one: one.created_at, name=lambda one: one.name
+        )
+        return {"ClusterSummaries": [cluster_summary(cluster) for cluster in taken], "NextToken": token}
+
+    async def list_cluster_nodes(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        world = self._fleet.world_of(context.scope, request["ClusterName"])
+        nodes = [
+            node
+            for node in world.nodes.values()
+            if request.get("InstanceGroupNameContains", "") in node.group and _created_within(node.launched_at, request)
+        ]
+        taken, token = _sorted_page(
+            nodes,
+            request,
+            f"ListClusterNodes/{world.cluster.id}",
+            created=lambda one: one.launched_at,
+            name=lambda one: one.name,
+        )
+        return {"ClusterNodeSummaries": [node_summary(node) for node in taken], "NextToken": token}
+
+    async def describe_cluster_node(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        world = self._fleet.world_of(context.scope, request["ClusterName"])
+        if ("NodeId" in request) == ("NodeLogicalId" in request):
+            raise Validation("Specify exactly one of NodeId and NodeLogicalId.")
+        if "NodeLogicalId" in request:
+            raise Validation("NodeLogicalId is known only for clusters with NodeProvisioningMode Continuous.")
+        node = world.nodes.get(request["NodeId"])
+        if node is None:
+            raise ResourceNotFound(f"Node {request['NodeId']} does not exist in cluster {world.cluster.name}.")
+        group = next((group for group in world.cluster.groups if group.name == node.group), None)
+        return {"NodeDetails": node_members(node, group)}
+
+    async def add_tags(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        added = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        tags = await self._fleet.retag(context.scope, request["ResourceArn"], lambda old: _bounded(old | added))
+        return {"Tags": _tag_list(tags)}
+
+    async def list_tags(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        world = self._fleet.world_of(context.scope, request["ResourceArn"])
+        taken, token = page(
+            sorted(world.cluster.tags.items()),
+            kind=f"ListTags/{world.cluster.id}",
+            position=lambda item: [item[0]],
+            limit=request.get("MaxResults", TAGS_MAX),
+            token=request.get("NextToken"),
+        )
+        return {"Tags": _tag_list(dict(taken)), "NextToken": token}
+
+    async def delete_tags(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        gone = set(request["TagKeys"])
+        arn = request["ResourceArn"]
+        await self._fleet.retag(context.scope, arn, lambda old: {key: old[key] for key in old if key not in gone})
+        return {}
+
+
+def _bounded(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > TAGS_MAX:
+        raise Validation(f"A resource can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
+    return tags
+
+
+def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _created_within(at: datetime, request: dict[str, Any]) -> bool:
+    after, before = request.get("CreationTimeAfter"), request.get("CreationTimeBefore")
+    return (after is None or at >= after) and (before is None or at <= before)
+
+
+def _sorted_page(
+    items: Sequence[T],
+    request: dict[str, Any],
+    kind: str,
+    *,
+    created: Callable[[T], datetime],
+    name: Callable[[T], str],
+) -> tuple[list[T], str | None]:
+    """Sorted by CREATION_TIME ascending unless asked otherwise (facts/hyperpod.md §1.2), and cut into pages."""
+    by_name = request.get("SortBy") == "NAME"
+    sign = -1 if request.get("SortOrder") == "Descending" else 1
+
+    def rank(item: T) -> list[object]:
+        when = sign * int(created(item).timestamp() * 1000)
+        text = [*(sign * ord(letter) for letter in name(item)), 0]  # 0 ends it: a prefix sorts right both ways
+        return [text, when] if by_name else [when, text]
+
+    return page(
+        sorted(items, key=rank),
+        kind=f"{kind}/{by_name}/{sign}",
+        position=rank,
+        limit=request.get("MaxResults", LISTED_MAX),
+        token=request.get("NextToken"),
+    )

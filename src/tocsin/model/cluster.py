@@ -1,0 +1,184 @@
+"""Clusters, instance groups and nodes, as the fleet keeps them. Statuses and their spelling are AWS's.
+
+A group carries its request members as they came (`spec`), so that it is described back exactly; the fields beside it
+are the ones decisions are made on.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from msgspec import Struct, field
+
+from tocsin.model.names import cluster_arn, cluster_log_group
+from tocsin.model.records import Record
+
+
+class ClusterStatus(StrEnum):
+    CREATING = "Creating"
+    IN_SERVICE = "InService"
+    UPDATING = "Updating"
+    SYSTEM_UPDATING = "SystemUpdating"
+    ROLLING_BACK = "RollingBack"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+
+
+class GroupStatus(StrEnum):
+    CREATING = "Creating"
+    IN_SERVICE = "InService"
+    UPDATING = "Updating"
+    SYSTEM_UPDATING = "SystemUpdating"
+    DEGRADED = "Degraded"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+
+
+class NodeStatus(StrEnum):
+    PENDING = "Pending"
+    RUNNING = "Running"
+    FAILURE = "Failure"
+    SHUTTING_DOWN = "ShuttingDown"
+    SYSTEM_UPDATING = "SystemUpdating"
+    DEEP_HEALTH_CHECK = "DeepHealthCheckInProgress"
+
+
+class NodeRecovery(StrEnum):
+    AUTOMATIC = "Automatic"
+    NONE = "None"
+
+
+class Health(StrEnum):
+    HEALTHY = "Healthy"
+    UNHEALTHY = "Unhealthy"
+
+
+class ScriptState(StrEnum):
+    """Where the lifecycle script of a node stands. NONE: the group has none."""
+
+    NONE = "none"
+    WAITING = "waiting"
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class InstanceGroup(Struct, frozen=True, kw_only=True):
+    name: str
+    target: int
+    status: GroupStatus
+    spec: dict[str, Any]
+
+    @property
+    def wanted(self) -> int:
+        """How many instances there should be: none in a group that failed or goes, whatever was asked for."""
+        return 0 if self.status in (GroupStatus.FAILED, GroupStatus.DELETING) else self.target
+
+    @property
+    def instance_type(self) -> str:
+        return str(self.spec.get("InstanceType", ""))
+
+    @property
+    def lifecycle(self) -> dict[str, str]:
+        """LifeCycleConfig as requested: SourceS3Uri, OnCreate; empty when there is none."""
+        config: dict[str, str] = self.spec.get("LifeCycleConfig") or {}
+        return config
+
+
+class Cluster(Record, frozen=True, kw_only=True):
+    """A cluster. `spec` holds the request members beside name, groups, tags and NodeRecovery.
+
+    `before` are the groups as they stood when the operation under way began: what RollingBack goes back to.
+    `launches` counts the instances ever ordered; instance ids are derived from it.
+    """
+
+    kind: ClassVar[str] = "cluster"
+
+    id: str
+    name: str
+    status: ClusterStatus
+    created_at: datetime
+    groups: tuple[InstanceGroup, ...]
+    node_recovery: NodeRecovery | None = None
+    failure_message: str = ""
+    spec: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    before: tuple[InstanceGroup, ...] = ()
+    launches: int = 0
+
+    @property
+    def key(self) -> str:
+        """Names are unique among the clusters of a scope, so the name is the key."""
+        return self.name
+
+    @property
+    def arn(self) -> str:
+        return cluster_arn(self.scope, self.id)
+
+    @property
+    def log_group(self) -> str:
+        return cluster_log_group(self.name, self.id)
+
+
+class Node(Record, frozen=True, kw_only=True):
+    """An instance of a group. `index` is its place in the group (1-based), taken over by its replacement.
+
+    `joined` is set when it first runs: from then on it counts in CurrentCount. `replaces` names the instance it
+    stands in for, `attempts` how many instances in a row failed at this place, `retry_at` when the next may try.
+    """
+
+    kind: ClassVar[str] = "node"
+
+    cluster_id: str
+    group: str
+    index: int
+    instance_id: str
+    instance_type: str
+    address: str
+    status: NodeStatus
+    launched_at: datetime
+    script: ScriptState
+    message: str = ""
+    health: Health = Health.HEALTHY
+    fault: str = ""
+    joined: bool = False
+    replaces: str = ""
+    attempts: int = 0
+    retry_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.cluster_id}/{self.instance_id}"
+
+    @property
+    def name(self) -> str:
+        """The instance name of resource_config.json (facts/hyperpod.md §6)."""
+        return f"{self.group}-{self.index}"
+
+    @property
+    def script_work(self) -> str:
+        """The name of this node's lifecycle script run. An instance runs it once, a replacement is another instance."""
+        return f"lifecycle/{self.instance_id}"
+
+
+class NodeCursor(Record, frozen=True, kw_only=True):
+    """The number of the last report of a node that was committed: what came again is known by it."""
+
+    kind: ClassVar[str] = "node-cursor"
+
+    instance_id: str
+    n: int
+
+    @property
+    def key(self) -> str:
+        return self.instance_id
+
+
+def cursor_of(node: Node) -> NodeCursor:
+    """Where a node's reports begin: nothing heard yet."""
+    return NodeCursor(scope=node.scope, instance_id=node.instance_id, n=0, revision=0)
+
+
+def nodes_prefix(cluster_id: str) -> str:
+    """Key prefix of a cluster's nodes."""
+    return f"{cluster_id}/"

@@ -1,0 +1,13 @@
+"""Names of the files in a node's own directory: agents write them, machine providers read them."""
+
+LOCK_FILE = "agent.lock"  # flock held by the agent for its whole life: the one proof that it lives
+PID_FILE = "pid"  # the agent's process id; means something only while the lock is held
+TOKEN_FILE = "token"  # what proves to the server that the agent is this instance's (mode 0600)  # noqa: S105
+LOG_FILE = "agent.log"
+PARKED_FILE = "parked"  # the machine was put to rest in good order
+SPOOL_FILE = "spool.jsonl"
+SCRIPT_FILE = "script"  # process id and start time of the running script, so that a later agent finds a leftover
+
+# Set for the agent and for all that its scripts start: whoever has it in the environment belongs to that machine and
+# goes down with it.
+DIRECTORY_VARIABLE = "TOCSIN_NODE_DIR"

@@ -1,0 +1,215 @@
+"""Wiring, start and stop of the one process. Start: store, machines, loops, doors. Stop: the other way round."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+
+from tocsin.backends.sqlite import SqliteStore
+from tocsin.doors.bundles import Bundles
+from tocsin.doors.events import events_door
+from tocsin.doors.front import Front, Identity
+from tocsin.doors.links import Links
+from tocsin.doors.logs import logs_door
+from tocsin.doors.nodes import NodesDoor
+from tocsin.doors.own import OwnDoor
+from tocsin.doors.sagemaker import sagemaker_door
+from tocsin.doors.sts import sts_door
+from tocsin.machines.local import LocalMachines
+from tocsin.model.cluster import Cluster, Node, NodeCursor
+from tocsin.model.link import FRAME_BYTES_MAX
+from tocsin.model.logs import LogGroup, LogPolicy
+from tocsin.model.names import Scope
+from tocsin.model.rule import Rule
+from tocsin.model.tags import Tags
+from tocsin.server.clock import SystemClock
+from tocsin.server.settings import Settings, SettingsError
+from tocsin.services.bus import Bus
+from tocsin.services.fleet import Fleet
+from tocsin.services.housekeeping import Housekeeping, HousekeepingLimits
+from tocsin.targets.inside import to_log_group
+
+log = logging.getLogger(__name__)
+
+KINDS = (Cluster, Node, NodeCursor, Rule, LogGroup, LogPolicy, Tags)
+# Of the 5 s a stop may take: open requests get one, agents up to three.
+DRAIN_S_MAX = 1
+BACKLOG = 2048
+
+
+async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
+    """Serve until SIGTERM or SIGINT, and answer the exit code. `ready` is called with the endpoint.
+
+    Raises SettingsError when the address is taken, Locked when the data directory is.
+    """
+    listening = _listen(settings)
+    endpoint = _endpoint(settings.host, listening)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(listening.close)
+        store = await SqliteStore.open(settings.data, KINDS)
+        stack.push_async_callback(store.close)
+        front, loops = await stack.enter_async_context(_assembled(settings, store, endpoint))
+        http = await stack.enter_async_context(_served(front, listening))
+        running = [asyncio.create_task(one) for one in loops]
+        stack.push_async_callback(_cancelled, running)
+        ready(endpoint)
+        waiting = asyncio.create_task(stopping.wait())
+        await asyncio.wait([waiting, http, *running], return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            return 0
+        log.critical("a part of the server ended: %s", [task for task in (http, *running) if task.done()])
+        return 1
+
+
+@contextlib.asynccontextmanager
+async def _assembled(
+    settings: Settings, store: SqliteStore, endpoint: str
+) -> AsyncIterator[tuple[Front, list[Coroutine[Any, Any, None]]]]:
+    """The front and the loops. Machines end, or are let go, when this is left."""
+    clock = SystemClock()
+    settings.s3.mkdir(parents=True, exist_ok=True)
+    links = Links()
+    machines = LocalMachines(
+        settings.data / "machines", lambda: endpoint, lambda instance_id: fleet.changed(instance_id)
+    )
+    fleet = Fleet(
+        store=store,
+        machines=machines,
+        links=links,
+        clock=clock,
+        policy=settings.fleet,
+        secret=_secret(settings.data / "secret"),
+    )
+    bus = Bus(store=store, clock=clock, land=to_log_group)
+    housekeeping = Housekeeping(store, clock, HousekeepingLimits())
+    identity = Identity(settings.account, settings.region, settings.access_keys)
+    nodes = NodesDoor(
+        fleet=fleet,
+        links=links,
+        store=store,
+        clock=clock,
+        bundles=Bundles(settings.s3),
+        beat_interval_s=settings.fleet.beat_interval_s,
+    )
+
+    def scope_of(request: HttpRequest) -> Scope:
+        asked = request.query_params
+        return Scope(asked.get("account", settings.account), asked.get("region", settings.region))
+
+    own = OwnDoor(fleet=fleet, bus=bus, store=store, scope_of=scope_of)
+    front = Front(
+        doors=[
+            events_door(store, bus, settings.events, _uuid),
+            logs_door(store),
+            sagemaker_door(fleet, secrets.token_bytes),
+            sts_door(),
+        ],
+        own=Starlette(routes=[*own.routes(), *nodes.routes()]),
+        identity=identity,
+        now=clock.now,
+        new_id=_uuid,
+    )
+    await machines.start()
+    try:
+        await bus.load()
+        await fleet.load()
+        yield front, [fleet.run(), bus.run(), housekeeping.run()]
+    finally:
+        await machines.close(detach=settings.detach_agents)
+
+
+@contextlib.asynccontextmanager
+async def _served(front: Front, listening: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """uvicorn on our socket, from the moment it answers until it has said good-bye to everybody."""
+    config = uvicorn.Config(
+        front,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws_max_size=FRAME_BYTES_MAX,
+        timeout_graceful_shutdown=DRAIN_S_MAX,
+        backlog=BACKLOG,
+        server_header=False,
+        date_header=True,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    await server.up.wait()
+    try:
+        yield task
+    finally:
+        server.should_exit = True
+        await asyncio.wait([task])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: stopping is one affair of the whole process."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise SettingsError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    listening.setblocking(False)
+    return listening
+
+
+def _endpoint(host: str, listening: socket.socket) -> str:
+    port = listening.getsockname()[1]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{reachable}:{port}"
+
+
+def _secret(path: Path) -> bytes:
+    """The key under which agents' tokens are made: made once, readable by us only."""
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+    return path.read_bytes()
+
+
+def _uuid() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,100 @@
+"""Settings: defaults, then a TOML file, then TOCSIN_… variables, then the command line. docs/settings.md lists all."""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from tocsin.core.policy import FleetPolicy
+from tocsin.doors.events import EventsLimits
+from tocsin.model.errors import TocsinError
+
+
+class SettingsError(TocsinError):
+    """A setting is wrong; the text names it and says what would be right."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. Sub-tables of the TOML file are the records `fleet` and `events`."""
+
+    host: str = "127.0.0.1"
+    port: int = 4566
+    data_dir: str = ".tocsin"
+    account: str = "111122223333"
+    region: str = "us-west-2"
+    s3_root: str = ""  # empty: the folder s3 inside the data directory
+    detach_agents: bool = False
+    access_keys: dict[str, str] = field(default_factory=dict)  # access key id -> secret access key
+    fleet: FleetPolicy = field(default_factory=FleetPolicy)
+    events: EventsLimits = field(default_factory=EventsLimits)
+
+    @property
+    def data(self) -> Path:
+        return Path(self.data_dir).expanduser().resolve()
+
+    @property
+    def s3(self) -> Path:
+        return Path(self.s3_root).expanduser().resolve() if self.s3_root else self.data / "s3"
+
+
+# What may come from the environment. The rest is too structured for a variable.
+VARIABLES = {
+    "TOCSIN_HOST": "host",
+    "TOCSIN_PORT": "port",
+    "TOCSIN_DATA_DIR": "data_dir",
+    "TOCSIN_ACCOUNT": "account",
+    "TOCSIN_REGION": "region",
+    "TOCSIN_S3_ROOT": "s3_root",
+    "TOCSIN_DETACH_AGENTS": "detach_agents",
+}
+
+
+def load(config: Path | None, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings out of file, environment and what was given (None: not given). Raises SettingsError."""
+    merged: dict[str, Any] = _read(config) if config else {}
+    merged |= {name: environment[variable] for variable, name in VARIABLES.items() if variable in environment}
+    merged |= {name: value for name, value in given.items() if value is not None}
+    try:
+        settings = msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings: {error}") from error
+    _check(settings)
+    return settings
+
+
+def _read(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text())
+    except OSError as error:
+        raise SettingsError(f"{config}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{config}: is not valid TOML: {error}") from error
+
+
+def _check(settings: Settings) -> None:
+    if not re.fullmatch(r"\d{12}", settings.account):
+        raise SettingsError(f"account must be 12 digits, not {settings.account!r}")
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", settings.region):
+        raise SettingsError(f"region must look like us-west-2, not {settings.region!r}")
+    if not 0 <= settings.port <= 65535:
+        raise SettingsError(f"port must be 0 to 65535, not {settings.port}")
+    if not settings.access_keys and not _is_loopback(settings.host):
+        raise SettingsError(
+            f"host {settings.host} can be reached from other machines, and without access_keys in the settings anybody "
+            "there could run scripts here: set access_keys, or bind to 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,23 @@
+"""One server for all door tests of a worker; every test has an account of its own in it."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness import RunningServer
+
+_accounts = itertools.count(100_000_000_000)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    running = RunningServer(tmp_path_factory.mktemp("server") / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def account() -> str:
+    """An account that no other test uses."""
+    return str(next(_accounts))

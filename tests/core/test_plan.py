@@ -1,0 +1,272 @@
+"""The planner: what a cluster goes through, and the laws that hold whatever is asked for and whatever breaks."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.world import SmallWorld, group_spec, later
+from tocsin.core.plan import FAULT_ENDED, FAULT_SILENT, controller_group
+from tocsin.core.policy import FleetPolicy
+from tocsin.model.cluster import ClusterStatus, GroupStatus, Health, NodeStatus
+from tocsin.model.errors import Conflict, NotImplementedYet, Validation
+from tocsin.model.machine import MachineState
+
+CONTROLLER, WORKER = "controller-machine", "worker-group-1"
+
+
+def two_groups(**more: Any) -> SmallWorld:
+    world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, 2), **more)
+    world.settle()
+    return world
+
+
+def test_a_cluster_comes_up_with_its_controller_first() -> None:
+    world = two_groups()
+    assert world.statuses == ["Creating", "InService"]
+    assert world.scripts == [CONTROLLER, WORKER, WORKER]
+    assert {group.status for group in world.living.groups} == {GroupStatus.IN_SERVICE}
+
+
+def test_a_script_that_fails_rolls_the_creation_back_to_failed_with_a_message() -> None:
+    world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, 2))
+    world.broken = {CONTROLLER}
+    world.settle()
+    assert world.statuses == ["Creating", "RollingBack", "Failed"]
+    assert "Lifecycle scripts did not run successfully" in world.living.failure_message
+    assert world.nodes == {}
+    assert world.machines == {}
+    assert WORKER not in world.scripts
+
+
+def test_a_failed_growth_goes_back_to_what_was_and_says_why() -> None:
+    world = two_groups()
+    members = set(world.nodes)
+    world.broken = {WORKER}
+    world.request_update(InstanceGroups=[group_spec(WORKER, 4)])
+    world.settle()
+    assert world.statuses == ["Creating", "InService", "Updating", "RollingBack", "InService"]
+    assert set(world.nodes) == members
+    assert world.living.failure_message
+    assert [group.target for group in world.living.groups] == [1, 2]
+
+
+def test_nothing_is_taken_away_while_an_addition_may_still_fail() -> None:
+    world = two_groups()
+    members = set(world.nodes)
+    world.broken = {"new"}
+    world.request_update(InstanceGroups=[group_spec("new", 1)], InstanceGroupsToDelete=[WORKER])
+    world.settle()
+    assert world.statuses[-2:] == ["RollingBack", "InService"]
+    assert set(world.nodes) == members
+
+
+def test_a_deleted_group_stays_in_view_until_it_is_gone() -> None:
+    world = two_groups()
+    world.request_update(InstanceGroupsToDelete=[WORKER])
+    doomed = world.living.groups[1]
+    assert (doomed.name, doomed.status, doomed.target) == (WORKER, GroupStatus.DELETING, 0)
+    world.settle()
+    assert [group.name for group in world.living.groups] == [CONTROLLER]
+    assert len(world.nodes) == 1
+
+
+def test_the_highest_places_shrink_first_and_the_sick_before_them() -> None:
+    world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, 3), NodeRecovery="None")
+    world.settle()
+    sick = next(node for node in world.running(WORKER) if node.index == 1)
+    world.kill(sick.instance_id)
+    world.settle()
+    world.request_update(InstanceGroups=[group_spec(WORKER, 2)])
+    world.settle()
+    assert sorted(node.index for node in world.running(WORKER)) == [2, 3]
+
+
+def test_a_dead_node_is_replaced_at_its_place_under_a_new_id() -> None:
+    world = two_groups()
+    old = next(node for node in world.running(WORKER) if node.index == 2)
+    world.kill(old.instance_id)
+    world.turn()
+    assert world.nodes[old.instance_id].health is Health.UNHEALTHY
+    assert world.nodes[old.instance_id].fault == FAULT_ENDED
+    world.settle()
+    assert world.statuses == ["Creating", "InService"]
+    new = next(node for node in world.running(WORKER) if node.index == 2)
+    assert new.replaces == old.instance_id
+    assert old.instance_id not in world.nodes
+
+
+def test_without_recovery_a_dead_node_is_left_and_reported() -> None:
+    world = two_groups(NodeRecovery="None")
+    old = world.running(WORKER)[0]
+    world.kill(old.instance_id)
+    world.settle()
+    left = world.nodes[old.instance_id]
+    assert (left.status, left.health) == (NodeStatus.FAILURE, Health.UNHEALTHY)
+    assert len(world.nodes) == 3
+
+
+def test_a_node_that_was_given_up_and_answers_again_is_healthy() -> None:
+    world = two_groups(NodeRecovery="None")
+    node = world.running(WORKER)[0]
+    link = world.links[node.instance_id]
+    world.links[node.instance_id] = replace(link, connected=False, since=world.now)
+    world.now += later(world.policy.link_lost_grace_s)
+    world.turn()
+    assert world.nodes[node.instance_id].fault == FAULT_SILENT
+    world.links[node.instance_id] = replace(link, since=world.now, heard=world.now)
+    world.turn()
+    assert world.nodes[node.instance_id].health is Health.HEALTHY
+
+
+def test_a_link_that_is_back_in_time_is_no_fault() -> None:
+    world = two_groups()
+    node = world.running(WORKER)[0]
+    world.links[node.instance_id] = replace(world.links[node.instance_id], connected=False, since=world.now)
+    world.now += later(world.policy.link_lost_grace_s * 0.9)
+    made = world.made()
+    assert made.nodes[node.instance_id].health is Health.HEALTHY
+    assert made.wake_at == world.links[node.instance_id].since + later(world.policy.link_lost_grace_s)
+
+
+def test_a_stopped_machine_is_booted_and_is_no_fault() -> None:
+    world = two_groups()
+    world.links, world.since = {}, world.now
+    world.machines = dict.fromkeys(world.machines, MachineState.STOPPED)
+    world.settle()
+    assert set(world.machines.values()) == {MachineState.RUNNING}
+    assert all(node.status is NodeStatus.RUNNING for node in world.nodes.values())
+    assert len(world.scripts) == 3, "the lifecycle script does not run again"
+
+
+def test_a_replacement_that_keeps_failing_is_given_up_and_degrades_its_group() -> None:
+    world = two_groups()
+    world.broken = {WORKER}
+    world.kill(world.running(WORKER)[0].instance_id)
+    world.settle()
+    group = world.living.groups[1]
+    assert group.status is GroupStatus.DEGRADED
+    assert world.living.status is ClusterStatus.IN_SERVICE
+    failed = [node for node in world.nodes.values() if node.status is NodeStatus.FAILURE]
+    assert len(failed) == 1
+    assert failed[0].message.startswith("Instance replacement failed: ")
+    assert world.scripts.count(WORKER) == 2 + world.policy.replacement_attempts_max
+
+
+def test_deletion_ends_everything_from_any_status() -> None:
+    world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, 2))
+    world.turn()
+    world.request_delete()
+    world.settle()
+    assert world.cluster is None
+    assert world.machines == {}
+
+
+def test_one_operation_at_a_time() -> None:
+    world = SmallWorld(group_spec(CONTROLLER, 1))
+    with pytest.raises(Conflict):
+        world.request_update(NodeRecovery="None")
+    world.request_delete()
+    with pytest.raises(Conflict):
+        world.request_delete()
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({}, Validation),
+        ({"InstanceGroupsToDelete": ["nobody"]}, Validation),
+        ({"InstanceGroupsToDelete": [CONTROLLER, WORKER]}, Validation),
+        ({"InstanceGroups": [group_spec(WORKER, 1)], "InstanceGroupsToDelete": [WORKER]}, Validation),
+        ({"InstanceGroups": [group_spec(WORKER, 1, InstanceType="ml.p5.48xlarge")]}, Validation),
+        ({"InstanceGroups": [group_spec("new", 1), group_spec("new", 2)]}, Validation),
+        ({"InstanceGroups": [group_spec("new", 1, LifeCycleConfig={"OnCreate": "x"})]}, Validation),
+        ({"NodeProvisioningMode": "Continuous"}, NotImplementedYet),
+        ({"InstanceGroups": [group_spec("new", 1, MinInstanceCount=1)]}, NotImplementedYet),
+    ],
+)
+def test_an_update_that_cannot_be_is_refused_and_changes_nothing(request_: dict[str, Any], error: type) -> None:
+    world = two_groups()
+    before = world.cluster
+    with pytest.raises(error):
+        world.request_update(**request_)
+    assert world.cluster == before
+
+
+@pytest.mark.parametrize(
+    ("groups", "first"),
+    [
+        ([group_spec("a", 1), group_spec("b", 1)], "a"),
+        ([group_spec("workers", 1), group_spec("my-controller", 1)], "my-controller"),
+        ([group_spec("controller", 1), group_spec("b", 1, SlurmConfig={"NodeType": "Controller"})], "b"),
+    ],
+)
+def test_the_controller_group_is_told_by_config_name_or_place(groups: list[dict[str, Any]], first: str) -> None:
+    assert controller_group(SmallWorld(*groups).living) == first
+
+
+counts = st.integers(min_value=0, max_value=4)
+
+
+@st.composite
+def acts(draw: st.DrawFn) -> tuple[str, Any]:
+    verb = draw(st.sampled_from(["kill", "scale", "drop", "add", "break", "mend", "turn", "settle"]))
+    return verb, draw(st.integers(0, 9)) if verb == "kill" else draw(counts)
+
+
+def _act(world: SmallWorld, verb: str, number: int) -> None:
+    names = [group.name for group in world.living.groups]
+    asks: dict[str, dict[str, Any]] = {
+        "scale": {"InstanceGroups": [group_spec(names[-1], number)]},
+        "drop": {"InstanceGroupsToDelete": [names[-1]]},
+        "add": {"InstanceGroups": [group_spec(f"group-{number}", number)]},
+    }
+    if verb in asks:
+        try:
+            world.request_update(**asks[verb])
+        except (Conflict, Validation):
+            return
+    elif verb == "kill" and world.machines:
+        world.kill(sorted(world.machines)[number % len(world.machines)])
+    elif verb == "break":
+        world.broken = set(names[-1:])
+    elif verb == "mend":
+        world.broken = set()
+    elif verb == "turn":
+        world.turn()
+    else:
+        world.settle()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(acts(), max_size=12), counts)
+def test_whatever_happens_a_faultless_world_settles_as_wanted(story: list[tuple[str, int]], workers: int) -> None:
+    policy = FleetPolicy(replacements_at_once_max=2)
+    world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, workers), policy=policy)
+    for verb, number in story:
+        _act(world, verb, number)
+    world.broken = set()
+    world.settle()
+    assert world.replacing_most <= policy.replacements_at_once_max
+    assert world.made().steps == ()
+    assert world.living.status in (ClusterStatus.IN_SERVICE, ClusterStatus.FAILED)
+    for group in world.living.groups:
+        alive = world.running(group.name)
+        left = [one for one in world.nodes.values() if one.group == group.name and one.status is NodeStatus.FAILURE]
+        assert len(alive) + len(left) == group.wanted
+        assert not left or group.status is GroupStatus.DEGRADED
+        assert sorted({node.index for node in [*alive, *left]}) == list(range(1, group.wanted + 1)) or left
+    assert set(world.machines) >= {node.instance_id for node in world.nodes.values() if node.joined}
+    if world.living.status is ClusterStatus.FAILED:
+        assert world.living.failure_message
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(acts(), max_size=8))
+def test_planning_twice_is_planning_once(story: list[tuple[str, int]]) -> None:
+    world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, 2))
+    for verb, number in story:
+        _act(world, verb, number)
+    assert world.made() == world.made()

@@ -1,0 +1,135 @@
+"""A world of numbers for the planner: machines start, agents answer, scripts end at once, unless told otherwise."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from tocsin.core import requests
+from tocsin.core.lifecycle import cluster_may_move, node_may_move
+from tocsin.core.plan import Launch, Observed, Plan, RunLifecycle, Terminate, plan
+from tocsin.core.policy import FleetPolicy
+from tocsin.model.cluster import Cluster, Node, NodeStatus, ScriptState
+from tocsin.model.machine import LinkSeen, MachineState
+from tocsin.model.names import Scope
+
+SCOPE = Scope("111122223333", "us-west-2")
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+PASSES_MAX = 200
+
+
+def group_spec(name: str, count: int, **more: Any) -> dict[str, Any]:
+    return {
+        "InstanceGroupName": name,
+        "InstanceCount": count,
+        "InstanceType": "ml.t3.medium",
+        "ExecutionRole": "arn:aws:iam::111122223333:role/hyperpod",
+        "LifeCycleConfig": {"SourceS3Uri": "s3://bucket/config/", "OnCreate": "on_create.sh"},
+        **more,
+    }
+
+
+class SmallWorld:
+    """One cluster. Scripts of groups in `broken` fail; every pass checks that statuses move lawfully."""
+
+    def __init__(self, *groups: dict[str, Any], policy: FleetPolicy | None = None, **request: Any) -> None:
+        self.now = self.since = BEGIN
+        self.policy = policy or FleetPolicy()
+        asked = {"ClusterName": "small", "InstanceGroups": list(groups), **request}
+        self.cluster: Cluster | None = requests.create(asked, scope=SCOPE, cluster_id="abcdefghijkl", now=BEGIN)
+        self.nodes: dict[str, Node] = {}
+        self.machines: dict[str, MachineState] = {}
+        self.links: dict[str, LinkSeen] = {}
+        self.broken: set[str] = set()
+        self.statuses: list[str] = ["Creating"]
+        self.scripts: list[str] = []
+        self.replacing_most = 0
+
+    @property
+    def living(self) -> Cluster:
+        assert self.cluster is not None
+        return self.cluster
+
+    def made(self) -> Plan:
+        seen = Observed(machines=self.machines, links=self.links, since=self.since)
+        return plan(self.living, self.nodes, seen, self.policy, self.now)
+
+    def turn(self) -> bool:
+        """Plan once, record it, take its steps. False when there is nothing left to do."""
+        made = self.made()
+        still = made.cluster == self.cluster and made.nodes == self.nodes
+        self._record(made)
+        for step in made.steps:
+            match step:
+                case Launch(node):
+                    self._come_up(node)
+                case Terminate(node):
+                    self.machines.pop(node.instance_id, None)
+                    self.links.pop(node.instance_id, None)
+                case RunLifecycle(node):
+                    self._run_script(node)
+        return not still or bool(made.steps)
+
+    def settle(self) -> None:
+        """Turn until nothing changes; time moves on when only time is waited for."""
+        for _ in range(PASSES_MAX):
+            if self.cluster is None:
+                return
+            if not self.turn():
+                wake_at = self.made().wake_at
+                beating = any(link.connected for link in self.links.values())
+                if wake_at is None or wake_at <= self.now:
+                    return
+                self.now = wake_at
+                if beating:
+                    self.beat()
+                if not self.turn():
+                    return
+        raise AssertionError(f"not settled after {PASSES_MAX} passes: {self.made()}")
+
+    def beat(self) -> None:
+        self.links = {
+            key: replace(link, heard=self.now) if link.connected else link for key, link in self.links.items()
+        }
+
+    def kill(self, instance_id: str) -> None:
+        """kill -9 of the agent: its machine is dead and its link closed."""
+        self.machines[instance_id] = MachineState.DEAD
+        self.links[instance_id] = LinkSeen(connected=False, since=self.now, heard=self.now)
+
+    def request_update(self, **request: Any) -> None:
+        self.cluster = requests.update(self.living, {"ClusterName": "small", **request})
+        self.statuses.append(self.cluster.status)
+
+    def request_delete(self) -> None:
+        self.cluster = requests.delete(self.living)
+        self.statuses.append(self.cluster.status)
+
+    def running(self, group: str) -> list[Node]:
+        return [node for node in self.nodes.values() if node.group == group and node.status is NodeStatus.RUNNING]
+
+    def _record(self, made: Plan) -> None:
+        assert cluster_may_move(self.living.status, made.cluster.status if made.cluster else None)
+        for key in self.nodes.keys() | made.nodes.keys():
+            old, new = self.nodes.get(key), made.nodes.get(key)
+            assert node_may_move(old.status if old else None, new.status if new else None), (old, new)
+        if made.cluster and made.cluster.status != self.living.status:
+            self.statuses.append(made.cluster.status)
+        self.cluster, self.nodes = made.cluster, made.nodes
+        replacing = [one for one in self.nodes.values() if one.replaces and one.status is NodeStatus.PENDING]
+        self.replacing_most = max(self.replacing_most, len(replacing))
+
+    def _come_up(self, node: Node) -> None:
+        self.machines[node.instance_id] = MachineState.RUNNING
+        self.links[node.instance_id] = LinkSeen(connected=True, since=self.now, heard=self.now)
+
+    def _run_script(self, node: Node) -> None:
+        self.scripts.append(node.group)
+        link = self.links[node.instance_id]
+        self.links[node.instance_id] = replace(link, ordered=link.ordered | {node.script_work})
+        ended = ScriptState.FAILED if node.group in self.broken else ScriptState.SUCCEEDED
+        self.nodes[node.instance_id] = replace(self.nodes[node.instance_id], script=ended)
+
+
+def later(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)

@@ -1,0 +1,115 @@
+"""A real server in a process of its own, for tests that come in through the door."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 15
+REGION = "us-west-2"
+
+
+class RunningServer:
+    """`tocsin serve` on a free port. Its agents are ended with it unless it is told to detach them."""
+
+    def __init__(self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+        self.data_dir = data_dir
+        self.s3 = data_dir / "s3"
+        command = [sys.executable, "-m", "tocsin", "serve", "--port", "0", "--data-dir", str(data_dir), *options]
+        self.errors = data_dir.parent / f"{data_dir.name}.err"
+        with self.errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+        self.endpoint = self._ready()
+
+    def _ready(self) -> str:
+        lines: Queue[str] = Queue()
+        stdout = self.process.stdout
+        assert stdout is not None
+        threading.Thread(target=lambda: [lines.put(line) for line in stdout] and None, daemon=True).start()
+        try:
+            line = lines.get(timeout=START_TIMEOUT_S)
+        except Empty:
+            self.kill()
+            raise AssertionError(f"the server did not start: {self.errors.read_text()}") from None
+        assert "ready" in line, line
+        return line.split()[-1]
+
+    def client(self, service: str, account: str = "111122223333", region: str = REGION) -> Any:
+        """An unmodified boto3 client. The account is the access key, so that tests do not see each other."""
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=region,
+            aws_access_key_id=account,
+            aws_secret_access_key="secret",
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
+        )
+
+    def cli(
+        self, *arguments: str, account: str = "111122223333", region: str = REGION, timeout_s: float = 60
+    ) -> "subprocess.CompletedProcess[str]":
+        """The unmodified AWS CLI."""
+        return subprocess.run(
+            [sys.executable, "-m", "awscli", "--endpoint-url", self.endpoint, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            env={**os.environ, **cli_environment(account, region)},
+        )
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """kill -9 of the server alone: the agents live on."""
+        self.process.kill()
+        self.process.wait(STOP_TIMEOUT_S)
+
+    def bucket(self, name: str, scripts: Mapping[str, str]) -> str:
+        """A bucket with lifecycle scripts, by name and text; answers its s3:// address."""
+        folder = self.s3 / name / "config"
+        folder.mkdir(parents=True, exist_ok=True)
+        for script, text in scripts.items():
+            (folder / script).write_text(text)
+        return f"s3://{name}/config/"
+
+
+def cli_environment(account: str = "111122223333", region: str = REGION) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": account,
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": region,
+        "AWS_PAGER": "",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def eventually(check: Callable[[], Any], what: str, timeout_s: float = 20.0, every_s: float = 0.05) -> Any:
+    """The first true answer of `check`, which looks at another process: there is nothing to be signalled by."""
+    done = threading.Event()
+    for _ in range(int(timeout_s / every_s)):
+        found = check()
+        if found:
+            return found
+        done.wait(every_s)
+    raise AssertionError(f"{what}: not within {timeout_s} s")
