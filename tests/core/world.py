@@ -15,7 +15,8 @@ from tocsin.model.names import Scope
 
 SCOPE = Scope("111122223333", "us-west-2")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-PASSES_MAX = 200
+PASSES_MAX = 300
+QUIET_WAKES = 10  # more times in a row than there are deadlines a cluster can wait for
 
 
 def group_spec(name: str, count: int, **more: Any) -> dict[str, Any]:
@@ -71,21 +72,25 @@ class SmallWorld:
         return not still or bool(made.steps)
 
     def settle(self) -> None:
-        """Turn until nothing changes; time moves on when only time is waited for."""
+        """Turn until neither another look nor the time that is waited for changes anything."""
+        quiet = 0
         for _ in range(PASSES_MAX):
-            if self.cluster is None:
+            if self.cluster is None or quiet > QUIET_WAKES:
                 return
-            if not self.turn():
-                wake_at = self.made().wake_at
-                beating = any(link.connected for link in self.links.values())
-                if wake_at is None or wake_at <= self.now:
-                    return
-                self.now = wake_at
-                if beating:
-                    self.beat()
-                if not self.turn():
-                    return
+            if self.turn():
+                quiet = 0
+                continue
+            quiet += 1
+            self.pass_time()
         raise AssertionError(f"not settled after {PASSES_MAX} passes: {self.made()}")
+
+    def pass_time(self) -> None:
+        """Move on to the next time the plan waits for, with every agent giving signs of life, and turn."""
+        wake_at = self.made().wake_at
+        if wake_at is not None and wake_at > self.now:
+            self.now = wake_at
+        self.beat()
+        self.turn()
 
     def beat(self) -> None:
         self.links = {

@@ -116,6 +116,7 @@ class Draft:
         self.cluster: Cluster = cluster
         self.gone = False
         self.nodes = nodes
+        self._recorded = frozenset(nodes)
         self.seen = seen
         self.policy = policy
         self.now = now
@@ -134,6 +135,13 @@ class Draft:
 
     def set(self, node: Node, **changes: object) -> None:
         self.nodes[node.instance_id] = replace(node, **changes)
+
+    def end(self, node: Node) -> None:
+        """Have the node shut down. One that this very plan added was never there."""
+        if node.instance_id in self._recorded:
+            self.set(node, status=NodeStatus.SHUTTING_DOWN)
+        else:
+            del self.nodes[node.instance_id]
 
     def move(self, status: ClusterStatus, groups: Iterable[InstanceGroup], **changes: object) -> None:
         self.cluster = replace(self.cluster, status=status, groups=tuple(groups), **changes)
@@ -235,7 +243,8 @@ def _follow_pending(draft: Draft, node: Node) -> None:
 
 def _fail_provision(draft: Draft, node: Node, message: str) -> None:
     text = REPLACEMENT_FAILED.format(message=message) if node.replaces else message
-    pause = draft.policy.replacement_pause_s * (node.attempts + 1)
+    policy = draft.policy
+    pause = min(policy.replacement_pause_s * 2.0**node.attempts, policy.replacement_pause_max_s)
     retry_at = draft.now + timedelta(seconds=pause) if node.replaces else None
     draft.set(node, status=NodeStatus.FAILURE, message=text, retry_at=retry_at)
 
@@ -289,13 +298,15 @@ _FOLLOW: dict[NodeStatus, Callable[[Draft, Node], None]] = {
 
 
 def _pursue_creating(draft: Draft) -> None:
+    _mend(draft)
     _fill(draft)
-    failed = _failed_provision(draft)
+    failed = _hopeless(draft)
     if failed is not None:
         groups = [replace(group, status=GroupStatus.FAILED) for group in draft.cluster.groups]
-        draft.move(ClusterStatus.ROLLING_BACK, groups, failure_message=_failure_message(failed))
-        _pursue_rolling_back(draft)
-    elif not _provisioning(draft):
+        _roll_back(draft, groups, failed)
+    elif _provisioning(draft):
+        draft.wait(f"{_provisioning(draft)} of {len(draft.nodes)} instances are being provisioned")
+    else:
         draft.move(ClusterStatus.IN_SERVICE, _settled(draft.cluster.groups))
 
 
@@ -303,11 +314,12 @@ def _pursue_updating(draft: Draft) -> None:
     """Additions first: as long as one may fail, nothing is taken away that a rollback would want back."""
     _mend(draft)
     _fill(draft)
-    failed = _failed_provision(draft)
+    failed = _hopeless(draft)
     if failed is not None:
-        draft.move(ClusterStatus.ROLLING_BACK, _restored(draft.cluster), failure_message=_failure_message(failed))
-        _pursue_rolling_back(draft)
-    elif not _provisioning(draft) and not _shrinking(draft):
+        _roll_back(draft, _restored(draft.cluster), failed)
+    elif _provisioning(draft):
+        draft.wait(f"{_provisioning(draft)} of {len(draft.nodes)} instances are being provisioned")
+    elif not _shrinking(draft):
         draft.move(ClusterStatus.IN_SERVICE, _settled(draft.cluster.groups), before=())
 
 
@@ -323,7 +335,7 @@ def _pursue_rolling_back(draft: Draft) -> None:
 def _pursue_in_service(draft: Draft) -> None:
     _mend(draft)
     _fill(draft)
-    degraded = {node.group for node in draft.nodes.values() if _given_up(draft, node)}
+    degraded = {node.group for node in draft.nodes.values() if _worn_out(draft, node)}
     status = {True: GroupStatus.DEGRADED, False: GroupStatus.IN_SERVICE}
     groups = tuple(replace(group, status=status[group.name in degraded]) for group in draft.cluster.groups)
     draft.cluster = replace(draft.cluster, groups=groups)
@@ -357,29 +369,37 @@ def _fill(draft: Draft) -> None:
             draft.add(group, index)
 
 
-def _failed_provision(draft: Draft) -> Node | None:
-    """The first node that failed on the way in and is part of the operation: replacements are tried again instead."""
-    failed = (node for node in draft.nodes.values() if node.status is NodeStatus.FAILURE and not node.joined)
-    return next((node for node in failed if not node.replaces), None)
+def _hopeless(draft: Draft) -> Node | None:
+    """The node for which the operation under way cannot succeed.
+
+    Either it failed on the way in (a replacement is tried again instead), or others wait for it and it stays away.
+    """
+    failed = [node for node in draft.nodes.values() if node.status is NodeStatus.FAILURE]
+    lost = [node for node in failed if not node.joined and not node.replaces]
+    if not lost and _provisioning(draft):
+        first = controller_group(draft.cluster)
+        left = draft.cluster.node_recovery is NodeRecovery.NONE
+        lost = [node for node in failed if node.group == first and (left or _worn_out(draft, node))]
+    return lost[0] if lost else None
 
 
-def _failure_message(node: Node) -> str:
-    return PROVISION_FAILED.format(instance_id=node.instance_id, message=node.message)
+def _roll_back(draft: Draft, groups: Iterable[InstanceGroup], failed: Node) -> None:
+    """Turn back, in a step of its own: RollingBack is always seen, however short it is."""
+    message = PROVISION_FAILED.format(instance_id=failed.instance_id, message=failed.message)
+    draft.move(ClusterStatus.ROLLING_BACK, groups, failure_message=message)
+    _shrinking(draft)
 
 
-def _provisioning(draft: Draft) -> bool:
-    """Whether nodes of the operation are still on their way in."""
-    coming = [node for node in draft.nodes.values() if node.status is NodeStatus.PENDING and not node.replaces]
-    if coming:
-        draft.wait(f"{len(coming)} of {len(draft.nodes)} instances are being provisioned")
-    return bool(coming)
+def _provisioning(draft: Draft) -> int:
+    """How many nodes of the operation are still on their way in."""
+    return sum(1 for node in draft.nodes.values() if node.status is NodeStatus.PENDING and not node.replaces)
 
 
 def _shrinking(draft: Draft) -> bool:
     """Begin to end what groups have too much, and say whether anything is still ending."""
     for group in draft.cluster.groups:
         for node in _surplus(draft.of(group), group.wanted):
-            draft.set(node, status=NodeStatus.SHUTTING_DOWN)
+            draft.end(node)
     ending = [node for node in draft.nodes.values() if node.status is NodeStatus.SHUTTING_DOWN]
     if ending:
         draft.wait(f"{len(ending)} instances are shutting down")
@@ -412,30 +432,30 @@ def _mend(draft: Draft) -> None:
         return
     # Where a group has too many nodes anyway, its sick ones go without replacement.
     groups = {group.name: group for group in draft.cluster.groups if len(draft.of(group)) <= group.wanted}
-    under_way = sum(1 for node in draft.nodes.values() if node.replaces and node.status is NodeStatus.PENDING)
+    first = controller_group(draft.cluster)
+    pending = [node for node in draft.nodes.values() if node.status is NodeStatus.PENDING]
+    under_way = sum(1 for node in pending if node.replaces and node.group != first)
     for node in list(draft.nodes.values()):
         if node.group not in groups or not _to_replace(draft, node):
             continue
-        if under_way >= draft.policy.replacements_at_once_max:
-            draft.wait(f"{node.instance_id} waits to be replaced: {under_way} replacements are under way")
-            continue
-        under_way += 1
-        draft.set(node, status=NodeStatus.SHUTTING_DOWN)
+        if node.group != first:
+            if under_way >= draft.policy.replacements_at_once_max:
+                draft.wait(f"{node.instance_id} waits to be replaced: {under_way} replacements are under way")
+                continue
+            under_way += 1
+        draft.end(node)
         attempts = 0 if node.joined else node.attempts + 1
         draft.add(groups[node.group], node.index, replaces=node.instance_id, attempts=attempts)
 
 
 def _to_replace(draft: Draft, node: Node) -> bool:
+    """A member that is unhealthy, or a replacement that failed once its pause is over."""
     if node.status is not NodeStatus.FAILURE:
         return False
-    if node.joined:
-        return True
-    if not node.replaces or _given_up(draft, node) or node.retry_at is None:
-        return False
-    return draft.expired(node.retry_at, 0)
+    return node.joined or (node.retry_at is not None and draft.expired(node.retry_at, 0))
 
 
-def _given_up(draft: Draft, node: Node) -> bool:
-    """A place where replacements failed as often as the policy tries."""
+def _worn_out(draft: Draft, node: Node) -> bool:
+    """A place where replacements fail again and again."""
     failed = node.status is NodeStatus.FAILURE and not node.joined
-    return failed and node.attempts + 1 >= draft.policy.replacement_attempts_max
+    return failed and node.attempts + 1 >= draft.policy.degraded_after_attempts

@@ -18,10 +18,13 @@ class FleetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     beat_interval_s: float = 1.0
     # After a start of the server every agent has to find its way back.
     reconnect_grace_s: float = 10.0
-    # A replacement that fails is tried again, each time after a longer pause.
-    replacement_attempts_max: int = 3
+    # A replacement that fails is tried again, each time after twice the pause; after so many attempts in a row its
+    # group is Degraded, and operations that need it fail instead of waiting. Who mends the script finds it healed.
     replacement_pause_s: float = 5.0
-    # Replacements under way at a time in one cluster: a mass false alarm must not take a cluster down.
+    replacement_pause_max_s: float = 300.0
+    degraded_after_attempts: int = 3
+    # Replacements under way at a time in one cluster: a mass false alarm must not take a cluster down. The controller's
+    # come on top: the others wait for it.
     replacements_at_once_max: int = 8
     # All clusters of this server together. Every local instance is a process of about 40 MiB.
     instances_max: int = 100
