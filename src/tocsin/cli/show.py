@@ -89,7 +89,7 @@ def show_events(where: Where, wanted: Filter, last: int, *, follow: bool) -> int
             if where["output"] == "json":
                 click.echo(json.dumps(event))
             else:
-                console.print(describe_event(event), highlight=False)
+                console.print(describe_event(event), highlight=False, soft_wrap=True)
             sys.stdout.flush()
     except Unreachable as error:
         return _failed(error)
@@ -148,7 +148,9 @@ def show_story(where: Where, name: str) -> int:
         at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         node = f"[dim]{line['instance_id']}[/] " if line["instance_id"] else ""
         why = f"  [dim]({escape(line['why'])})[/]" if line["why"] else ""
-        console.print(f"[dim]{at}[/] {line['chapter']:<8} {node}{escape(line['what'])}{why}", highlight=False)
+        console.print(
+            f"[dim]{at}[/] {line['chapter']:<8} {node}{escape(line['what'])}{why}", highlight=False, soft_wrap=True
+        )
     return 0
 
 

@@ -68,7 +68,7 @@ class NodesDoor:
         await socket.accept()
         hello = await self._greeted(socket)
         if hello is None:
-            await socket.close(code=1008)
+            await _close(socket)
             return
         link = Link()
         instance_id = hello.instance_id
@@ -86,8 +86,7 @@ class NodesDoor:
             writing.cancel()
             if self._links.closed(instance_id, link, self._clock.now()):
                 self._fleet.changed(instance_id)
-            with contextlib.suppress(RuntimeError):  # closed already by the other side
-                await socket.close()
+            await _close(socket)
 
     async def _greeted(self, socket: WebSocket) -> Hello | None:
         """The agent's first frame, when it is one of ours and proves it. Strangers are told to end."""
@@ -143,6 +142,11 @@ class NodesDoor:
                 ingested_ms=int(now.timestamp() * 1000),
             )
         ]
+
+
+async def _close(socket: WebSocket) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # closed already by the other side
+        await socket.close(code=1008)
 
 
 async def _write(socket: WebSocket, link: Link) -> None:

@@ -40,20 +40,17 @@ def model_file(service: str) -> Path:
     return versions[-1]
 
 
-def _open(path: Path) -> gzip.GzipFile | Any:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+def _read(path: Path, size: int = -1) -> bytes:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        return file.read(size)
 
 
-def metadata_of(service: str) -> dict[str, Any]:
+def _peeked(service: str) -> dict[str, Any]:
     """The metadata alone, without decompressing and parsing the whole model (sagemaker's is 2.6 MB)."""
-    with _open(model_file(service)) as file:
-        head = file.read(metadata_peek_bytes).decode("utf-8", "replace")
-    start = head.find('"metadata":')
-    try:
-        found, _ = json.JSONDecoder().raw_decode(head, head.index("{", start) if start >= 0 else 0)
-    except ValueError:
-        return Service(service).metadata
-    return cast(dict[str, Any], found if start >= 0 else found["metadata"])
+    head = _read(model_file(service), metadata_peek_bytes).decode("utf-8", "replace")
+    start = head.index('"metadata":')
+    found, _ = json.JSONDecoder().raw_decode(head, head.index("{", start))
+    return cast("dict[str, Any]", found)
 
 
 class Service:
@@ -64,21 +61,22 @@ class Service:
 
     @functools.cached_property
     def metadata(self) -> dict[str, Any]:
-        loaded = self.__dict__.get("model")
-        return cast(dict[str, Any], loaded["metadata"]) if loaded else metadata_of(self.name)
+        try:
+            return _peeked(self.name)
+        except ValueError:  # not at the head of the file: read it all
+            return cast("dict[str, Any]", self.model["metadata"])
 
     @functools.cached_property
     def model(self) -> dict[str, Any]:
-        with _open(model_file(self.name)) as file:
-            return cast(dict[str, Any], orjson.loads(file.read()))
+        return cast("dict[str, Any]", orjson.loads(_read(model_file(self.name))))
 
     @property
     def operations(self) -> dict[str, dict[str, Any]]:
-        return cast(dict[str, dict[str, Any]], self.model["operations"])
+        return cast("dict[str, dict[str, Any]]", self.model["operations"])
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        return cast(dict[str, Shape], self.model["shapes"])
+        return cast("dict[str, Shape]", self.model["shapes"])
 
     @functools.cached_property
     def protocol(self) -> str:
@@ -110,9 +108,7 @@ class Service:
     def errors(self) -> dict[str, Shape]:
         """Every error shape, by its shape name and by its wire code where that differs (sns: NotFound)."""
         found = {name: shape for name, shape in self.shapes.items() if shape.get("exception")}
-        coded = {
-            shape["error"]["code"]: shape for shape in found.values() if shape.get("error", {}).get("code")
-        }
+        coded = {shape["error"]["code"]: shape for shape in found.values() if shape.get("error", {}).get("code")}
         return {**coded, **found}
 
 

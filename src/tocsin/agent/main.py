@@ -1,0 +1,148 @@
+"""A node's agent, from its start to its end: lock, spool, link and scripts wired together.
+
+Called by `tocsin agent` and started by machine providers. Exit codes are below.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tocsin.agent.settings import AgentSettings
+from tocsin.model.nodedir import LOCK_FILE, PID_FILE, SPOOL_FILE, TOKEN_FILE
+
+log = logging.getLogger(__name__)
+
+EXIT_ENDED = 0  # asked to: by a signal, or by the server's Halt
+EXIT_USAGE = 2
+EXIT_LOCKED = 3  # another agent runs in this directory
+TOKEN_VARIABLE = "TOCSIN_NODE_TOKEN"  # the name of the variable, not a token  # noqa: S105
+# A provider that looks whether an agent lives holds the lock for a moment; an agent holds it for good.
+LOCK_TRIES_MAX = 5
+LOCK_RETRY_S = 0.02
+FLUSH_LIMIT_S = 0.3  # of the two seconds that an orderly stop may take
+
+
+class AlreadyRunning(Exception):
+    """Another agent holds the directory."""
+
+
+async def run(settings: AgentSettings) -> int:
+    """Live in the directory until asked to end; returns the exit code."""
+    try:
+        lock = _lock(settings.directory)
+    except AlreadyRunning as error:
+        log.error("%s", error)
+        return EXIT_LOCKED
+    try:
+        return await _live(settings)
+    finally:
+        os.close(lock)
+
+
+async def _live(settings: AgentSettings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # Here, not above: aiohttp takes longer to load than all the rest, and a second agent should be refused at once.
+    from tocsin.agent.link import Link
+    from tocsin.agent.scripts import Scripts
+    from tocsin.agent.spool import Spool
+
+    spool = Spool(settings.directory / SPOOL_FILE)
+    link = Link(settings, secrets.token_hex(8), spool, lambda order: scripts.take(order))
+    scripts = Scripts(settings, link.file)
+    linking = asyncio.create_task(link.run())
+    working = asyncio.create_task(scripts.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([linking, working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if linking.done():
+            log.info("the server ended this node: %s", linking.result().reason)
+        if working.done():
+            working.result()  # it never returns: this raises why
+        await _ended(working)
+        await link.flush(FLUSH_LIMIT_S)
+        return EXIT_ENDED
+    finally:
+        for task in (linking, working, stopping):
+            await _ended(task)
+        spool.close()
+        log.info("ended")
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _lock(directory: Path) -> int:
+    """Take the directory for this process's life. The lock goes with the process, however it ends."""
+    handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(LOCK_TRIES_MAX):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            time.sleep(LOCK_RETRY_S)
+    else:
+        os.close(handle)
+        pid = (directory / PID_FILE).read_text() if (directory / PID_FILE).exists() else "?"
+        words = f"another agent (process {pid}) runs in {directory}: stop it, or give this one its own --dir"
+        raise AlreadyRunning(words)
+    fresh = directory / f"{PID_FILE}.new"
+    fresh.write_text(str(os.getpid()))
+    fresh.rename(directory / PID_FILE)
+    return handle
+
+
+def _token(directory: Path) -> str:
+    """From the environment or the file; never from the command line, which everyone can read."""
+    token = os.environ.pop(TOKEN_VARIABLE, "")
+    file = directory / TOKEN_FILE
+    return token or (file.read_text().strip() if file.exists() else "")
+
+
+def _start_logging() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)sZ %(levelname)s %(name)s: %(message)s"
+    )
+    logging.Formatter.converter = time.gmtime
+    logging.raiseExceptions = False  # a full disk under the log is no reason to say so in the log
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="tocsin agent", description="Run a node's agent.", allow_abbrev=False)
+    parser.add_argument("--instance-id", required=True)
+    parser.add_argument("--server", required=True, help="base URL, such as http://127.0.0.1:4566")
+    parser.add_argument("--dir", required=True, type=Path, help=f"the node's own directory; its token in {TOKEN_FILE}")
+    arguments = parser.parse_args(argv)
+    _start_logging()
+    directory = arguments.dir.absolute()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        token = _token(directory)
+    except OSError as error:
+        log.error("cannot use %s: %s", directory, error)
+        return EXIT_USAGE
+    if not token:
+        log.error("no token: put it into %s or into %s", directory / TOKEN_FILE, TOKEN_VARIABLE)
+        return EXIT_USAGE
+    settings = AgentSettings(
+        instance_id=arguments.instance_id, server=arguments.server.rstrip("/"), directory=directory, token=token
+    )
+    return asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""Many patterns, one event. See `Index`."""
+
+from .index import Index
+
+__all__ = ["Index"]

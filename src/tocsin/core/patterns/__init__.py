@@ -1,0 +1,23 @@
+"""The event pattern language: a pattern's text becomes alternatives of fields, a field asks conditions of values.
+
+Doors and services call `parse`, `matches` and `load_event`; `core/matcher` builds its index on `Pattern`. The law is
+written down in docs/patterns.md. Must not know rules, buses or targets.
+"""
+
+from .explain import AlternativeVerdict, Explanation, FieldVerdict, explain
+from .matching import matches
+from .numbers import ExactNumber, load_event
+from .reader import Field, Pattern, parse
+
+__all__ = [
+    "AlternativeVerdict",
+    "ExactNumber",
+    "Explanation",
+    "Field",
+    "FieldVerdict",
+    "Pattern",
+    "explain",
+    "load_event",
+    "matches",
+    "parse",
+]

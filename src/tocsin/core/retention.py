@@ -1,0 +1,55 @@
+"""What may be forgotten: log events past their group's retention, journal entries nobody needs any more.
+
+Housekeeping asks, reads what is asked for, and commits the answer. Every answer is one bite: the store's writer
+serves others between two of them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tocsin.model.changes import DropLogs, Forget
+from tocsin.model.logs import LogEvent, LogGroup, LogQuery
+
+DAY_MS = 24 * 3600 * 1000
+
+
+def kept_since(retention_days: int, now_ms: int) -> int | None:
+    """The time before which a group's events have expired; None when they never do (no retention is 0 days)."""
+    return now_ms - retention_days * DAY_MS if retention_days else None
+
+
+def expired(groups: Iterable[LogGroup], now_ms: int, *, bite_events: int, bite_bytes: int) -> list[LogQuery]:
+    """For each group that does not keep its events for ever: the query for its oldest expired ones, a bite of them."""
+    return [
+        LogQuery(
+            scope=group.scope,
+            group=group.name,
+            end_ms=since,
+            limit=bite_events,
+            bytes_max=bite_bytes,
+        )
+        for group in groups
+        if (since := kept_since(group.retention_days, now_ms)) is not None
+    ]
+
+
+def drop(query: LogQuery, oldest: Sequence[LogEvent]) -> DropLogs | None:
+    """The change that drops the bite, or None when nothing has expired.
+
+    The bite ends before the time of its last event, of which there may be more than were read; only when all are of
+    one millisecond it takes that whole, or nothing would ever go.
+    """
+    if not oldest:
+        return None
+    assert query.end_ms is not None, "only expired events are dropped"
+    first, last = oldest[0].at_ms, oldest[-1].at_ms
+    before = max(last, first + 1)
+    assert before <= query.end_ms, "nothing younger than the retention goes"
+    return DropLogs(scope=query.scope, group=query.group, before_ms=before)
+
+
+def forget(bounds: tuple[int, int], routed: int, *, events_max: int, bite: int) -> Iterator[Forget]:
+    """Bring the journal down to its newest `events_max` entries, but never past `routed`, where the router stands."""
+    first, last = bounds
+    through = min(last - events_max, routed)
+    for start in range(first, through + 1, bite):
+        yield Forget(through_seq=min(start + bite - 1, through))

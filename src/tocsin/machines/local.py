@@ -1,0 +1,230 @@
+"""Machines on this machine: each instance is an agent process with a directory of its own. The Machines port.
+
+The fleet calls it; `changed` tells the fleet that a machine came to its end. It knows processes and directories; what
+an agent does in there is the agent's business. An agent lives as long as it holds the lock in its directory: process
+numbers are used again, locks are not. Whatever a machine's scripts left running goes down with it.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tocsin.machines.processes import Watched, kill_marked, locked
+from tocsin.model.machine import LaunchOrder, MachineState
+from tocsin.model.nodedir import DIRECTORY_VARIABLE, LOCK_FILE, LOG_FILE, PARKED_FILE, PID_FILE, TOKEN_FILE
+
+log = logging.getLogger(__name__)
+
+END_GRACE_S = 2.0  # an agent ends its script and says farewell within this; then it is killed
+CLOSE_GRACE_S = 3.0  # the same when all end at once and share the processors
+KILLED_LIMIT_S = 0.5  # for the kernel to carry out SIGKILL
+LOG_BYTES_MAX = 1 << 20  # of an agent's log, looked at when the agent starts
+ADOPT_TRIES_MAX = 50  # an agent writes its number right after taking the lock; a second is more than enough
+ADOPT_RETRY_S = 0.02
+GONE_SUFFIX = ".gone"  # a directory on its way out; no instance id has a dot
+_INSTANCE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+# Agents get no credentials of the server's: what runs on a node is the cluster user's code.
+_WITHHELD = ("AWS_", "TOCSIN_")
+
+
+class LocalMachines:
+    """`server_url` is asked at each launch; `command` is followed by --instance-id, --server and --dir."""
+
+    def __init__(
+        self,
+        root: Path,
+        server_url: Callable[[], str],
+        changed: Callable[[str], None],
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self._root = root.absolute()
+        self._server_url = server_url
+        self._changed = changed
+        self._command = list(command or (sys.executable, "-m", "tocsin", "agent"))
+        self._states: dict[str, MachineState] = {}
+        self._agents: dict[str, Watched] = {}
+        self._endings: dict[str, asyncio.Task[None]] = {}
+        self._closing = False
+
+    async def start(self) -> None:
+        """Take over what an earlier server left: living agents run on, the others are stopped or dead."""
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in sorted(self._root.iterdir()):
+            if directory.suffix == GONE_SUFFIX:
+                shutil.rmtree(directory, ignore_errors=True)
+            elif directory.is_dir():
+                await self._adopt(directory.name)
+
+    def seen(self) -> Mapping[str, MachineState]:
+        return self._states
+
+    async def launch(self, order: LaunchOrder) -> None:
+        instance_id = order.instance_id
+        match self._states.get(instance_id):
+            case MachineState.RUNNING:
+                return
+            case MachineState.ENDING:
+                raise OSError(errno.EBUSY, f"{instance_id} is being terminated")
+        if self._closing or not _INSTANCE_ID.fullmatch(instance_id):
+            raise OSError(errno.EINVAL, f"cannot launch '{instance_id}' now")
+        # No await from here to the state: two who launch at once cannot both get here.
+        known = self._place(instance_id).is_dir()
+        try:
+            pid = self._boot(order)
+        except OSError:
+            if not known:
+                shutil.rmtree(self._place(instance_id), ignore_errors=True)
+            raise
+        self._states[instance_id] = MachineState.RUNNING
+        self._watch(instance_id, pid)
+
+    async def terminate(self, instance_id: str) -> None:
+        if self._states.get(instance_id) in (None, MachineState.ENDING):
+            return
+        self._states[instance_id] = MachineState.ENDING
+        self._endings[instance_id] = asyncio.create_task(self._end(instance_id))
+
+    async def close(self, *, detach: bool) -> None:
+        """Let the agents run on without us, or put all machines to rest; launch boots them again."""
+        self._closing = True
+        agents = list(self._agents.values())
+        if not detach:
+            resting = [key for key, state in self._states.items() if state is MachineState.RUNNING]
+            for instance_id in resting:
+                (self._place(instance_id) / PARKED_FILE).touch()
+                self._states[instance_id] = MachineState.STOPPED
+            await _end_all(agents, CLOSE_GRACE_S)
+            await asyncio.to_thread(kill_marked, DIRECTORY_VARIABLE, [self._place(key) for key in resting])
+        await asyncio.gather(*self._endings.values())
+        for agent in agents:
+            agent.let_go()
+        self._agents.clear()
+
+    def _place(self, instance_id: str) -> Path:
+        return self._root / instance_id
+
+    async def _adopt(self, instance_id: str) -> None:
+        """See what there is in a machine's directory, and watch the agent that lives there."""
+        place = self._place(instance_id)
+        for _ in range(ADOPT_TRIES_MAX):
+            if not locked(place / LOCK_FILE):
+                parked = (place / PARKED_FILE).exists()
+                self._states[instance_id] = MachineState.STOPPED if parked else MachineState.DEAD
+                return
+            pid = _agent_of(place)
+            if pid is not None:
+                self._states[instance_id] = MachineState.RUNNING
+                self._watch(instance_id, pid)
+                return
+            await asyncio.sleep(ADOPT_RETRY_S)
+        log.error("%s is locked by an agent that cannot be found: it is left alone", place)
+        self._states[instance_id] = MachineState.RUNNING
+
+    def _watch(self, instance_id: str, pid: int) -> None:
+        try:
+            self._agents[instance_id] = Watched(pid, lambda: self._ended(instance_id))
+        except ProcessLookupError:  # it ended between our look and now; a child waits for us, so this was adopted
+            self._ended(instance_id)
+
+    def _ended(self, instance_id: str) -> None:
+        """An agent came to its end. Unless we asked for it, the machine is dead."""
+        self._agents.pop(instance_id, None)
+        if self._states.get(instance_id) is MachineState.RUNNING:
+            log.info("the agent of %s ended", instance_id)
+            self._states[instance_id] = MachineState.DEAD
+            self._changed(instance_id)
+
+    def _boot(self, order: LaunchOrder) -> int:
+        """Prepare the directory and start the agent in it; returns its process id."""
+        place = self._place(order.instance_id)
+        if place.is_dir():
+            kill_marked(DIRECTORY_VARIABLE, [place])  # a boot begins with nothing running
+        place.mkdir(mode=0o700, exist_ok=True)
+        _write_private(place / TOKEN_FILE, order.token)
+        (place / PARKED_FILE).unlink(missing_ok=True)
+        where = ["--instance-id", order.instance_id, "--server", self._server_url(), "--dir", str(place)]
+        log_file = _open_log(place / LOG_FILE)
+        try:
+            process = subprocess.Popen(
+                [*self._command, *where],
+                cwd=place,
+                env=_environment(place),
+                stdin=subprocess.DEVNULL,
+                stdout=log_file,
+                stderr=log_file,
+                start_new_session=True,
+            )
+        finally:
+            os.close(log_file)
+        process.returncode = 0  # Watched reaps it; Popen should neither wait for it nor warn that nobody did
+        return process.pid
+
+    async def _end(self, instance_id: str) -> None:
+        """End the agent, then all that its scripts left, then remove what it stored."""
+        place = self._place(instance_id)
+        agent = self._agents.get(instance_id)
+        try:
+            await _end_all([agent] if agent else [], END_GRACE_S)
+            await asyncio.to_thread(_destroy, place)
+        except OSError as error:
+            log.error("%s cannot be removed: %s", place, error)
+        del self._endings[instance_id], self._states[instance_id]
+        self._changed(instance_id)
+
+
+async def _end_all(agents: Sequence[Watched], grace_s: float) -> None:
+    for number, limit_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, KILLED_LIMIT_S)):
+        waiting = [agent for agent in agents if not agent.gone.is_set()]
+        for agent in waiting:
+            agent.signal(number)
+        if waiting:
+            gone: list[Coroutine[Any, Any, Any]] = [agent.gone.wait() for agent in waiting]
+            _, late = await asyncio.wait([asyncio.ensure_future(one) for one in gone], timeout=limit_s)
+            for task in late:
+                task.cancel()
+
+
+def _destroy(place: Path) -> None:
+    kill_marked(DIRECTORY_VARIABLE, [place])
+    gone = place.with_name(place.name + GONE_SUFFIX)
+    place.rename(gone)  # at once and whole: a server that dies here finds no half machine
+    shutil.rmtree(gone)
+
+
+def _agent_of(place: Path) -> int | None:
+    """The agent in the directory, when the number it left is that of a process which works for this directory."""
+    try:
+        pid = int((place / PID_FILE).read_text())
+        arguments = Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if str(place).encode() in arguments else None
+
+
+def _environment(place: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+    return kept | {DIRECTORY_VARIABLE: str(place)}
+
+
+def _write_private(path: Path, text: str) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    fresh.rename(path)
+
+
+def _open_log(path: Path) -> int:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    if os.fstat(handle).st_size > LOG_BYTES_MAX:
+        os.ftruncate(handle, 0)
+    return handle

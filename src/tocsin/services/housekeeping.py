@@ -1,0 +1,103 @@
+"""The house is kept: log events leave when their group's retention says so, and the journal keeps a bounded length.
+
+The server runs it beside the other loops. It only deletes, in bites, and only what core/retention names.
+"""
+
+import logging
+from datetime import datetime
+
+from msgspec import Struct
+
+from tocsin.core.retention import drop, expired, forget
+from tocsin.model.changes import DropLogs
+from tocsin.model.errors import StoreUnavailable
+from tocsin.model.logs import LogGroup, LogQuery
+from tocsin.ports import Clock, Store
+from tocsin.services.bus import ROUTER
+
+log = logging.getLogger(__name__)
+
+
+class HousekeepingLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often, how much is kept, and how much goes at once."""
+
+    # AWS takes up to 72 hours to delete what has expired; a minute keeps the disk honest and costs nothing.
+    period_s: float = 60.0
+    # About 1 GB of events of the usual size.
+    journal_events_max: int = 1_000_000
+    journal_bite: int = 5_000
+    # A bite is one transaction: some 10 ms of the writer.
+    log_bite_events: int = 1_000
+    log_bite_bytes: int = 1 << 20
+    # Per group and sweep, so that one group with years to drop does not keep the others waiting.
+    log_bites_max: int = 1_000
+
+
+class Swept(Struct, kw_only=True):
+    """What was dropped, since the start or in one sweep. Journal entries are counted by their places."""
+
+    log_events: int = 0
+    journal_events: int = 0
+
+    def add(self, other: "Swept") -> None:
+        self.log_events += other.log_events
+        self.journal_events += other.journal_events
+
+
+class Housekeeping:
+    def __init__(self, store: Store, clock: Clock, limits: HousekeepingLimits | None = None) -> None:
+        self._store = store
+        self._clock = clock
+        self._limits = limits or HousekeepingLimits()
+        self.dropped = Swept()
+
+    async def run(self) -> None:
+        """Sweep, rest, and again, until cancelled. A store that is away is tried again after the next rest."""
+        while True:
+            try:
+                await self.sweep(self._clock.now())
+            except StoreUnavailable as away:
+                log.warning("housekeeping waits for the store: %s", away)
+            await self._clock.sleep(self._limits.period_s)
+
+    async def sweep(self, now: datetime) -> Swept:
+        """One pass over all groups and the journal. Raises StoreUnavailable; what was dropped until then is counted."""
+        swept = Swept()
+        try:
+            await self._expire_logs(int(now.timestamp() * 1000), swept)
+            await self._forget_journal(swept)
+        finally:
+            self.dropped.add(swept)
+        return swept
+
+    async def _expire_logs(self, now_ms: int, swept: Swept) -> None:
+        groups = await self._store.find(LogGroup)
+        limits = self._limits
+        for query in expired(groups, now_ms, bite_events=limits.log_bite_events, bite_bytes=limits.log_bite_bytes):
+            for _ in range(limits.log_bites_max):
+                count = await self._bite(query)
+                swept.log_events += count
+                if count == 0:
+                    break
+
+    async def _bite(self, query: LogQuery) -> int:
+        """How many events of the bite are gone."""
+        oldest = await self._store.log_events(query)
+        change = drop(query, oldest)
+        if change is None:
+            return 0
+        await self._store.commit(change)
+        return sum(_goes(event.at_ms, change) for event in oldest)
+
+    async def _forget_journal(self, swept: Swept) -> None:
+        limits = self._limits
+        first, last = await self._store.journal_bounds()
+        routed = await self._store.cursor(ROUTER)
+        for bite in forget((first, last), routed, events_max=limits.journal_events_max, bite=limits.journal_bite):
+            await self._store.commit(bite)
+            swept.journal_events += bite.through_seq - first + 1
+            first = bite.through_seq + 1
+
+
+def _goes(at_ms: int, change: DropLogs) -> bool:
+    return change.before_ms is None or at_ms < change.before_ms

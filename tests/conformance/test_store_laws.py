@@ -1,0 +1,145 @@
+"""Whatever is committed, in whatever order and company, an adapter of the Store port ends where `Memory` ends."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.conftest import Opened, sqlite_opened
+from tests.conformance.memory import Memory
+from tocsin.model.changes import (
+    Accept,
+    Advance,
+    Change,
+    Delete,
+    DropLogs,
+    DropStream,
+    Forget,
+    Log,
+    OpenStream,
+    Put,
+    Tell,
+)
+from tocsin.model.errors import Stale
+from tocsin.model.event import Event
+from tocsin.model.logs import LogGroup, LogLine, LogPolicy, LogQuery
+from tocsin.model.names import Scope
+from tocsin.model.records import Record
+from tocsin.model.story import Chapter, StoryLine
+from tocsin.model.tags import Tags
+from tocsin.ports import Store
+
+SCOPES = (Scope("1", "a"), Scope("2", "a"))
+GROUPS = ("g", "h")
+
+scopes = st.sampled_from(SCOPES)
+groups = st.sampled_from(GROUPS)
+names = st.sampled_from(["s", "t"])
+times = st.integers(0, 5)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+
+
+def log_group(scope: Scope, name: str, revision: int) -> LogGroup:
+    return LogGroup(scope=scope, name=name, created_ms=revision, revision=revision)
+
+
+records: st.SearchStrategy[Record] = st.builds(log_group, scopes, groups, st.integers(1, 2)) | st.builds(
+    lambda scope, arn, revision, text: Tags(scope=scope, arn=arn, revision=revision, tags={text: text}),
+    scopes,
+    st.sampled_from(["x", "y"]),
+    st.integers(1, 3),
+    texts,
+)
+events = st.builds(
+    lambda scope, name, body: Event(scope=scope, bus="b", id=name, at_ms=1, body=body),
+    scopes,
+    st.sampled_from(["p", "q", "12345678-1234-4234-8234-1234567890ab", "12345678-1234-4234-8234-000000000000"]),
+    st.binary(max_size=20),
+)
+lines = st.builds(LogLine, times, texts)
+logs = st.builds(
+    lambda scope, group, stream, said, now: Log(
+        scope=scope, group=group, stream=stream, lines=tuple(said), ingested_ms=now
+    ),
+    scopes,
+    groups,
+    names,
+    st.lists(lines, max_size=4),
+    st.integers(10, 20),
+)
+told = st.builds(
+    lambda scope, what: StoryLine(
+        scope=scope, cluster_id="c", cluster_name="c", at_ms=1, chapter=Chapter.STATUS, what=what
+    ),
+    scopes,
+    texts,
+)
+changes: st.SearchStrategy[Change] = st.one_of(
+    st.builds(Put, records),
+    st.builds(Put, records),
+    st.builds(Delete, records),
+    st.builds(Accept, events),
+    logs,
+    logs,
+    st.builds(lambda s, g, n: OpenStream(scope=s, group=g, stream=n, created_ms=9), scopes, groups, names),
+    st.builds(lambda s, g, n: DropStream(scope=s, group=g, stream=n), scopes, groups, names),
+    st.builds(lambda s, g, t: DropLogs(scope=s, group=g, before_ms=t), scopes, groups, st.none() | times),
+    st.builds(lambda n, by: Advance(cursor="c", expected=n, seq=n + by), st.integers(0, 3), st.integers(0, 2)),
+    st.builds(Tell, told),
+    st.builds(lambda n: Forget(through_seq=n), st.integers(0, 6) | st.just(1 << 40)),
+)
+# What is committed at the same moment; each commit is a few changes.
+bursts = st.lists(st.lists(changes, min_size=1, max_size=4), min_size=1, max_size=5)
+GROUNDS: list[Change] = [Put(log_group(scope, name, 1)) for scope in SCOPES for name in GROUPS[:1]]
+
+
+async def kept(store: Store, commit: list[Change]) -> bool:
+    try:
+        await store.commit(*commit)
+    except Stale:
+        return False
+    return True
+
+
+async def compare(store: Store, memory: Memory) -> None:
+    kinds: tuple[type[Record], ...] = (LogGroup, LogPolicy, Tags)
+    stored = [record for kind in kinds for record in await store.find(kind)]
+    assert {(r.kind, r.scope, r.key): r for r in stored} == memory.records
+    journal = await store.journal(0, 1000)
+    assert [entry.event for entry in journal] == [event for _, event in memory.journal]
+    memory.journal = [(entry.seq, entry.event) for entry in journal]
+    assert await store.cursor("c") == memory.cursors["c"]
+    for scope in SCOPES:
+        assert [told.line for told in await store.story(scope)] == [e for e in memory.story if e.scope == scope]
+        for group in GROUPS:
+            streams = await store.log_streams(scope, group)
+            assert streams == memory.streams_of((scope, group))
+            said = await store.log_events(LogQuery(scope=scope, group=group))
+            assert [(e.at_ms, e.stream, e.ingested_ms, e.message) for e in said] == memory.said_in((scope, group))
+            right = {group: sum(stream.bytes for stream in streams)} if streams else {}
+            assert await store.log_bytes(scope, [group]) == right
+
+
+async def live(opened: Opened, story: list[list[list[Change]]]) -> None:
+    memory = Memory()
+    async with opened() as store:
+        for burst in [[list(GROUNDS)], *story]:
+            fates = await asyncio.gather(*(kept(store, commit) for commit in burst))
+            assert fates == [memory.commit(commit) for commit in burst]
+            await compare(store, memory)
+    async with opened() as store:
+        await compare(store, memory)
+
+
+@pytest.mark.parametrize("adapter", [sqlite_opened], ids=["sqlite"])
+@settings(max_examples=60, deadline=None)
+@given(story=st.lists(bursts, max_size=5))
+def test_any_commits_leave_what_the_law_says(
+    adapter: Callable[[Path], Opened], story: list[list[list[Change]]]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="tocsin-law-") as directory:
+        asyncio.run(live(adapter(Path(directory)), story))

@@ -1,0 +1,167 @@
+"""Housekeeping: log events leave with their retention, the journal keeps its length, nothing else goes."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.logs.desk import GROUP, HERE, START, START_MS, STREAM, Desk, at_the_desk
+from tocsin.core.retention import drop, expired, forget
+from tocsin.model.changes import Accept, Advance
+from tocsin.model.errors import StoreUnavailable
+from tocsin.model.event import Event
+from tocsin.model.logs import LogEvent, LogGroup
+from tocsin.services.housekeeping import Housekeeping, HousekeepingLimits
+
+DAY = 24 * 3600 * 1000
+LIMITS = HousekeepingLimits(journal_events_max=3, journal_bite=2, log_bite_events=3)
+
+
+class StillClock:
+    """Stands; every sleep is counted and over at once, the last one never."""
+
+    def __init__(self, sleeps: int = 0) -> None:
+        self.slept: list[float] = []
+        self._sleeps = sleeps
+        self.resting = asyncio.Event()
+
+    def now(self) -> datetime:
+        return START
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if len(self.slept) > self._sleeps:
+            self.resting.set()
+            await asyncio.Event().wait()
+
+
+async def journal(desk: Desk, count: int, routed: int) -> None:
+    await desk.store.commit(
+        *(Accept(Event(scope=HERE, bus="default", id=f"{n}", at_ms=START_MS, body=b"{}")) for n in range(count))
+    )
+    if routed:
+        await desk.store.commit(Advance(cursor="router", expected=0, seq=routed))
+
+
+async def left(desk: Desk, group: str = GROUP) -> list[str]:
+    pages = await desk.everything("FilterLogEvents", "events", logGroupName=group)
+    return [event["message"] for page in pages for event in page]
+
+
+def test_events_leave_with_the_retention_of_their_group(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        for group in (GROUP, "for ever"):
+            await desk.group(group, STREAM)
+            await desk.put(*((-3 * DAY + at // 5, f"old {at}") for at in range(11)), group=group)
+            await desk.put((-DAY, "just kept"), (0, "new"), group=group)
+        await desk("PutRetentionPolicy", logGroupName=GROUP, retentionInDays=1)
+        keeper = Housekeeping(desk.store, StillClock(), LIMITS)
+        swept = await keeper.sweep(desk.now)
+        assert await left(desk) == ["just kept", "new"]
+        assert len(await left(desk, "for ever")) == 13
+        assert (swept.journal_events, keeper.dropped.log_events) == (0, swept.log_events)
+        assert 0 < swept.log_events <= 11  # of many in one millisecond those beyond the bite go uncounted
+        assert (await keeper.sweep(desk.now)).log_events == 0
+        desk.later(milliseconds=1)
+        assert (await keeper.sweep(desk.now)).log_events == 1
+        assert await left(desk) == ["new"]
+        [stream] = (await desk("DescribeLogStreams", logGroupName=GROUP))["logStreams"]
+        assert stream["firstEventTimestamp"] == START_MS
+
+    at_the_desk(tmp_path, story)
+
+
+def test_one_sweep_drops_a_bounded_number_of_bites(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.group(GROUP, STREAM)
+        await desk.put(*((-3 * DAY + at, f"{at}") for at in range(20)))
+        await desk("PutRetentionPolicy", logGroupName=GROUP, retentionInDays=1)
+        limits = HousekeepingLimits(log_bite_events=3, log_bites_max=2)
+        keeper = Housekeeping(desk.store, StillClock(), limits)
+        counts = [(await keeper.sweep(desk.now)).log_events for _ in range(6)]
+        assert counts == [4, 4, 4, 4, 4, 0]  # a bite of three ends before the time of its third
+        assert keeper.dropped.log_events == 20
+
+    at_the_desk(tmp_path, story)
+
+
+def test_the_journal_keeps_its_newest_and_whatever_is_not_routed(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await journal(desk, 10, 5)
+        keeper = Housekeeping(desk.store, StillClock(), LIMITS)
+        assert (await keeper.sweep(desk.now)).journal_events == 5
+        assert await desk.store.journal_bounds() == (6, 10)
+        await desk.store.commit(Advance(cursor="router", expected=5, seq=10))
+        assert (await keeper.sweep(desk.now)).journal_events == 2
+        assert await desk.store.journal_bounds() == (8, 10)
+        assert (await keeper.sweep(desk.now)).journal_events == 0
+
+    at_the_desk(tmp_path, story)
+
+
+def test_a_journal_never_routed_is_kept_whole(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        keeper = Housekeeping(desk.store, StillClock(), LIMITS)
+        assert (await keeper.sweep(desk.now)).journal_events == 0
+        await journal(desk, 10, 0)
+        assert (await keeper.sweep(desk.now)).journal_events == 0
+
+    at_the_desk(tmp_path, story)
+
+
+def test_the_loop_sweeps_rests_and_outlives_a_store_that_is_away(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await journal(desk, 10, 10)
+        bounds, failures = desk.store.journal_bounds, iter([True, False, False])
+
+        async def sometimes() -> tuple[int, int]:
+            if next(failures):
+                raise StoreUnavailable("disk full")
+            return await bounds()
+
+        desk.store.journal_bounds = sometimes  # type: ignore[method-assign]
+        clock = StillClock(sleeps=1)
+        keeper = Housekeeping(desk.store, clock, LIMITS)
+        loop = asyncio.create_task(keeper.run())
+        await clock.resting.wait()
+        loop.cancel()
+        assert clock.slept == [60.0, 60.0]
+        assert keeper.dropped.journal_events == 7
+
+    at_the_desk(tmp_path, story)
+
+
+def group_of(days: int) -> LogGroup:
+    return LogGroup(scope=HERE, name=GROUP, created_ms=0, retention_days=days)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=8).map(sorted), st.integers(1, 9))
+def test_a_bite_drops_something_old_and_nothing_else(times: list[int], bite: int) -> None:
+    """Every bite drops at least its oldest event, so bites come to an end, and never an event within the retention."""
+    [query] = expired([group_of(1)], DAY + 6, bite_events=bite, bite_bytes=1)
+    assert query.end_ms == 6
+    oldest = [
+        LogEvent(id=number, stream=STREAM, at_ms=at, ingested_ms=at, message="") for number, at in enumerate(times)
+    ][:bite]
+    change = drop(query, oldest)
+    assert change is not None
+    assert change.before_ms is not None
+    assert oldest[0].at_ms < change.before_ms <= query.end_ms
+
+
+def test_a_group_kept_for_ever_and_a_group_without_old_events_lose_nothing() -> None:
+    assert expired([group_of(0)], DAY, bite_events=1, bite_bytes=1) == []
+    [query] = expired([group_of(7)], 8 * DAY, bite_events=1, bite_bytes=1)
+    assert drop(query, []) is None
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 60), st.integers(0, 20), st.integers(1, 9))
+def test_forgetting_goes_in_bites_up_to_its_bound(first: int, length: int, routed: int, keep: int, bite: int) -> None:
+    last = first + length
+    ends = [change.through_seq for change in forget((first, last), routed, events_max=keep, bite=bite)]
+    bound = min(last - keep, routed)
+    assert ends == sorted(set(ends))
+    assert (ends[-1] if ends else first - 1) == max(bound, first - 1)
+    assert all(0 < after - before <= bite for before, after in zip([first - 1, *ends], ends, strict=False))
