@@ -79,9 +79,9 @@ class Store(Protocol):
 
     # story
     async def story(
-        self, scope: Scope, *, cluster_id: str = "", instance_id: str = "", after: int = 0, limit: int = 1000
+        self, scope: Scope, *, cluster: str = "", instance_id: str = "", after: int = 0, limit: int = 1000
     ) -> list[Told]:
-        """Lines of one cluster, or of one node, or of all, in order, beyond `after`."""
+        """Lines of one cluster (by id or name, living or gone), or of one node, or of all, in order, beyond `after`."""
 
 
 class Machines(Protocol):

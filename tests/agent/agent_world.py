@@ -73,6 +73,7 @@ class FakeServer:
         self.asked: list[Mapping[str, str]] = []  # headers of requests for the bundle
         self.port = 0
         self._sockets: dict[web.WebSocketResponse, web.Request] = {}
+        self._last: dict[web.WebSocketResponse, int] = {}  # number of the last report on a connection
         self._news = asyncio.Condition()
         self._runner: web.AppRunner | None = None
 
@@ -125,7 +126,7 @@ class FakeServer:
             self._news.notify_all()
 
     async def _bundle(self, request: web.Request) -> web.Response:
-        self.asked.append(dict(request.headers))
+        self.asked.append(request.headers)
         if self.statuses:
             return web.Response(status=self.statuses.pop(0), text="these are not the scripts you look for")
         return web.Response(body=self.bundle)
@@ -155,6 +156,7 @@ class FakeServer:
         match frame:
             case Hello():
                 self.hellos.append(frame)
+                self._last[socket] = self.acked
                 welcome = Welcome(acked=self.acked, beat_interval_s=self.beat_interval_s)
                 for answer in (welcome, *self.orders):
                     await socket.send_str(msgspec.json.encode(answer).decode())
@@ -162,11 +164,12 @@ class FakeServer:
                 self.beats += 1
             case _:
                 self.seen.append(frame)
-                assert frame.n <= self.acked + 1, "a report was left out"
+                assert frame.n == self._last[socket] + 1, "a report was left out"
+                self._last[socket] = frame.n
                 if self.acking and frame.n == self.acked + 1:
                     self.applied.append(frame)
                     self.acked = frame.n
-                if self.acking:
+                if frame.n <= self.acked:
                     await socket.send_str(msgspec.json.encode(Ack(n=frame.n)).decode())
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.agent import spool as spool_file
@@ -50,6 +50,7 @@ def test_what_was_acknowledged_is_gone_and_numbers_go_on(tmp_path: Path) -> None
 
 
 @given(st.data())
+@settings(max_examples=40, deadline=None)  # every example syncs a disk
 def test_a_torn_last_line_is_nothing_and_all_before_it_is_kept(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

@@ -247,6 +247,7 @@ async def test_more_than_can_wait_is_refused(tmp_path: Path, monkeypatch: pytest
         ("log_events_of_stream", "log_event_of_stream (stream_id=? AND at_ms>? AND at_ms<?)"),
         ("story_of_scope", "story_of_scope (account=? AND region=? AND rowid>?)"),
         ("story_of_cluster", "story_of_cluster (account=? AND region=? AND cluster_id=? AND rowid>?)"),
+        ("story_of_cluster", "story_of_name (account=? AND region=? AND cluster_name=? AND rowid>?)"),
         ("story_of_node", "story_of_node (account=? AND region=? AND instance_id=? AND rowid>?)"),
     ],
 )

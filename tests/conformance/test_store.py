@@ -578,15 +578,16 @@ async def test_the_story_is_told_of_a_cluster_a_node_or_all(opened: Opened) -> N
         await store.commit(*lines[:3])
         await store.commit(*lines[3:])
         assert [t.line for t in await store.story(HERE)] == [t.line for t in (*lines[:4], lines[5])]
-        assert [t.line.what for t in await store.story(HERE, cluster_id="c1")] == ["one", "three", "six \0 é"]
+        assert [t.line.what for t in await store.story(HERE, cluster="c1")] == ["one", "three", "six \0 é"]
+        assert await store.story(HERE, cluster="name of c1") == await store.story(HERE, cluster="c1")
         assert [t.line.what for t in await store.story(HERE, instance_id="i-2")] == ["four"]
-        assert [t.line.what for t in await store.story(HERE, cluster_id="c1", instance_id="i-2")] == []
+        assert [t.line.what for t in await store.story(HERE, cluster="c1", instance_id="i-2")] == []
         first, second, *_ = everything = await store.story(HERE)
         assert await store.story(HERE, limit=2) == [first, second]
         assert await store.story(HERE, after=second.seq) == everything[2:]
         assert [t.line.what for t in await store.story(THERE)] == ["five"]
         await store.commit(*(told(str(n), "long") for n in range(1500)))
-        assert [t.line.what for t in await store.story(HERE, cluster_id="long", limit=1400)] == [
+        assert [t.line.what for t in await store.story(HERE, cluster="long", limit=1400)] == [
             str(n) for n in range(1400)
         ]
 

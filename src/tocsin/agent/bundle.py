@@ -23,6 +23,7 @@ BUNDLE_BYTES_MAX = 256 << 20
 BUNDLE_FILES_MAX = 10_000
 FETCH_LIMIT_S = 10.0  # for a server that restarts; a longer outage is told, and the fleet orders again
 FETCH_RETRY_S = 0.5
+DOWNLOAD_LIMIT_S = 300.0  # for a bundle that comes, but slowly
 READ_BYTES = 256 << 10
 ANSWER_CHARS_MAX = 300  # of the server's words in an error
 NAMES_SHOWN_MAX = 10
@@ -59,7 +60,7 @@ async def _download(settings: AgentSettings, order: RunScript, archive: IO[bytes
     headers = {"authorization": f"Bearer {settings.token}", "x-tocsin-instance": settings.instance_id}
     url = settings.server + order.bundle_path
     give_up = time.monotonic() + FETCH_LIMIT_S
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=FETCH_LIMIT_S, sock_read=FETCH_LIMIT_S)
+    timeout = aiohttp.ClientTimeout(total=DOWNLOAD_LIMIT_S, sock_connect=FETCH_LIMIT_S, sock_read=FETCH_LIMIT_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
         while True:
             try:

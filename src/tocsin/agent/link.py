@@ -35,6 +35,7 @@ CLOSE_LIMIT_S = 0.2  # for the closing handshake, which a dead server does not a
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ToAgent).decode
+_CLOSED = {None: "closed by the server", 1006: "cut", 1008: "refused: the server does not take this node's token"}
 # What ends a connection without ending the agent.
 _LOST = (aiohttp.ClientError, OSError, TimeoutError, LinkBroken, msgspec.MsgspecError)
 
@@ -149,7 +150,7 @@ class Link:
                 case aiohttp.WSMsgType.ERROR:
                     raise LinkBroken(f"the connection broke: {message.data}")
                 case _:
-                    raise LinkBroken(f"the server closed the link (code {socket.close_code})")
+                    raise LinkBroken(_CLOSED.get(socket.close_code, f"closed by the server (code {socket.close_code})"))
 
     def _hear(self, frame: ToAgent) -> Halt | None:
         heard = hear(self._spool.session, self._line, frame)

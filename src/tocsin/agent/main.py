@@ -22,7 +22,7 @@ from tocsin.model.nodedir import LOCK_FILE, PID_FILE, SPOOL_FILE, TOKEN_FILE
 log = logging.getLogger(__name__)
 
 EXIT_ENDED = 0  # asked to: by a signal, or by the server's Halt
-EXIT_USAGE = 2
+EXIT_USAGE = 2  # no token, or a directory that cannot be used
 EXIT_LOCKED = 3  # another agent runs in this directory
 TOKEN_VARIABLE = "TOCSIN_NODE_TOKEN"  # the name of the variable, not a token  # noqa: S105
 # A provider that looks whether an agent lives holds the lock for a moment; an agent holds it for good.
@@ -58,7 +58,11 @@ async def _live(settings: AgentSettings) -> int:
     from tocsin.agent.scripts import Scripts
     from tocsin.agent.spool import Spool
 
-    spool = Spool(settings.directory / SPOOL_FILE)
+    try:
+        spool = Spool(settings.directory / SPOOL_FILE)
+    except OSError as error:
+        log.error("cannot keep reports in %s: %s", settings.directory, error)
+        return EXIT_USAGE
     link = Link(settings, secrets.token_hex(8), spool, lambda order: scripts.take(order))
     scripts = Scripts(settings, link.file)
     linking = asyncio.create_task(link.run())

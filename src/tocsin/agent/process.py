@@ -56,7 +56,7 @@ async def run(launch: Launch, feed: Callable[[bytes], None]) -> Exit:
             stderr=writing,
             start_new_session=True,
         )
-    except OSError:
+    except BaseException:
         os.close(reading)
         raise
     finally:

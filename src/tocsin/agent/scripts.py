@@ -24,6 +24,8 @@ RESOURCE_CONFIG = Path("opt/ml/config/resource_config.json")
 DOWNLOADING = "[SageMaker] Downloading lifecycle scripts"
 SUCCEEDED = "[SageMaker] The lifecycle scripts succeeded."
 FAILED = "[SageMaker] The lifecycle scripts failed."
+# A node is given one script at a time; more in line than this means that the server has lost count.
+ORDERS_WAITING_MAX = 100
 INHERITED = ("PATH", "LANG")
 
 
@@ -37,11 +39,15 @@ class Scripts:
     def __init__(self, settings: AgentSettings, file: Callable[[Report], None]) -> None:
         self._settings = settings
         self._file = file
-        self._orders: asyncio.Queue[RunScript] = asyncio.Queue()
+        self._orders: asyncio.Queue[RunScript] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
         process.end_leftover(settings.directory / SCRIPT_FILE)
 
     def take(self, order: RunScript) -> None:
-        self._orders.put_nowait(order)
+        if self._orders.full():
+            words = f"{ORDERS_WAITING_MAX} scripts wait on this node already: let them end first"
+            self._file(ScriptEnded(n=0, work=order.work, at_ms=now_ms(), outcome="not-started", detail=words))
+        else:
+            self._orders.put_nowait(order)
 
     async def run(self) -> None:
         """Work for ever. Cancelled, it ends the script that runs; that work counts as never ended."""

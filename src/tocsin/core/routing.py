@@ -1,7 +1,6 @@
 """Event -> deliveries. Called by the bus for every journaled event; knows rules and patterns, no store and no wire."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from msgspec import Struct
 
@@ -25,8 +24,8 @@ class RuleIndex(Struct, frozen=True):
         return RuleIndex(Index.build([(key, parse(rule.pattern)) for key, rule in live.items()]), live)
 
 
-def route(event: Any, rules: RuleIndex) -> list[tuple[Rule, Target]]:
-    """The targets that the event is owed, rule by rule. `event` is the parsed envelope."""
-    return [
-        (rule, target) for key in rules.index.match(event) for rule in (rules.rules[key],) for target in rule.targets
-    ]
+def route(body: bytes, rules: RuleIndex) -> list[tuple[Rule, Target]]:
+    """The targets that an event is owed, rule by rule. `body` is its envelope."""
+    index = rules.index
+    matched = [rules.rules[key] for key in index.match(index.load(body))]
+    return [(rule, target) for rule in matched for target in rule.targets]

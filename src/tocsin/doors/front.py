@@ -8,6 +8,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
+
+from msgspec.structs import replace
 
 from tocsin.doors.door import Context, Door, Handler
 from tocsin.doors.signature import Credential, account_of, credential, verify
@@ -35,6 +38,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 BODY_BYTES_MAX = 4 << 20
 BODY_TIMEOUT_S = 30.0
 OWN_PATHS = ("/_tocsin", "/healthz", "/readyz")
+SIGNED_OWN_PATHS = "/_tocsin/v1"  # agents prove themselves by their tokens, probes tell nothing worth hiding
 
 
 class RequestTimeout(AwsError):
@@ -59,6 +63,12 @@ class Identity:
             account_of(signed.access_key) or self._default.account, signed.region or self._default.region
         ), signed
 
+    def of_own(self, request: Request, now: datetime) -> Scope:
+        """Whose state our own API shows: the signer's, or what the query asks for where nobody needs to sign."""
+        scope, _ = self.of(request, now)
+        asked = {} if self._secrets else dict(parse_qsl(request.query))
+        return Scope(asked.get("account", scope.account), asked.get("region", scope.region))
+
 
 class Front:
     """`own` serves our own paths and WebSockets. `new_id` gives request ids."""
@@ -81,22 +91,33 @@ class Front:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
-            await self._own(scope, receive, send)
-            return
-        response = await self._answer(scope, receive)
+            refusal = self._admit(scope) if scope["path"].startswith(SIGNED_OWN_PATHS) else None
+            if refusal is None:
+                await self._own(scope, receive, send)
+                return
+            response = refusal
+        else:
+            response = await self._answer(scope, receive)
         headers = [(name.encode(), value.encode()) for name, value in response.headers]
         headers.append((b"content-length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
+    def _admit(self, scope: Message) -> Response | None:
+        """Put the scope in which our own API answers beside the request; a refusal when it is not signed as it must."""
+        request = _request(scope)
+        try:
+            scope["tocsin.scope"] = self._identity.of_own(request, self._now())
+            return None
+        except AwsError as error:
+            return self._wire.fail(None, request, error, self._new_id())
+
     async def _answer(self, scope: Message, receive: Receive) -> Response:
         request_id = self._new_id()
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        request = Request(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, b"")
+        request = _request(scope)
         call: Call | None = None
         try:
-            body = await _body(receive, headers)
-            request = Request(request.method, request.path, request.query, headers, body)
+            request = replace(request, body=await _body(receive, request.headers))
             now = self._now()
             where, signed = self._identity.of(request, now)
             call = self._wire.resolve(request, signed.service if signed else None)
@@ -113,6 +134,12 @@ class Front:
         if handler is None:
             raise NotImplementedYet(f"{call.service}:{call.operation} is not implemented in Tocsin yet.")
         return handler
+
+
+def _request(scope: Message) -> Request:
+    """The request without its body."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return Request(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, b"")
 
 
 def _aws_error(error: Exception, call: Call | None) -> AwsError:

@@ -1,11 +1,10 @@
 """Our own API, outside AWS's namespace: what the CLI shows. JSON over GET under /_tocsin/v1, and the health probes.
 
-Every answer is of one scope: that of the signature, else `account` and `region` of the query, else the settings'.
+Every answer is of one scope, which the front puts beside the request.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -24,15 +23,12 @@ from tocsin.services.fleet import Fleet, World
 EVENTS_MAX = 1000
 WAIT_S_MAX = 30.0  # below the idle time-outs of common proxies
 
-ScopeOf = Callable[[Request], Scope]
-
 
 class OwnDoor:
-    def __init__(self, *, fleet: Fleet, bus: Bus, store: Store, scope_of: ScopeOf) -> None:
+    def __init__(self, *, fleet: Fleet, bus: Bus, store: Store) -> None:
         self._fleet = fleet
         self._bus = bus
         self._store = store
-        self._scope_of = scope_of
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -55,13 +51,13 @@ class OwnDoor:
         return _json({"status": "ok"})
 
     async def _status(self, request: Request) -> Response:
-        scope = self._scope_of(request)
+        scope = _scope(request)
         clusters = [_cluster(world) for world in self._fleet.worlds(scope)]
         return _json({"account": scope.account, "region": scope.region, "clusters": clusters, "bus": self._bus.counts})
 
     async def _events(self, request: Request) -> Response:
         """Journaled events beyond `after` (0: from the first kept; -N: the last N), waiting up to `wait_s` for one."""
-        scope = self._scope_of(request)
+        scope = _scope(request)
         after = _number(request, "after", 0)
         limit = max(1, min(_number(request, "limit", EVENTS_MAX), EVENTS_MAX))
         if after < 0:
@@ -77,15 +73,20 @@ class OwnDoor:
 
     async def _story(self, request: Request) -> Response:
         """Lines on the cluster (by name or id, living or gone) or node named by `of`; all of them without."""
-        scope = self._scope_of(request)
+        scope = _scope(request)
         of = request.query_params.get("of", "")
         after = _number(request, "after", 0)
         limit = max(1, min(_number(request, "limit", EVENTS_MAX), EVENTS_MAX))
         if of.startswith("i-"):
             told = await self._store.story(scope, instance_id=of, after=after, limit=limit)
         else:
-            told = await self._store.story(scope, cluster_id=of, after=after, limit=limit)
+            told = await self._store.story(scope, cluster=of, after=after, limit=limit)
         return _json({"after": told[-1].seq if told else after, "lines": [_line(one.line) for one in told]})
+
+
+def _scope(request: Request) -> Scope:
+    scope: Scope = request.scope["tocsin.scope"]
+    return scope
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -52,6 +52,7 @@ class LocalMachines:
         self._command = list(command or (sys.executable, "-m", "tocsin", "agent"))
         self._states: dict[str, MachineState] = {}
         self._agents: dict[str, Watched] = {}
+        self._launches: dict[str, asyncio.Task[None]] = {}
         self._endings: dict[str, asyncio.Task[None]] = {}
         self._closing = False
 
@@ -76,18 +77,14 @@ class LocalMachines:
                 raise OSError(errno.EBUSY, f"{instance_id} is being terminated")
         if self._closing or not _INSTANCE_ID.fullmatch(instance_id):
             raise OSError(errno.EINVAL, f"cannot launch '{instance_id}' now")
-        # No await from here to the state: two who launch at once cannot both get here.
-        known = self._place(instance_id).is_dir()
-        try:
-            pid = self._boot(order)
-        except OSError:
-            if not known:
-                shutil.rmtree(self._place(instance_id), ignore_errors=True)
-            raise
-        self._states[instance_id] = MachineState.RUNNING
-        self._watch(instance_id, pid)
+        if instance_id not in self._launches:
+            self._launches[instance_id] = asyncio.create_task(self._launch(order))
+        # All who launch at once wait for the same boot; one who gives up does not take it from the others.
+        await asyncio.shield(self._launches[instance_id])
 
     async def terminate(self, instance_id: str) -> None:
+        if instance_id in self._launches:
+            await asyncio.wait([self._launches[instance_id]])
         if self._states.get(instance_id) in (None, MachineState.ENDING):
             return
         self._states[instance_id] = MachineState.ENDING
@@ -96,18 +93,41 @@ class LocalMachines:
     async def close(self, *, detach: bool) -> None:
         """Let the agents run on without us, or put all machines to rest; launch boots them again."""
         self._closing = True
+        if self._launches:
+            await asyncio.wait(self._launches.values())
         agents = list(self._agents.values())
         if not detach:
             resting = [key for key, state in self._states.items() if state is MachineState.RUNNING]
             for instance_id in resting:
-                (self._place(instance_id) / PARKED_FILE).touch()
-                self._states[instance_id] = MachineState.STOPPED
+                self._park(instance_id)
             await _end_all(agents, CLOSE_GRACE_S)
             await asyncio.to_thread(kill_marked, DIRECTORY_VARIABLE, [self._place(key) for key in resting])
         await asyncio.gather(*self._endings.values())
         for agent in agents:
             agent.let_go()
         self._agents.clear()
+
+    async def _launch(self, order: LaunchOrder) -> None:
+        instance_id = order.instance_id
+        known = instance_id in self._states
+        try:
+            # In a thread: starting a process takes tens of ms on a busy machine, and fifty may be launched in a row.
+            pid = await asyncio.to_thread(self._boot, order)
+        except OSError:
+            if not known:
+                shutil.rmtree(self._place(instance_id), ignore_errors=True)
+            raise
+        finally:
+            del self._launches[instance_id]
+        self._states[instance_id] = MachineState.RUNNING
+        self._watch(instance_id, pid)
+
+    def _park(self, instance_id: str) -> None:
+        self._states[instance_id] = MachineState.STOPPED
+        try:
+            (self._place(instance_id) / PARKED_FILE).touch()
+        except OSError as error:
+            log.error("%s will count as dead: %s", instance_id, error)
 
     def _place(self, instance_id: str) -> Path:
         return self._root / instance_id
@@ -122,6 +142,7 @@ class LocalMachines:
                 return
             pid = _agent_of(place)
             if pid is not None:
+                (place / PARKED_FILE).unlink(missing_ok=True)
                 self._states[instance_id] = MachineState.RUNNING
                 self._watch(instance_id, pid)
                 return
@@ -146,11 +167,10 @@ class LocalMachines:
     def _boot(self, order: LaunchOrder) -> int:
         """Prepare the directory and start the agent in it; returns its process id."""
         place = self._place(order.instance_id)
-        if place.is_dir():
+        if self._states.get(order.instance_id) is MachineState.DEAD:
             kill_marked(DIRECTORY_VARIABLE, [place])  # a boot begins with nothing running
         place.mkdir(mode=0o700, exist_ok=True)
         _write_private(place / TOKEN_FILE, order.token)
-        (place / PARKED_FILE).unlink(missing_ok=True)
         where = ["--instance-id", order.instance_id, "--server", self._server_url(), "--dir", str(place)]
         log_file = _open_log(place / LOG_FILE)
         try:
@@ -165,6 +185,7 @@ class LocalMachines:
             )
         finally:
             os.close(log_file)
+        (place / PARKED_FILE).unlink(missing_ok=True)
         process.returncode = 0  # Watched reaps it; Popen should neither wait for it nor warn that nobody did
         return process.pid
 

@@ -11,6 +11,8 @@ import signal
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+SWEEPS_MAX = 5  # each kills all it sees; what forks faster than this is a fork bomb, and not ours to fight
+
 
 class Watched:
     """A process and its end. The descriptor names this very process, whoever gets its number later."""
@@ -70,9 +72,6 @@ def kill_marked(variable: str, directories: Collection[Path]) -> None:
     for _ in range(SWEEPS_MAX):
         if not _kill_once(marks):
             return
-
-
-SWEEPS_MAX = 5  # each kills all it sees; a process that forks faster than this is a fork bomb, and not ours to fight
 
 
 def _kill_once(marks: set[bytes]) -> bool:

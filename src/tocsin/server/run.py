@@ -14,7 +14,6 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request as HttpRequest
 
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.doors.bundles import Bundles
@@ -30,7 +29,7 @@ from tocsin.machines.local import LocalMachines
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
-from tocsin.model.names import Scope
+from tocsin.model.names import time_ordered_uuid
 from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
 from tocsin.server.clock import SystemClock
@@ -107,14 +106,10 @@ async def _assembled(
         beat_interval_s=settings.fleet.beat_interval_s,
     )
 
-    def scope_of(request: HttpRequest) -> Scope:
-        asked = request.query_params
-        return Scope(asked.get("account", settings.account), asked.get("region", settings.region))
-
-    own = OwnDoor(fleet=fleet, bus=bus, store=store, scope_of=scope_of)
+    own = OwnDoor(fleet=fleet, bus=bus, store=store)
     front = Front(
         doors=[
-            events_door(store, bus, settings.events, _uuid),
+            events_door(store, bus, settings.events, _event_id),
             logs_door(store),
             sagemaker_door(fleet, secrets.token_bytes),
             sts_door(),
@@ -209,6 +204,10 @@ def _secret(path: Path) -> bytes:
             os.fsync(file.fileno())
         fresh.rename(path)
     return path.read_bytes()
+
+
+def _event_id(now_ms: int) -> str:
+    return time_ordered_uuid(now_ms, os.urandom(10))
 
 
 def _uuid() -> str:

@@ -8,9 +8,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
-
-import orjson
 
 from tocsin.core.routing import Bus as BusName
 from tocsin.core.routing import RuleIndex, route
@@ -95,8 +92,7 @@ class Bus:
         rules = self._rules.get((event.scope, event.bus))
         if rules is None or not rules.rules:
             return []
-        parsed: Any = orjson.loads(event.body)
-        return [self._land(event, rule, target) for rule, target in route(parsed, rules)]
+        return [self._land(event, rule, target) for rule, target in route(event.body, rules)]
 
     def _drop(self, number: int, group: str) -> None:
         """A target that is not there is no reason to try again (AWS: NO_RESOURCE, at once). Dead letters come later."""

@@ -240,13 +240,17 @@ SELECT json_group_array(json_array(seq, cluster_id, cluster_name, instance_id, a
 
 -- name: story_of_cluster
 SELECT json_group_array(json_array(seq, cluster_id, cluster_name, instance_id, at_ms, chapter, what, why)) FROM (
-    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND cluster_id = ?5 AND seq > ?3 ORDER BY seq LIMIT ?4
+    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND cluster_id = ?5 AND seq > ?3
+    UNION
+    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND cluster_name = ?5 AND seq > ?3
+    ORDER BY seq
+    LIMIT ?4
 );
 
 -- name: story_of_node
 SELECT json_group_array(json_array(seq, cluster_id, cluster_name, instance_id, at_ms, chapter, what, why)) FROM (
     SELECT * FROM story
-    WHERE account = ?1 AND region = ?2 AND instance_id = ?6 AND instance_id <> '' AND (?5 = '' OR cluster_id = ?5)
+    WHERE account = ?1 AND region = ?2 AND instance_id = ?6 AND instance_id <> '' AND (?5 IN ('', cluster_id, cluster_name))
       AND seq > ?3
     ORDER BY seq
     LIMIT ?4

@@ -143,13 +143,13 @@ class Reader:
         assert row is not None
         return _sums(row[0])
 
-    def story(self, scope: Scope, cluster_id: str, instance_id: str, after: int, limit: int) -> list[Told]:
-        name = "story_of_node" if instance_id else "story_of_cluster" if cluster_id else "story_of_scope"
+    def story(self, scope: Scope, cluster: str, instance_id: str, after: int, limit: int) -> list[Told]:
+        name = "story_of_node" if instance_id else "story_of_cluster" if cluster else "story_of_scope"
         found: list[Told] = []
         while len(found) < limit:
             rows = min(limit - len(found), ROWS_AT_ONCE_MAX)
             place = found[-1].seq if found else after
-            values = (scope.account, scope.region, place, rows, cluster_id, instance_id)
+            values = (scope.account, scope.region, place, rows, cluster, instance_id)
             row = self._row(name, values[: {"story_of_scope": 4, "story_of_cluster": 5}.get(name, 6)])
             assert row is not None
             lines = _lines(row[0])
@@ -158,7 +158,7 @@ class Reader:
                     seq=seq,
                     line=StoryLine(
                         scope=scope,
-                        cluster_id=cluster,
+                        cluster_id=cluster_id,
                         cluster_name=cluster_name,
                         instance_id=instance,
                         at_ms=at_ms,
@@ -167,7 +167,7 @@ class Reader:
                         why=why,
                     ),
                 )
-                for seq, cluster, cluster_name, instance, at_ms, chapter, what, why in lines
+                for seq, cluster_id, cluster_name, instance, at_ms, chapter, what, why in lines
             ]
             if len(lines) < rows:
                 break

@@ -210,9 +210,9 @@ class SqliteStore:
         return await self._read_far(self._far.log_bytes, scope, groups)
 
     async def story(
-        self, scope: Scope, *, cluster_id: str = "", instance_id: str = "", after: int = 0, limit: int = 1000
+        self, scope: Scope, *, cluster: str = "", instance_id: str = "", after: int = 0, limit: int = 1000
     ) -> list[Told]:
-        return await self._read_far(self._far.story, scope, cluster_id, instance_id, after, limit)
+        return await self._read_far(self._far.story, scope, cluster, instance_id, after, limit)
 
     def _read(self, read: Callable[..., T], *args: object) -> T:
         self._demand_open()

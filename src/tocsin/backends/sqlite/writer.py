@@ -96,11 +96,12 @@ class Writer:
         statements = tape.finish()
         before = self._connection.total_changes()
         self._execute(statements)
+        if self._numbers.seq > seq:
+            self.held = self._numbers.seq
         if tape.removes or self._connection.total_changes() - before != tape.rows:
             # Removed rows, or repeated events that were left out: look what the journal really holds.
-            self.held = held(self._connection)
-        elif self._numbers.seq > seq:
-            self.held = self._numbers.seq
+            with suppress(apsw.Error):  # all is committed: no trouble with this question may say otherwise
+                self.held = held(self._connection)
         return fates
 
     def _decide(self, ticket: Ticket, tape: Tape) -> Fate:

@@ -32,8 +32,8 @@ class EventsLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     aws_sources: bool = False
 
 
-def events_door(store: Store, bus: Bus, limits: EventsLimits, new_id: Callable[[], str]) -> Door:
-    """`new_id` gives a fresh event id at every call."""
+def events_door(store: Store, bus: Bus, limits: EventsLimits, new_id: Callable[[int], str]) -> Door:
+    """`new_id` gives a fresh event id at every call; it is told the time in epoch milliseconds."""
     operations = _Events(store, bus, limits, new_id)
     return Door(
         service="events",
@@ -58,7 +58,7 @@ def events_door(store: Store, bus: Bus, limits: EventsLimits, new_id: Callable[[
 
 
 class _Events:
-    def __init__(self, store: Store, bus: Bus, limits: EventsLimits, new_id: Callable[[], str]) -> None:
+    def __init__(self, store: Store, bus: Bus, limits: EventsLimits, new_id: Callable[[int], str]) -> None:
         self._store = store
         self._bus = bus
         self._limits = limits
@@ -78,7 +78,7 @@ class _Events:
             for entry in entries
         ]
         # An event for a bus that does not exist is taken and dropped, as AWS does.
-        here = [_bus_name(entry) == DEFAULT_BUS for entry in entries]
+        here = [_bus_name(context.scope, entry) == DEFAULT_BUS for entry in entries]
         taken = [event for event, mine in zip(made, here, strict=True) if isinstance(event, Event) and mine]
         if taken:
             await self._bus.accept(taken)
@@ -93,7 +93,7 @@ class _Events:
         }
 
     async def put_rule(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        bus = _known_bus(request)
+        bus = _known_bus(context, request)
         pattern = request.get("EventPattern", "")
         if request.get("ScheduleExpression"):
             raise NotImplementedYet("ScheduleExpression is not implemented in Tocsin yet.")
@@ -128,11 +128,11 @@ class _Events:
         return {"RuleArn": rule.arn}
 
     async def describe_rule(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        rule = await self._rule(context.scope, _known_bus(request), request["Name"])
+        rule = await self._rule(context.scope, _known_bus(context, request), request["Name"])
         return _rule_members(rule) | {"CreatedBy": context.scope.account}
 
     async def list_rules(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        rules = await self._rules(context.scope, _known_bus(request), request.get("NamePrefix", ""))
+        rules = await self._rules(context.scope, _known_bus(context, request), request.get("NamePrefix", ""))
         taken, token = page(
             rules,
             kind="ListRules",
@@ -144,7 +144,7 @@ class _Events:
 
     async def delete_rule(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         """Deleting a rule that is not there succeeds, as on AWS."""
-        bus = _known_bus(request)
+        bus = _known_bus(context, request)
 
         async def attempt() -> None:
             rule = await self._store.get(Rule, context.scope, f"{bus}/{request['Name']}")
@@ -184,7 +184,7 @@ class _Events:
         return {"FailedEntryCount": 0, "FailedEntries": []}
 
     async def list_targets_by_rule(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        rule = await self._rule(context.scope, _known_bus(request), request["Rule"])
+        rule = await self._rule(context.scope, _known_bus(context, request), request["Rule"])
         taken, token = page(
             sorted(rule.targets, key=lambda target: target.id),
             kind="ListTargetsByRule",
@@ -195,7 +195,7 @@ class _Events:
         return {"Targets": [target.spec for target in taken], "NextToken": token}
 
     async def list_rule_names_by_target(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        rules = await self._rules(context.scope, _known_bus(request))
+        rules = await self._rules(context.scope, _known_bus(context, request))
         taken, token = page(
             [rule.name for rule in rules if any(target.arn == request["TargetArn"] for target in rule.targets)],
             kind="ListRuleNamesByTarget",
@@ -249,7 +249,7 @@ class _Events:
         self, context: Context, request: dict[str, Any], name_member: str, change: Callable[[Rule], Rule]
     ) -> dict[str, Any]:
         """Replace the named rule by what `change` makes of it. Raises ResourceNotFoundException."""
-        bus = _known_bus(request)
+        bus = _known_bus(context, request)
 
         async def attempt() -> None:
             await self._store.commit(Put(change(await self._rule(context.scope, bus, request[name_member]))))
@@ -264,7 +264,7 @@ class _Events:
     async def _rule(self, scope: Scope, bus: str, name: str) -> Rule:
         rule = await self._store.get(Rule, scope, f"{bus}/{name}")
         if rule is None:
-            raise ResourceNotFoundException(f"Rule {name} does not exist on EventBus {bus}.")
+            raise _no_rule(bus, name)
         return rule
 
     async def _rule_by_arn(self, scope: Scope, arn: str) -> Rule:
@@ -272,21 +272,27 @@ class _Events:
         if split is None or split[0] != "events" or not split[2].startswith("rule/"):
             raise Validation(f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.")
         bus, _, name = split[2].removeprefix("rule/").rpartition("/")
+        if split[1] != scope:
+            raise _no_rule(bus or DEFAULT_BUS, name)
         return await self._rule(scope, bus or DEFAULT_BUS, name)
 
 
-def _bus_name(request: dict[str, Any]) -> str:
-    """EventBusName may be a name or an ARN."""
+def _bus_name(scope: Scope, request: dict[str, Any]) -> str:
+    """EventBusName may be a name or an ARN. That of another account or region is not taken for ours."""
     given: str = request.get("EventBusName", DEFAULT_BUS)
     split = split_arn(given)
-    return split[2].removeprefix("event-bus/") if split else given
+    return split[2].removeprefix("event-bus/") if split and split[1] == scope else given
 
 
-def _known_bus(request: dict[str, Any]) -> str:
-    name = _bus_name(request)
+def _known_bus(context: Context, request: dict[str, Any]) -> str:
+    name = _bus_name(context.scope, request)
     if name != DEFAULT_BUS:
         raise ResourceNotFoundException(f"Event bus {name} does not exist.")
     return name
+
+
+def _no_rule(bus: str, name: str) -> ResourceNotFoundException:
+    return ResourceNotFoundException(f"Rule {name} does not exist on EventBus {bus}.")
 
 
 def _rule_members(rule: Rule) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _entry_bytes(entry: dict[str, Any]) -> int:
 
 
 def to_event(
-    entry: dict[str, Any], *, scope: Scope, now: datetime, new_id: Callable[[], str], aws_sources: bool
+    entry: dict[str, Any], *, scope: Scope, now: datetime, new_id: Callable[[int], str], aws_sources: bool
 ) -> Event | Refusal:
     """The event of an entry, or why it is refused. `aws_sources`: whether clients may speak as `aws.…`."""
     for name in _REQUIRED:
@@ -48,7 +48,8 @@ def to_event(
     detail = compact_object(entry["Detail"])
     if detail is None:
         return Refusal("MalformedDetail", "Detail is malformed.")
-    event_id = new_id()
+    at_ms = int(now.timestamp() * 1000)
+    event_id = new_id(at_ms)
     body = envelope(
         scope=scope,
         id=event_id,
@@ -58,7 +59,7 @@ def to_event(
         resources=entry.get("Resources", []),
         detail=orjson.Fragment(detail),
     )
-    return Event(scope=scope, bus=DEFAULT_BUS, id=event_id, at_ms=int(now.timestamp() * 1000), body=body)
+    return Event(scope=scope, bus=DEFAULT_BUS, id=event_id, at_ms=at_ms, body=body)
 
 
 def compact_object(text: str) -> bytes | None:

@@ -19,7 +19,7 @@ from tocsin.model.errors import InvalidParameter
 from tocsin.model.logs import LogEvent, LogGroup, LogQuery
 from tocsin.ports import Store
 
-# What one call looks at: about half a second of a JSON filter over lines of 200 bytes.
+# What one call looks at: of lines of 190 bytes, 0.1 s for words, 0.3 s for fields, 0.7 s for a regular expression.
 LOOKED_AT_EVENTS_MAX = 50_000
 LOOKED_AT_BYTES_MAX = 16 << 20
 # What is read from the store at once: the loop serves others between two bites.

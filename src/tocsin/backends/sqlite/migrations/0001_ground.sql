@@ -84,4 +84,5 @@ CREATE TABLE story (
 ) STRICT;
 CREATE INDEX story_of_scope ON story (account, region);
 CREATE INDEX story_of_cluster ON story (account, region, cluster_id);
+CREATE INDEX story_of_name ON story (account, region, cluster_name);
 CREATE INDEX story_of_node ON story (account, region, instance_id) WHERE instance_id <> '';

@@ -1,0 +1,7 @@
+"""`make bench`: every benchmark, one after the other. They print; nothing here passes or fails."""
+
+import runpy
+
+for name in ("bench.patterns", "bench.store", "bench.server"):
+    print(f"\n===== {name}")
+    runpy.run_module(name, run_name="__main__")

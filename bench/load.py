@@ -1,0 +1,109 @@
+"""A load of ready-made requests over keep-alive connections: as little client as possible beside the server."""
+
+import asyncio
+import json
+import time
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+AUTHORIZATION = (
+    "AWS4-HMAC-SHA256 Credential=111122223333/20260101/us-west-2/events/aws4_request, "
+    "SignedHeaders=host;x-amz-date;x-amz-target, Signature=" + "0" * 64
+)
+
+
+def detail(number: int, pad_bytes: int = 700) -> str:
+    """A HyperPod-like event detail, about 1 KB with its envelope."""
+    return json.dumps(
+        {
+            "ClusterName": f"c-{number % 100}",
+            "ClusterArn": "arn:aws:sagemaker:us-west-2:111122223333:cluster/ac7vzqgh29mf",
+            "Number": number,
+            "Padding": "x" * pad_bytes,
+        },
+        separators=(",", ":"),
+    )
+
+
+def put_events(endpoint: str, entries: int, number: int = 0, source: str = "bench") -> bytes:
+    """One PutEvents call, as bytes on the wire."""
+    listed = [{"Source": source, "DetailType": "Bench", "Detail": detail(number + place)} for place in range(entries)]
+    return call(endpoint, "AWSEvents.PutEvents", {"Entries": listed})
+
+
+def call(endpoint: str, target: str, body: dict[str, Any]) -> bytes:
+    raw = json.dumps(body).encode()
+    head = (
+        f"POST / HTTP/1.1\r\nHost: {urlsplit(endpoint).netloc}\r\nX-Amz-Target: {target}\r\n"
+        f"Content-Type: application/x-amz-json-1.1\r\nAuthorization: {AUTHORIZATION}\r\n"
+        f"X-Amz-Date: 20260101T000000Z\r\nContent-Length: {len(raw)}\r\n\r\n"
+    )
+    return head.encode() + raw
+
+
+class _Client(asyncio.Protocol):
+    """One connection: sends the next request when the answer is whole, until the end of time."""
+
+    def __init__(self, requests: list[bytes], end: float, latencies: list[float], done: "asyncio.Future[None]") -> None:
+        self._requests, self._end, self._latencies, self._done = requests, end, latencies, done
+        self._place, self._buffer, self._sent = 0, b"", 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports do not inherit from it
+        self._send()
+
+    def _send(self) -> None:
+        self._sent = time.perf_counter()
+        self._transport.write(self._requests[self._place % len(self._requests)])
+        self._place += 1
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        if len(rest) < length:
+            return
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise AssertionError(f"the server answers {head[:200]!r} {rest[:300]!r}")
+        self._buffer = b""
+        now = time.perf_counter()
+        self._latencies.append(now - self._sent)
+        if now < self._end:
+            self._send()
+        else:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+
+async def _run(endpoint: str, requests: list[bytes], connections: int, seconds: float) -> list[float]:
+    where = urlsplit(endpoint)
+    loop = asyncio.get_running_loop()
+    latencies: list[float] = []
+    end = time.perf_counter() + seconds
+    finished = [loop.create_future() for _ in range(connections)]
+    for done in finished:
+
+        def client(done: "asyncio.Future[None]" = done) -> _Client:
+            return _Client(requests, end, latencies, done)
+
+        await loop.create_connection(client, where.hostname, where.port)
+    await asyncio.gather(*finished)
+    return latencies
+
+
+def drive(endpoint: str, requests: list[bytes], connections: int, seconds: float) -> list[float]:
+    """Seconds each call took, all connections together; as many calls as fit into the time."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(endpoint, requests, connections, seconds))
+
+
+def percentile(values: list[float], share: float) -> float:
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
