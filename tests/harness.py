@@ -41,7 +41,13 @@ class RunningServer:
         lines: Queue[str] = Queue()
         stdout = self.process.stdout
         assert stdout is not None
-        threading.Thread(target=lambda: [lines.put(line) for line in stdout] and None, daemon=True).start()
+
+        def read() -> None:
+            for line in stdout:
+                lines.put(line)
+
+        self._reading = threading.Thread(target=read, daemon=True)
+        self._reading.start()
         try:
             line = lines.get(timeout=START_TIMEOUT_S)
         except Empty:
@@ -76,12 +82,20 @@ class RunningServer:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(STOP_TIMEOUT_S)
+        return self._ended()
 
     def kill(self) -> None:
         """kill -9 of the server alone: the agents live on."""
         self.process.kill()
-        self.process.wait(STOP_TIMEOUT_S)
+        self._ended()
+
+    def _ended(self) -> int:
+        """The exit code. Closes the pipe, whose other end nobody holds any more."""
+        code = self.process.wait(STOP_TIMEOUT_S)
+        self._reading.join(STOP_TIMEOUT_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
 
     def bucket(self, name: str, scripts: Mapping[str, str]) -> str:
         """A bucket with lifecycle scripts, by name and text; answers its s3:// address."""

@@ -45,9 +45,9 @@ class Store(Protocol):
         """Records of a kind in (scope, key) order, of one scope or of all: keys with `prefix`, beyond `after`."""
 
     async def commit(self, *changes: Change) -> None:
-        """Make all changes durable together, in order. Raises Stale (nothing kept) or StoreUnavailable (nothing kept).
+        """Make all changes durable together, in order, and return once they are on disk.
 
-        Returns only after the data is on disk.
+        Raises, with nothing kept: Stale; StoreUnavailable; Throttling when more is queued than the store may hold.
         """
 
     async def ping(self) -> None:
@@ -55,7 +55,7 @@ class Store(Protocol):
 
     # journal
     async def journal(self, after: int, limit: int) -> list[Journaled]:
-        """Journal entries beyond `after`, in order."""
+        """Journal entries beyond `after`, in order: at most `limit`, fewer when large, none only at the end."""
 
     async def journal_bounds(self) -> tuple[int, int]:
         """(first, last) seq in the journal; (0, 0) when nothing was ever journaled. Emptied, it keeps its last."""

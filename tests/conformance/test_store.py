@@ -668,3 +668,33 @@ async def test_an_entry_is_its_event_at_its_place(opened: Opened) -> None:
         await store.commit(Accept(event("a")))
         first, _ = await store.journal_bounds()
         assert await store.journal(0, 1) == [Journaled(seq=first, event=event("a"))]
+
+
+async def test_reading_logs_stops_once_enough_bytes_are_read_and_goes_on_behind(opened: Opened) -> None:
+    async with opened() as store:
+        lines = [(number, f"{number:04}" + "x" * 1000) for number in range(300)]
+        await store.commit(group(), log("s", *lines))
+        query = LogQuery(scope=HERE, group="g", bytes_max=10_000)
+        page = await store.log_events(query)
+        assert 10 <= len(page) < 300
+        found = [one.at_ms for one in page]
+        while page:
+            last = page[-1].at_ms, page[-1].id
+            page = await store.log_events(LogQuery(scope=HERE, group="g", bytes_max=10_000, after=last))
+            found += [one.at_ms for one in page]
+        assert found == list(range(300))
+
+
+async def test_large_events_come_in_smaller_readings_and_none_is_left_out(opened: Opened) -> None:
+    async with opened() as store:
+        names = [f"e{number}" for number in range(100)]
+        for name in names:
+            await store.commit(Accept(event(name, body=b'{"a":"' + b"x" * 500_000 + b'"}')))
+        found: list[str] = []
+        place, readings = 0, 0
+        while page := await store.journal(place, 1000):
+            found += [entry.event.id for entry in page]
+            place = page[-1].seq
+            readings += 1
+        assert found == names
+        assert readings > 1

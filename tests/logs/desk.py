@@ -92,7 +92,7 @@ def at_the_desk(folder: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
     """Run a test's story over a store of its own."""
 
     async def run() -> None:
-        store = SqliteStore.open(folder / "data", [LogGroup, LogPolicy, Tags])
+        store = await SqliteStore.open(folder / "data", [LogGroup, LogPolicy, Tags])
         try:
             await story(Desk(store))
         finally:

@@ -13,7 +13,10 @@ HEALTH = (
     '{"level":"info","msg":"NPD caught event: %v","details: ":{"severity":"warn","reason":"XidHardwareFailure"},'
     '"condition: ":"XID Error","data: ":{"ErrNum":79},"HealthMonitoringAgentDetectionEvent":"HealthEvent"}'
 )
-NUMBERS = '{"latency":512.5,"numbers":[7e3],"errorCode":400,"code":"400","flag":false,"deep":{"a-b_c":[[1,[2]]]},"big":12345678901234567890}'
+NUMBERS = (
+    '{"latency":512.5,"numbers":[7e3],"errorCode":400,"code":"400","flag":false,"deep":{"a-b_c":[[1,[2]]]},'
+    '"big":12345678901234567890}'
+)
 
 ACCEPTS, REJECTS = "accepts", "rejects"
 
@@ -166,8 +169,11 @@ CASES = [
     (ACCEPTS, "{ $.name = *ven* }", '{"name":"Event"}'),
     (ACCEPTS, r'{ $.name = "a \"b\" \\ c" }', r'{"name":"a \"b\" \\ c"}'),
     (ACCEPTS, '{ $.name = "" }', '{"name":""}'),
-    (ACCEPTS, '{ $.detail-type = "SageMaker HyperPod Cluster State Change" }',
-     '{"detail-type":"SageMaker HyperPod Cluster State Change"}'),
+    (
+        ACCEPTS,
+        '{ $.detail-type = "SageMaker HyperPod Cluster State Change" }',
+        '{"detail-type":"SageMaker HyperPod Cluster State Change"}',
+    ),
     (ACCEPTS, '{ $.HealthMonitoringAgentDetectionEvent = "HealthEvent" }', HEALTH),  # [H]
     (ACCEPTS, '{ $.["details: "].reason = "Xid*" }', HEALTH),  # [H]
     (ACCEPTS, "{ $['data: '].ErrNum = 79 }", HEALTH),  # [H]

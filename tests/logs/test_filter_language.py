@@ -11,7 +11,7 @@ from tocsin.core.logfilter import accepts, parse
 from tocsin.model.errors import InvalidParameter
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
-PATTERN = st.text(alphabet='ab0 $.*[](){}%"\\?-=!<>&|,^+_\'ä{}IS NULLOTEXR', max_size=40)
+PATTERN = st.text(alphabet="ab0 $.*[](){}%\"\\?-=!<>&|,^+_'ä{}IS NULLOTEXR", max_size=40)
 
 
 @pytest.mark.parametrize(("verdict", "pattern", "message"), CASES, ids=[f"{v}: {p}" for v, p, _ in CASES])

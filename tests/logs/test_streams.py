@@ -44,7 +44,7 @@ def test_a_name_is_taken_once_in_its_group(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         await desk.group(GROUP, STREAM + "-longer", STREAM)
         await desk.group("other", STREAM)
-        with pytest.raises(ResourceAlreadyExists, match="^The specified log stream already exists$"):
+        with pytest.raises(ResourceAlreadyExists, match=r"^The specified log stream already exists$"):
             await desk("CreateLogStream", logGroupName=GROUP, logStreamName=STREAM)
 
     at_the_desk(tmp_path, story)

@@ -71,17 +71,19 @@ def test_events_past_the_retention_are_expired(tmp_path: Path) -> None:
 
 
 NOW = 100 * DAY
+OLD, EXPIRED, NEW = "tooOldLogEventEndIndex", "expiredLogEventEndIndex", "tooNewLogEventStartIndex"
+# times, days of retention, how many are taken, what is said of the others
 JUDGED = {
     "all in time": ((NOW - HOUR, NOW), 0, 2, None),
-    "14 days are not too old, and a millisecond more is": ((NOW - 14 * DAY - 1, NOW - 14 * DAY), 0, 1, {"tooOldLogEventEndIndex": 1}),
-    "2 hours are not too new, and a millisecond more is": ((NOW + 2 * HOUR, NOW + 2 * HOUR + 1), 0, 1, {"tooNewLogEventStartIndex": 1}),
-    "a day of retention": ((NOW - DAY - 1, NOW - DAY), 1, 1, {"expiredLogEventEndIndex": 1}),
-    "too old and expired": ((NOW - 15 * DAY, NOW - 2 * DAY, NOW), 1, 1, {"tooOldLogEventEndIndex": 1, "expiredLogEventEndIndex": 2}),
-    "all too new": ((NOW + DAY,), 0, 0, {"tooNewLogEventStartIndex": 0}),
-    "all too old": ((0, 1), 0, 0, {"tooOldLogEventEndIndex": 2}),
+    "14 days are not too old, a millisecond more is": ((NOW - 14 * DAY - 1, NOW - 14 * DAY), 0, 1, {OLD: 1}),
+    "2 hours are not too new, a millisecond more is": ((NOW + 2 * HOUR, NOW + 2 * HOUR + 1), 0, 1, {NEW: 1}),
+    "a day of retention": ((NOW - DAY - 1, NOW - DAY), 1, 1, {EXPIRED: 1}),
+    "too old and expired": ((NOW - 15 * DAY, NOW - 2 * DAY, NOW), 1, 1, {OLD: 1, EXPIRED: 2}),
+    "all too new": ((NOW + DAY,), 0, 0, {NEW: 0}),
+    "all too old": ((0, 1), 0, 0, {OLD: 2}),
     "a day of span": ((NOW - DAY, NOW), 0, 2, None),
-    "the span counts what is taken": ((NOW - 20 * DAY, NOW, NOW + 5 * DAY), 0, 1, {"tooOldLogEventEndIndex": 1, "tooNewLogEventStartIndex": 2}),
-}  # fmt: skip
+    "the span counts what is taken": ((NOW - 20 * DAY, NOW, NOW + 5 * DAY), 0, 1, {OLD: 1, NEW: 2}),
+}
 
 
 @pytest.mark.parametrize(("times", "retention", "taken", "rejected"), JUDGED.values(), ids=JUDGED)

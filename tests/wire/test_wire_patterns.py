@@ -166,7 +166,7 @@ def test_a_token_of_another_listing_is_refused_in_the_callers_words() -> None:
 
 
 def test_a_token_has_a_limit() -> None:
-    with pytest.raises(ValueError, match="over 2048 characters"):
-        encode("ListRules", ["x" * 3000])
+    with pytest.raises(ValueError, match="over 4096 characters"):
+        encode("ListRules", ["x" * 5000])
     with pytest.raises(Validation):
         decode("ListRules", "A" * 100_000)

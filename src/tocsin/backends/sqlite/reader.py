@@ -21,6 +21,9 @@ R = TypeVar("R", bound=Record)
 
 # Rows taken in one step. An answer of SQLite's is at most 1 GB; an event or a log line at most 1 MB.
 ROWS_AT_ONCE_MAX = 1000
+ROWS_AT_FIRST = 64
+# What one reading of the journal may hold in memory: thousands of usual events, or a few of the largest.
+JOURNAL_BYTES_MAX = 16 << 20
 # SQLite orders every blob behind every text: the upper end of a range that has none.
 _NO_END = b""
 _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
@@ -72,12 +75,11 @@ class Reader:
 
     def journal(self, after: int, limit: int) -> list[Journaled]:
         found: list[Journaled] = []
-        while len(found) < limit:
-            rows = min(limit - len(found), ROWS_AT_ONCE_MAX)
-            slice_ = self._journal_slice(found[-1].seq if found else after, rows)
+        bites = _Bites(limit, JOURNAL_BYTES_MAX)
+        while bites.rows:
+            slice_ = self._journal_slice(found[-1].seq if found else after, bites.rows)
             found += slice_
-            if len(slice_) < rows:
-                break
+            bites.took(len(slice_), sum(len(entry.event.body) for entry in slice_))
         return found
 
     def _journal_slice(self, after: int, rows: int) -> list[Journaled]:
@@ -124,18 +126,18 @@ class Reader:
         sql = SQL[name].format(direction="DESC" if query.backwards else "ASC")
         low, high = _time_range(query)
         found: list[LogEvent] = []
-        while len(found) < query.limit:
-            rows = min(query.limit - len(found), ROWS_AT_ONCE_MAX)
-            [(text,)] = self._execute(sql, (of, *low, *high, rows, *more))
+        bites = _Bites(query.limit, query.bytes_max)
+        while bites.rows:
+            [(text,)] = self._execute(sql, (of, *low, *high, bites.rows, *more))
             events = _events(text)
             found += [
                 LogEvent(id=number, stream=stream, at_ms=at_ms, ingested_ms=ingested_ms, message=message)
                 for number, stream, at_ms, ingested_ms, message in events
             ]
-            if len(events) < rows:
-                break
-            last = found[-1].at_ms, found[-1].id
-            low, high = (low, last) if query.backwards else (last, high)
+            bites.took(len(events), sum(len(event[4]) for event in events))
+            if bites.rows:
+                last = found[-1].at_ms, found[-1].id
+                low, high = (low, last) if query.backwards else (last, high)
         return found
 
     def log_bytes(self, scope: Scope, groups: Sequence[str]) -> dict[str, int]:
@@ -181,6 +183,25 @@ class Reader:
 
     def _execute(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, values).fetchall()
+
+
+class _Bites:
+    """How many rows to take next: few at first, more once they prove small, none when there is enough or no more."""
+
+    def __init__(self, rows_max: int, bytes_max: int | None) -> None:
+        self._left = rows_max
+        self._bytes_left = bytes_max
+        self._step = ROWS_AT_ONCE_MAX if bytes_max is None else ROWS_AT_FIRST
+        self.rows = min(self._left, self._step)
+
+    def took(self, rows: int, size: int) -> None:
+        self._left -= rows
+        more = rows == self.rows
+        if self._bytes_left is not None:
+            self._bytes_left -= size
+            more = more and self._bytes_left > 0
+        self._step = min(4 * self._step, ROWS_AT_ONCE_MAX)
+        self.rows = min(self._left, self._step) if more else 0
 
 
 def key_range(prefix: str, after: str) -> tuple[str, str | bytes]:

@@ -15,8 +15,9 @@ from tocsin.model.errors import AwsError, Validation
 
 # Eight bytes: an edited token passes once in 2**64, and the token stays short.
 checksum_bytes = 8
-# AWS's models allow tokens of 2,048 to 8,192 characters; the longest position has two names of 256.
-token_chars_max = 2048
+# AWS's models allow tokens of 2,048 to 8,192 characters; the longest position is a log stream's name, 512 characters
+# of up to four bytes.
+token_chars_max = 4096
 
 Position = list[Any] | dict[str, Any]
 
