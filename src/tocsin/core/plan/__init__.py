@@ -1,0 +1,41 @@
+"""Wanted + seen + policy + now -> what to record, what to do, and why it waits. Called by the fleet, again and again.
+
+Level-triggered: a plan follows from what is, never from what just happened, so planning twice does no harm and a
+crash between commit and step is mended by the next pass. Statuses move only along core/lifecycle.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from tocsin.core.plan.draft import Draft, controller_group
+from tocsin.core.plan.follow import follow
+from tocsin.core.plan.pursue import pursue
+from tocsin.core.plan.steps import Launch, Observed, Plan, RunLifecycle, Step, Terminate
+from tocsin.core.plan.texts import FAULT_ENDED, FAULT_SILENT, SCRIPT_FAILED, SCRIPT_TIMED_OUT
+from tocsin.core.policy import FleetPolicy
+from tocsin.model.cluster import Cluster, Node
+
+__all__ = [
+    "FAULT_ENDED",
+    "FAULT_SILENT",
+    "SCRIPT_FAILED",
+    "SCRIPT_TIMED_OUT",
+    "Launch",
+    "Observed",
+    "Plan",
+    "RunLifecycle",
+    "Step",
+    "Terminate",
+    "controller_group",
+    "plan",
+]
+
+
+def plan(cluster: Cluster, nodes: Mapping[str, Node], seen: Observed, policy: FleetPolicy, now: datetime) -> Plan:
+    """One pass: follow each node, pursue the operation under way, list the steps."""
+    draft = Draft(cluster, dict(nodes), seen, policy, now)
+    for node in nodes.values():
+        follow(draft, node)
+    pursue(draft)
+    draft.list_steps()
+    return draft.result()

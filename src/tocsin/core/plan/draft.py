@@ -1,0 +1,145 @@
+"""The plan while it is being made: the cluster and nodes as they will be recorded, and the steps that follow.
+
+Both halves of the planner, following nodes and pursuing operations, write into one draft.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from tocsin.core.plan.steps import Launch, Observed, Plan, RunLifecycle, Step, Terminate
+from tocsin.core.policy import FleetPolicy
+from tocsin.model.cluster import Cluster, ClusterStatus, InstanceGroup, Node, NodeStatus, ScriptState
+from tocsin.model.machine import MachineState
+from tocsin.model.names import derived_instance_id, loopback_address
+
+
+def controller_group(cluster: Cluster) -> str:
+    """The group whose nodes come first: Slurm's controller; "" when the orchestrator is Kubernetes.
+
+    Named by SlurmConfig, else told by its name, else the first group of the request.
+    """
+    if "Eks" in (cluster.spec.get("Orchestrator") or {}):
+        return ""
+    for group in cluster.groups:
+        if (group.spec.get("SlurmConfig") or {}).get("NodeType") == "Controller":
+            return group.name
+    named = [group.name for group in cluster.groups if "controller" in group.name.lower()]
+    return named[0] if named else cluster.groups[0].name
+
+
+class Draft:
+    """The plan while it is being made."""
+
+    def __init__(
+        self, cluster: Cluster, nodes: dict[str, Node], seen: Observed, policy: FleetPolicy, now: datetime
+    ) -> None:
+        self.cluster: Cluster = cluster
+        self.gone = False
+        self.nodes = nodes
+        self._recorded = frozenset(nodes)
+        self.seen = seen
+        self.policy = policy
+        self.now = now
+        self._steps: list[Step] = []
+        self._waiting: list[str] = []
+        self._wake_at: datetime | None = None
+
+    def result(self) -> Plan:
+        return Plan(
+            cluster=None if self.gone else self.cluster,
+            nodes=self.nodes,
+            steps=tuple(self._steps),
+            waiting=tuple(self._waiting),
+            wake_at=self._wake_at,
+        )
+
+    def set(self, node: Node, **changes: object) -> None:
+        self.nodes[node.instance_id] = replace(node, **changes)
+
+    def end(self, node: Node) -> None:
+        """Have the node shut down. One that this very plan added was never there."""
+        if node.instance_id in self._recorded:
+            self.set(node, status=NodeStatus.SHUTTING_DOWN)
+        else:
+            del self.nodes[node.instance_id]
+
+    def move(self, status: ClusterStatus, groups: Iterable[InstanceGroup], **changes: object) -> None:
+        self.cluster = replace(self.cluster, status=status, groups=tuple(groups), **changes)
+
+    def wait(self, reason: str) -> None:
+        self._waiting.append(reason)
+
+    def expired(self, since: datetime, seconds: float) -> bool:
+        """Whether the time is over; when not, the plan is to be made again at its end."""
+        end = max(since, self.seen.since) + timedelta(seconds=seconds)
+        if self.now >= end:
+            return True
+        self._wake_at = end if self._wake_at is None else min(self._wake_at, end)
+        return False
+
+    def of(self, group: InstanceGroup) -> list[Node]:
+        """The group's nodes that are meant to stay."""
+        return [
+            node
+            for node in self.nodes.values()
+            if node.group == group.name and node.status is not NodeStatus.SHUTTING_DOWN
+        ]
+
+    def add(self, group: InstanceGroup, index: int, *, replaces: str = "", attempts: int = 0) -> None:
+        """A new node at a place of the group. Its id follows from the cluster's count of launches: never twice."""
+        number = self.cluster.launches + 1
+        instance_id = derived_instance_id(self.cluster.id, number)
+        self.cluster = replace(self.cluster, launches=number)
+        self.nodes[instance_id] = Node(
+            scope=self.cluster.scope,
+            revision=0,
+            cluster_id=self.cluster.id,
+            group=group.name,
+            index=index,
+            instance_id=instance_id,
+            instance_type=group.instance_type,
+            address=self._free_address(instance_id),
+            status=NodeStatus.PENDING,
+            launched_at=self.now,
+            script=ScriptState.WAITING if group.lifecycle else ScriptState.NONE,
+            replaces=replaces,
+            attempts=attempts,
+        )
+
+    def _free_address(self, instance_id: str) -> str:
+        taken = {node.address for node in self.nodes.values()}
+        tries = (loopback_address(instance_id, attempt) for attempt in range(len(taken) + 1))
+        return next((address for address in tries if address not in taken), loopback_address(instance_id))
+
+    def list_steps(self) -> None:
+        """Steps follow from the nodes as they now stand and from what is seen of them."""
+        for node in self.nodes.values():
+            machine = self.seen.machines.get(node.instance_id)
+            if node.status is NodeStatus.SHUTTING_DOWN:
+                if machine not in (None, MachineState.ENDING):
+                    self._steps.append(Terminate(node))
+            elif node.status is not NodeStatus.FAILURE:
+                self._list_running_steps(node, machine)
+
+    def _list_running_steps(self, node: Node, machine: MachineState | None) -> None:
+        if machine is MachineState.STOPPED or (machine is None and node.status is NodeStatus.PENDING):
+            self._steps.append(Launch(node))
+        link = self.seen.links.get(node.instance_id)
+        due = node.script in (ScriptState.WAITING, ScriptState.STARTED)
+        if not due or link is None or not link.connected or node.script_work in link.ordered:
+            return
+        if self.controller_ready(node):
+            self._steps.append(RunLifecycle(node))
+        else:
+            self.wait(f"{node.name} waits for the nodes of {controller_group(self.cluster)}, which come first")
+
+    def controller_ready(self, node: Node) -> bool:
+        """Whether the node may run its script: the controller's nodes go first, and must all be there."""
+        first = controller_group(self.cluster)
+        if first in ("", node.group):
+            return True
+        group = next(group for group in self.cluster.groups if group.name == first)
+        ready = [member for member in self.of(group) if member.status is NodeStatus.RUNNING]
+        return len(ready) >= group.wanted

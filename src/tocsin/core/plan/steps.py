@@ -1,0 +1,48 @@
+"""What the planner is given and what it gives: observations in, steps and a plan out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from tocsin.model.cluster import Cluster, Node
+from tocsin.model.machine import LinkSeen, MachineState
+
+
+class Observed(Struct, frozen=True, kw_only=True):
+    """What there is. `since` is when this server began to watch: no silence counts from before that."""
+
+    machines: Mapping[str, MachineState]
+    links: Mapping[str, LinkSeen]
+    since: datetime
+
+
+class Launch(Struct, frozen=True):
+    """Start the node's machine, or boot it again."""
+
+    node: Node
+
+
+class Terminate(Struct, frozen=True):
+    """End the node's machine and destroy what it stored."""
+
+    node: Node
+
+
+class RunLifecycle(Struct, frozen=True):
+    """Have the node's agent run the lifecycle script."""
+
+    node: Node
+
+
+Step = Launch | Terminate | RunLifecycle
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """`cluster` None: it is gone. `wake_at`: when time alone may change the answer. `waiting`: why it is not done."""
+
+    cluster: Cluster | None
+    nodes: dict[str, Node]
+    steps: tuple[Step, ...]
+    waiting: tuple[str, ...]
+    wake_at: datetime | None
