@@ -82,6 +82,7 @@ class _Client(asyncio.Protocol):
 
 async def _run(endpoint: str, requests: list[bytes], connections: int, seconds: float) -> list[float]:
     where = urlsplit(endpoint)
+    assert where.hostname, "an endpoint names its host"
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
     end = time.perf_counter() + seconds
@@ -91,7 +92,7 @@ async def _run(endpoint: str, requests: list[bytes], connections: int, seconds: 
         def client(done: "asyncio.Future[None]" = done) -> _Client:
             return _Client(requests, end, latencies, done)
 
-        await loop.create_connection(client, where.hostname, where.port)
+        await loop.create_connection(client, where.hostname, where.port or 80)
     await asyncio.gather(*finished)
     return latencies
 

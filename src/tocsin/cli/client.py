@@ -7,9 +7,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from tocsin.model.errors import TocsinError
+
+SIGN = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a pair of the server's access_keys."
 
 
 class Unreachable(TocsinError):
@@ -19,7 +22,8 @@ class Unreachable(TocsinError):
 def get(where: Mapping[str, str | None], path: str, **query: object) -> dict[str, Any]:
     """The JSON object at the path. Raises Unreachable."""
     endpoint = (where["endpoint_url"] or "").rstrip("/")
-    asked = {name: where[name] for name in ("account", "region") if where.get(name)} | query
+    asked = {name: where[name] for name in ("account", "region") if where.get(name)}
+    asked |= {name: str(value) for name, value in query.items() if value is not None}
     url = f"{endpoint}{path}?{urllib.parse.urlencode(asked)}"
     if not url.startswith(("http://", "https://")):
         raise Unreachable(f"{endpoint} is no http:// address")
@@ -29,7 +33,9 @@ def get(where: Mapping[str, str | None], path: str, **query: object) -> dict[str
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:
-        raise Unreachable(f"{endpoint} answers {error.code}: {error.read(2000).decode(errors='replace')}") from error
+        said = error.read(2000).decode(errors="replace")
+        hint = f". {SIGN}" if error.code == HTTPStatus.FORBIDDEN else ""
+        raise Unreachable(f"{endpoint} answers {error.code}: {said}{hint}") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise Unreachable(f"no Tocsin answers at {endpoint} ({reason}). Start one with: tocsin serve") from error

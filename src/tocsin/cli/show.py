@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from msgspec import Struct
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +17,7 @@ from tocsin.cli.client import Unreachable, get
 
 Where = Mapping[str, str | None]
 
+PIPED_WIDTH = 4000
 WAIT_S = 20  # of one long poll; the server ends it sooner when something happens
 STATUS_STYLE = {
     "InService": "green",
@@ -32,16 +34,11 @@ STATUS_STYLE = {
 
 
 class Filter(Struct, frozen=True, kw_only=True):
+    """What the server is asked to choose events by; None: everything."""
+
     source: str | None = None
     detail_type: str | None = None
     cluster: str | None = None
-
-    def accepts(self, event: Mapping[str, Any]) -> bool:
-        return (
-            (self.source is None or event["source"] == self.source)
-            and (self.detail_type is None or self.detail_type.lower() in event["detail-type"].lower())
-            and (self.cluster is None or event["detail"].get("ClusterName") == self.cluster)
-        )
 
 
 def show_status(where: Where) -> int:
@@ -52,7 +49,7 @@ def show_status(where: Where) -> int:
     if where["output"] == "json":
         click.echo(json.dumps(answer))
         return 0
-    console = Console()
+    console = _console()
     if not answer["clusters"]:
         console.print(f"No clusters in account {answer['account']}, {answer['region']}.")
     for cluster in answer["clusters"]:
@@ -81,11 +78,9 @@ def _print_cluster(console: Console, cluster: Mapping[str, Any]) -> None:
 
 
 def show_events(where: Where, wanted: Filter, last: int, *, follow: bool) -> int:
-    console = Console()
+    console = _console()
     try:
-        for event in _events(where, last, follow=follow):
-            if not wanted.accepts(event):
-                continue
+        for event in _events(where, asdict(wanted), last, follow=follow):
             if where["output"] == "json":
                 click.echo(json.dumps(event))
             else:
@@ -98,15 +93,12 @@ def show_events(where: Where, wanted: Filter, last: int, *, follow: bool) -> int
     return 0
 
 
-def _events(where: Where, last: int, *, follow: bool) -> Iterator[dict[str, Any]]:
+def _events(where: Where, wanted: dict[str, Any], last: int, *, follow: bool) -> Iterator[dict[str, Any]]:
     """Past events, then, when following, each as it comes."""
-    place = -max(last, 0)
-    if place == 0:
-        place = -1  # a first look only tells where the journal ends
-    answer = get(where, "/_tocsin/v1/events", after=place)
-    yield from answer["events"] if last > 0 else []
+    answer = get(where, "/_tocsin/v1/events", last=max(last, 0), **wanted)
+    yield from answer["events"]
     while follow:
-        answer = get(where, "/_tocsin/v1/events", after=answer["after"], wait_s=WAIT_S)
+        answer = get(where, "/_tocsin/v1/events", after=answer["after"], wait_s=WAIT_S, **wanted)
         yield from answer["events"]
 
 
@@ -136,14 +128,14 @@ def show_story(where: Where, name: str) -> int:
         lines = list(_story(where, name))
     except Unreachable as error:
         return _failed(error)
+    if not lines:
+        click.echo(f"Nothing is told of {name}. `tocsin status` lists the clusters there are.", err=True)
+        return 1
     if where["output"] == "json":
         for line in lines:
             click.echo(json.dumps(line))
         return 0
-    if not lines:
-        click.echo(f"Nothing is told of {name}. `tocsin status` lists the clusters there are.", err=True)
-        return 1
-    console = Console()
+    console = _console()
     for line in lines:
         at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         node = f"[dim]{line['instance_id']}[/] " if line["instance_id"] else ""
@@ -162,6 +154,11 @@ def _story(where: Where, name: str) -> Iterator[dict[str, Any]]:
         if not answer["lines"]:
             return
         after = answer["after"]
+
+
+def _console() -> Console:
+    """Lines as long as they are where no terminal shows them: who pipes them into grep wants them whole."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
 
 
 def styled(status: str) -> str:

@@ -8,12 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from msgspec.structs import replace
 
 from tocsin.doors.door import Context, Door, Handler
-from tocsin.doors.signature import Credential, account_of, credential, verify
+from tocsin.doors.identity import Identity
 from tocsin.doors.wire import Call, Request, Response, Wire
 from tocsin.model.errors import (
     AwsError,
@@ -25,7 +24,6 @@ from tocsin.model.errors import (
     Stale,
     StoreUnavailable,
 )
-from tocsin.model.names import Scope
 
 log = logging.getLogger(__name__)
 
@@ -43,31 +41,6 @@ SIGNED_OWN_PATHS = "/_tocsin/v1"  # agents prove themselves by their tokens, pro
 
 class RequestTimeout(AwsError):
     code, status = "RequestTimeoutException", 408
-
-
-class Identity:
-    """Who a request comes from. Verifies signatures when secrets are configured: access key -> secret key."""
-
-    def __init__(self, account: str, region: str, secrets: Mapping[str, str]) -> None:
-        self._default = Scope(account, region)
-        self._secrets = dict(secrets)
-
-    def of(self, request: Request, now: datetime) -> tuple[Scope, Credential | None]:
-        """The request's scope. Raises the AwsErrors of a bad signature."""
-        if self._secrets:
-            verify(request, self._secrets, now)
-        signed = credential(request)
-        if signed is None:
-            return self._default, None
-        return Scope(
-            account_of(signed.access_key) or self._default.account, signed.region or self._default.region
-        ), signed
-
-    def of_own(self, request: Request, now: datetime) -> Scope:
-        """Whose state our own API shows: the signer's, or what the query asks for where nobody needs to sign."""
-        scope, _ = self.of(request, now)
-        asked = {} if self._secrets else dict(parse_qsl(request.query))
-        return Scope(asked.get("account", scope.account), asked.get("region", scope.region))
 
 
 class Front:

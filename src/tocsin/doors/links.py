@@ -11,6 +11,7 @@ from tocsin.model.machine import LinkSeen
 
 # Orders waiting to be written to one agent. A node has a script and a few commands at a time; more means it is stuck.
 ORDERS_QUEUED_MAX = 1000
+PRUNED_BEYOND = 100
 
 Outgoing = Welcome | Ack | RunScript | Halt
 
@@ -58,7 +59,9 @@ class Links:
         return True
 
     def prune(self, known: Callable[[str], bool]) -> None:
-        """Forget the links of nodes that are gone."""
+        """Forget the links of nodes that are gone, once there may be many of them."""
+        if len(self._seen) <= 2 * len(self._live) + PRUNED_BEYOND:
+            return
         gone = [key for key, seen in self._seen.items() if not seen.connected and not known(key)]
         for key in gone:
             del self._seen[key]

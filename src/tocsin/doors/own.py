@@ -5,6 +5,7 @@ Every answer is of one scope, which the front puts beside the request.
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from tocsin import __version__
 from tocsin.doors.sagemaker.describe import cluster_members, node_summary
 from tocsin.model.errors import StoreUnavailable
+from tocsin.model.event import Event
 from tocsin.model.names import Scope
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
@@ -22,6 +24,13 @@ from tocsin.services.fleet import Fleet, World
 
 EVENTS_MAX = 1000
 WAIT_S_MAX = 30.0  # below the idle time-outs of common proxies
+# How far back past events are looked for: some 0.2 s of reading, in slices that let others have their turn.
+SCANNED_MAX = 20_000
+SLICE = 200
+_INT64_MAX = (1 << 63) - 1
+
+
+Wanted = Callable[[Event], bool]
 
 
 class OwnDoor:
@@ -56,20 +65,40 @@ class OwnDoor:
         return _json({"account": scope.account, "region": scope.region, "clusters": clusters, "bus": self._bus.counts})
 
     async def _events(self, request: Request) -> Response:
-        """Journaled events beyond `after` (0: from the first kept; -N: the last N), waiting up to `wait_s` for one."""
-        scope = _scope(request)
+        """Journaled events beyond `after`, waiting up to `wait_s` for one; with `last`, the newest so many instead.
+
+        `source`, `detail_type` (a part of it, in any case) and `cluster` (its name) choose among them.
+        """
+        wanted = _wanted(request)
+        if "last" in request.query_params:
+            place, bodies = await self._last(wanted, min(_number(request, "last", 0), EVENTS_MAX))
+        else:
+            place, bodies = await self._beyond(wanted, request)
+        return _json({"after": place, "events": [orjson.Fragment(body) for body in bodies]})
+
+    async def _beyond(self, wanted: Wanted, request: Request) -> tuple[int, list[bytes]]:
         after = _number(request, "after", 0)
         limit = max(1, min(_number(request, "limit", EVENTS_MAX), EVENTS_MAX))
-        if after < 0:
-            after = max(0, (await self._store.journal_bounds())[1] + after)
-        wait_s = min(float(request.query_params.get("wait_s", 0)), WAIT_S_MAX)
+        wait_s = min(_number(request, "wait_s", 0), WAIT_S_MAX)
         if wait_s > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._store.grown(after), wait_s)
         entries = await self._store.journal(after, limit)
-        place = entries[-1].seq if entries else after
-        events = [orjson.Fragment(entry.event.body) for entry in entries if entry.event.scope == scope]
-        return _json({"after": place, "events": events})
+        return entries[-1].seq if entries else after, [one.event.body for one in entries if wanted(one.event)]
+
+    async def _last(self, wanted: Wanted, number: int) -> tuple[int, list[bytes]]:
+        """The newest events that are wanted, oldest first, and where the journal ends."""
+        first, last = await self._store.journal_bounds()
+        first = max(first, last - SCANNED_MAX + 1)
+        found: list[bytes] = []
+        end = last
+        while end >= first and len(found) < number:
+            begin = max(first - 1, end - SLICE)
+            slice_ = await self._store.journal(begin, end - begin)
+            found = [one.event.body for one in slice_ if one.seq <= end and wanted(one.event)] + found
+            end = begin
+            await asyncio.sleep(0)
+        return last, found[-number:] if number > 0 else []
 
     async def _story(self, request: Request) -> Response:
         """Lines on the cluster (by name or id, living or gone) or node named by `of`; all of them without."""
@@ -90,10 +119,32 @@ def _scope(request: Request) -> Scope:
 
 
 def _number(request: Request, name: str, default: int) -> int:
+    """A parameter that counts something; what is none, or below zero, is the default."""
     try:
-        return int(request.query_params.get(name, default))
+        given = int(request.query_params.get(name, default))
     except ValueError:
         return default
+    return min(given, _INT64_MAX) if given >= 0 else default
+
+
+def _wanted(request: Request) -> Wanted:
+    """Which events the request asks for. They are parsed only when it asks for what is in them."""
+    scope, query = _scope(request), request.query_params
+    source, detail_type, cluster = query.get("source"), query.get("detail_type", "").lower(), query.get("cluster")
+
+    def wanted(event: Event) -> bool:
+        if event.scope != scope:
+            return False
+        if not (source or detail_type or cluster):
+            return True
+        told = orjson.loads(event.body)
+        return (
+            (not source or told["source"] == source)
+            and detail_type in told["detail-type"].lower()
+            and (not cluster or told["detail"].get("ClusterName") == cluster)
+        )
+
+    return wanted
 
 
 def _cluster(world: World) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.doors.bundles import Bundles
 from tocsin.doors.events import events_door
-from tocsin.doors.front import Front, Identity
+from tocsin.doors.front import Front
+from tocsin.doors.identity import Identity
 from tocsin.doors.links import Links
 from tocsin.doors.logs import logs_door
 from tocsin.doors.nodes import NodesDoor
@@ -36,7 +37,7 @@ from tocsin.server.clock import SystemClock
 from tocsin.server.settings import Settings, SettingsError
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
-from tocsin.services.housekeeping import Housekeeping, HousekeepingLimits
+from tocsin.services.housekeeping import Housekeeping
 from tocsin.targets.inside import to_log_group
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ async def _assembled(
         secret=_secret(settings.data / "secret"),
     )
     bus = Bus(store=store, clock=clock, land=to_log_group)
-    housekeeping = Housekeeping(store, clock, HousekeepingLimits())
+    housekeeping = Housekeeping(store, clock, settings.housekeeping)
     identity = Identity(settings.account, settings.region, settings.access_keys)
     nodes = NodesDoor(
         fleet=fleet,

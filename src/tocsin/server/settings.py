@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from tocsin.core.policy import FleetPolicy
 from tocsin.doors.events import EventsLimits
 from tocsin.model.errors import TocsinError
+from tocsin.services.housekeeping import HousekeepingLimits
 
 
 class SettingsError(TocsinError):
@@ -21,7 +22,7 @@ class SettingsError(TocsinError):
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that can be set. Sub-tables of the TOML file are the records `fleet` and `events`."""
+    """Everything that can be set. The records are sub-tables of the TOML file."""
 
     host: str = "127.0.0.1"
     port: int = 4566
@@ -33,6 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     access_keys: dict[str, str] = field(default_factory=dict)  # access key id -> secret access key
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
     events: EventsLimits = field(default_factory=EventsLimits)
+    housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)
 
     @property
     def data(self) -> Path:
