@@ -145,7 +145,7 @@ def test_a_replacement_that_keeps_failing_degrades_its_group_and_heals_with_its_
     world = two_groups()
     world.broken = {WORKER}
     world.kill(world.running(WORKER)[0].instance_id)
-    while world.living.groups[1].status is not GroupStatus.DEGRADED:
+    while world.status_of(WORKER) != "Degraded":
         world.pass_time()
     assert world.living.status is ClusterStatus.IN_SERVICE
     failed = [node for node in world.nodes.values() if node.status is NodeStatus.FAILURE]
@@ -154,7 +154,7 @@ def test_a_replacement_that_keeps_failing_degrades_its_group_and_heals_with_its_
     assert world.scripts.count(WORKER) == 2 + world.policy.degraded_after_attempts
     world.broken = set()
     world.settle()
-    assert world.living.groups[1].status is GroupStatus.IN_SERVICE
+    assert world.status_of(WORKER) == "InService"
     assert len(world.running(WORKER)) == 2
 
 

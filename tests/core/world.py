@@ -113,6 +113,9 @@ class SmallWorld:
     def running(self, group: str) -> list[Node]:
         return [node for node in self.nodes.values() if node.group == group and node.status is NodeStatus.RUNNING]
 
+    def status_of(self, group: str) -> str:
+        return next(one.status for one in self.living.groups if one.name == group)
+
     def _record(self, made: Plan) -> None:
         assert cluster_may_move(self.living.status, made.cluster.status if made.cluster else None)
         for key in self.nodes.keys() | made.nodes.keys():

@@ -13,9 +13,9 @@ from tocsin.core.routing import Bus as BusName
 from tocsin.core.routing import RuleIndex, route
 from tocsin.model.changes import Accept, Advance, Change, Log
 from tocsin.model.event import Event, Journaled
-from tocsin.model.logs import LogGroup
+from tocsin.model.logs import LogGroup, LogLine
 from tocsin.model.names import Scope
-from tocsin.model.rule import Rule, Target
+from tocsin.model.rule import Rule
 from tocsin.ports import Clock, Store
 
 log = logging.getLogger(__name__)
@@ -25,16 +25,17 @@ ROUTER = "router"
 ROUTED_AT_ONCE_MAX = 2000
 RETRY_PAUSE_S = 0.5
 
-Land = Callable[[Event, Rule, Target], Log]
+# (rule ARN, target id, target ARN) -> (scope, log group, log stream)
+Place = Callable[[str, str, str], tuple[Scope, str, str]]
 
 
 class Bus:
-    """Accepts and routes the events of all buses. `land` turns a delivery to a log group into a change."""
+    """Accepts and routes the events of all buses. `place` says where deliveries to a log group are written."""
 
-    def __init__(self, *, store: Store, clock: Clock, land: Land) -> None:
+    def __init__(self, *, store: Store, clock: Clock, place: Place) -> None:
         self._store = store
         self._clock = clock
-        self._land = land
+        self._place = place
         self._rules: dict[BusName, RuleIndex] = {}
         self._reloading = asyncio.Lock()
         self.counts: Counter[str] = Counter()
@@ -72,39 +73,31 @@ class Bus:
         batch = await self._store.journal(place, ROUTED_AT_ONCE_MAX)
         if not batch:
             return place
-        deliveries: dict[tuple[Scope, str, str], list[Log]] = {}
-        for entry in batch:
-            for change in self._deliveries(entry):
-                deliveries.setdefault((change.scope, change.group, change.stream), []).append(change)
         changes: list[Change] = [Advance(cursor=ROUTER, expected=place, seq=batch[-1].seq)]
-        for (scope, group, _), logs in deliveries.items():
+        counted = Counter(routed=len(batch))
+        ingested_ms = int(self._clock.now().timestamp() * 1000)
+        for (scope, group, stream), lines in self._deliveries(batch).items():
             if await self._store.get(LogGroup, scope, group) is None:
-                self._drop(len(logs), group)
-            else:
-                changes.append(_merged(logs, self._now_ms()))
+                # No reason to try again (AWS: NO_RESOURCE, at once). Dead letters come later.
+                log.warning("log group %s does not exist: %d deliveries dropped", group, len(lines))
+                counted["dropped"] += len(lines)
+                continue
+            owed = Log(scope=scope, group=group, stream=stream, lines=tuple(lines), ingested_ms=ingested_ms)
+            changes.append(owed)
+            counted["delivered"] += len(lines)
         await self._store.commit(*changes)
-        self.counts["routed"] += len(batch)
-        self.counts["delivered"] += sum(len(change.lines) for change in changes if isinstance(change, Log))
+        self.counts += counted
         return batch[-1].seq
 
-    def _deliveries(self, entry: Journaled) -> list[Log]:
-        event = entry.event
-        rules = self._rules.get((event.scope, event.bus))
-        if rules is None or not rules.rules:
-            return []
-        return [self._land(event, rule, target) for rule, target in route(event.body, rules)]
-
-    def _drop(self, number: int, group: str) -> None:
-        """A target that is not there is no reason to try again (AWS: NO_RESOURCE, at once). Dead letters come later."""
-        self.counts["dropped"] += number
-        log.warning("log group %s does not exist: %d deliveries dropped", group, number)
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
-
-
-def _merged(logs: list[Log], ingested_ms: int) -> Log:
-    """All deliveries of a batch to one stream as one change."""
-    first = logs[0]
-    lines = tuple(line for change in logs for line in change.lines)
-    return Log(scope=first.scope, group=first.group, stream=first.stream, lines=lines, ingested_ms=ingested_ms)
+    def _deliveries(self, batch: list[Journaled]) -> dict[tuple[Scope, str, str], list[LogLine]]:
+        """What each log stream is owed, in the order of the journal."""
+        owed: dict[tuple[Scope, str, str], list[LogLine]] = {}
+        for entry in batch:
+            event = entry.event
+            rules = self._rules.get((event.scope, event.bus))
+            if rules is None or not rules.rules:
+                continue
+            for rule, target in route(event.body, rules):
+                line = LogLine(event.at_ms, event.body.decode())
+                owed.setdefault(self._place(rule.arn, target.id, target.arn), []).append(line)
+        return owed
