@@ -8,21 +8,20 @@ import asyncio
 import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.core import requests
-from tocsin.core.announce import announce, epoch_ms
-from tocsin.core.lifecycle import cluster_may_move, node_may_move
+from tocsin.core.announce import epoch_ms
+from tocsin.core.commit import World, commit
 from tocsin.core.plan import Launch, Observed, Plan, RunLifecycle, Step, Terminate, plan
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.resource_config import resource_config
-from tocsin.core.tell import line, tell
-from tocsin.model.changes import Accept, Change, Delete, Put, Tell
+from tocsin.core.tell import line
+from tocsin.model.changes import Change, Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node, NodeCursor, cursor_of
 from tocsin.model.errors import ResourceInUse, ResourceNotFound, Stale, StoreUnavailable
 from tocsin.model.link import RunScript
@@ -39,15 +38,6 @@ RETRY_PAUSE_S = 1.0
 # Passes one cluster may take in a row before the others get their turn; every pass must bring it further.
 PASSES_MAX = 20
 BUNDLE_PATH = "/_tocsin/node/bundle"
-
-
-class World(Struct, frozen=True, kw_only=True):
-    """A cluster and its nodes, as last committed. `waiting` and `wake_at` are from the plan last made."""
-
-    cluster: Cluster
-    nodes: dict[str, Node]
-    waiting: tuple[str, ...] = ()
-    wake_at: datetime | None = None
 
 
 class Fleet:
@@ -179,7 +169,8 @@ class Fleet:
         self._cursors = {cursor.instance_id: cursor for cursor in await self._store.find(NodeCursor)}
         for cluster in clusters:
             members = {node.instance_id: node for node in nodes if node.cluster_id == cluster.id}
-            self._remember(cluster.id, World(cluster=cluster, nodes=members))
+            world = World(cluster=cluster, nodes=members)
+            self._remember(world, world)
         for instance_id in self._machines.seen():
             if instance_id not in self._home:
                 log.warning("machine %s belongs to no cluster: it is ended", instance_id)
@@ -314,38 +305,18 @@ class Fleet:
 
     async def _commit(self, before: World | None, after: World | None, *extra: Change) -> World | None:
         """Make the step from `before` to `after` durable: records, events, story, and `extra`, all or nothing."""
-        now = self._clock.now()
-        old_cluster, old_nodes = (before.cluster, before.nodes) if before else (None, {})
-        new_cluster, new_nodes = (after.cluster, after.nodes) if after else (None, {})
-        _assert_lawful(old_cluster, new_cluster, old_nodes, new_nodes)
-        new_cluster = _next_cluster(old_cluster, new_cluster)
-        new_nodes = {key: _next_node(old_nodes.get(key), node) for key, node in new_nodes.items()}
-        changes: list[Change] = []
-        if new_cluster and new_cluster is not old_cluster:
-            changes.append(Put(new_cluster))
-        elif old_cluster and not new_cluster:
-            changes.append(Delete(old_cluster))
-        changes += [Put(node) for key, node in new_nodes.items() if node is not old_nodes.get(key)]
-        changes += self._farewell(old_nodes[key] for key in old_nodes if key not in new_nodes)
-        changes += map(Accept, announce(old_cluster, new_cluster, old_nodes, new_nodes, now))
-        changes += map(Tell, tell(old_cluster, new_cluster, old_nodes, new_nodes, now))
-        await self._store.commit(*changes, *extra)
-        world = replace(after, cluster=new_cluster, nodes=new_nodes) if after and new_cluster else None
-        self._remember((new_cluster or old_cluster).id, world)  # type: ignore[union-attr]
+        world, changes = commit(before, after, self._clock.now())
+        gone = [key for key in (before.nodes if before else ()) if world is None or key not in world.nodes]
+        farewell = [Delete(self._cursors[key]) for key in gone if key in self._cursors]
+        await self._store.commit(*changes, *farewell, *extra)
+        self._remember(before or after, world)
         return world
 
-    def _farewell(self, nodes: Iterable[Node]) -> list[Change]:
-        changes: list[Change] = []
-        for node in nodes:
-            changes.append(Delete(node))
-            cursor = self._cursors.get(node.instance_id)
-            if cursor:
-                changes.append(Delete(cursor))
-        return changes
-
-    def _remember(self, cluster_id: str, world: World | None) -> None:
-        known = self._worlds.get(cluster_id)
-        for instance_id in known.nodes if known else ():
+    def _remember(self, known: World | None, world: World | None) -> None:
+        """Have the world as it now is, in place of the one known before."""
+        assert known is not None, "something was committed"
+        cluster_id = known.cluster.id
+        for instance_id in known.nodes:
             if world is None or instance_id not in world.nodes:
                 self._home.pop(instance_id, None)
                 self._cursors.pop(instance_id, None)
@@ -361,27 +332,3 @@ def _world(made: Plan) -> World | None:
     if made.cluster is None:
         return None
     return World(cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, wake_at=made.wake_at)
-
-
-def _next_cluster(old: Cluster | None, new: Cluster | None) -> Cluster | None:
-    """The new record as the direct successor of the old; the old itself when they do not differ."""
-    if new is None or old is None:
-        return new
-    return old if replace(new, revision=old.revision) == old else replace(new, revision=old.revision + 1)
-
-
-def _next_node(old: Node | None, new: Node) -> Node:
-    if old is None:
-        return replace(new, revision=1)
-    return old if replace(new, revision=old.revision) == old else replace(new, revision=old.revision + 1)
-
-
-def _assert_lawful(
-    old: Cluster | None, new: Cluster | None, old_nodes: Mapping[str, Node], new_nodes: Mapping[str, Node]
-) -> None:
-    before, after = old.status if old else None, new.status if new else None
-    assert cluster_may_move(before, after), f"a cluster never goes from {before} to {after}"
-    for key in old_nodes.keys() | new_nodes.keys():
-        was, now = old_nodes.get(key), new_nodes.get(key)
-        was_status, now_status = was.status if was else None, now.status if now else None
-        assert node_may_move(was_status, now_status), f"a node never goes from {was_status} to {now_status}"

@@ -1,0 +1,72 @@
+"""From a cluster as it was to what it shall be: every change that one commit must hold. Called by the fleet.
+
+Records, the events that are owed for them and the lines of the story go together; statuses move only lawfully.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tocsin.core.announce import announce
+from tocsin.core.lifecycle import cluster_may_move, node_may_move
+from tocsin.core.tell import tell
+from tocsin.model.changes import Accept, Change, Delete, Put, Tell
+from tocsin.model.cluster import Cluster, Node
+
+
+class World(Struct, frozen=True, kw_only=True):
+    """A cluster and its nodes, as last committed. `waiting` and `wake_at` are from the plan last made."""
+
+    cluster: Cluster
+    nodes: dict[str, Node]
+    waiting: tuple[str, ...] = ()
+    wake_at: datetime | None = None
+
+
+def commit(before: World | None, after: World | None, at: datetime) -> tuple[World | None, list[Change]]:
+    """The world as it will stand, its records numbered as successors, and the changes that bring it about.
+
+    `after` may carry any revisions; a record that does not differ is not written. None: nothing is there (any more).
+    """
+    old_cluster, old_nodes = (before.cluster, before.nodes) if before else (None, {})
+    new_cluster, new_nodes = (after.cluster, after.nodes) if after else (None, {})
+    _assert_lawful(old_cluster, new_cluster, old_nodes, new_nodes)
+    new_cluster = _next_cluster(old_cluster, new_cluster)
+    new_nodes = {key: _next_node(old_nodes.get(key), node) for key, node in new_nodes.items()}
+    changes: list[Change] = []
+    if new_cluster and new_cluster is not old_cluster:
+        changes.append(Put(new_cluster))
+    elif old_cluster and not new_cluster:
+        changes.append(Delete(old_cluster))
+    changes += [Put(node) for key, node in new_nodes.items() if node is not old_nodes.get(key)]
+    changes += [Delete(node) for key, node in old_nodes.items() if key not in new_nodes]
+    changes += map(Accept, announce(old_cluster, new_cluster, old_nodes, new_nodes, at))
+    changes += map(Tell, tell(old_cluster, new_cluster, old_nodes, new_nodes, at))
+    world = replace(after, cluster=new_cluster, nodes=new_nodes) if after and new_cluster else None
+    return world, changes
+
+
+def _next_cluster(old: Cluster | None, new: Cluster | None) -> Cluster | None:
+    """The new record as the direct successor of the old; the old itself when they do not differ."""
+    if new is None or old is None:
+        return new
+    return old if replace(new, revision=old.revision) == old else replace(new, revision=old.revision + 1)
+
+
+def _next_node(old: Node | None, new: Node) -> Node:
+    if old is None:
+        return replace(new, revision=1)
+    return old if replace(new, revision=old.revision) == old else replace(new, revision=old.revision + 1)
+
+
+def _assert_lawful(
+    old: Cluster | None, new: Cluster | None, old_nodes: Mapping[str, Node], new_nodes: Mapping[str, Node]
+) -> None:
+    before, after = old.status if old else None, new.status if new else None
+    assert cluster_may_move(before, after), f"a cluster never goes from {before} to {after}"
+    for key in old_nodes.keys() | new_nodes.keys():
+        was, now = old_nodes.get(key), new_nodes.get(key)
+        was_status, now_status = was.status if was else None, now.status if now else None
+        assert node_may_move(was_status, now_status), f"a node never goes from {was_status} to {now_status}"
