@@ -269,6 +269,8 @@ class _Events:
 
     async def _rule_by_arn(self, scope: Scope, arn: str) -> Rule:
         split = split_arn(arn)
+        if split and split[0] == "events" and split[2].startswith("event-bus/"):
+            raise NotImplementedYet("Tags of event buses are not implemented in Tocsin yet.")
         if split is None or split[0] != "events" or not split[2].startswith("rule/"):
             raise Validation(f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.")
         bus, _, name = split[2].removeprefix("rule/").rpartition("/")

@@ -63,7 +63,10 @@ def to_event(
 
 
 def compact_object(text: str) -> bytes | None:
-    """A JSON object without white space between its tokens, numbers and key order untouched; None if it is none."""
+    """A JSON object without white space between its tokens, numbers and key order untouched; None if it is none.
+
+    None also for one that is nested beyond what every reader behind the door can take.
+    """
     try:
         parsed = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -71,6 +74,9 @@ def compact_object(text: str) -> bytes | None:
     if not isinstance(parsed, dict):
         return None
     raw = text.encode()
-    if orjson.dumps(parsed) == raw:
-        return raw
+    try:
+        if orjson.dumps(parsed) == raw:
+            return raw
+    except orjson.JSONEncodeError:  # nested deeper than 254: the router may not be able to read it back
+        return None
     return _SPACE_OUTSIDE_STRINGS.sub(lambda match: match[1] or "", text).encode()

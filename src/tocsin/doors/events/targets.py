@@ -16,10 +16,10 @@ def to_target(spec: dict[str, Any], scope: Scope) -> Target:
     target_id, arn = spec["Id"], spec["Arn"]
     if sum(name in spec for name in _INPUTS) > 1:
         raise Validation(f"Only one of Input, InputPath, or InputTransformer must be provided for target {target_id}.")
-    split = split_arn(arn)
-    if split is None:
+    split, place = split_arn(arn), log_group_of(arn)
+    # No name of a log group holds a colon: what follows one is a stream or a mistake.
+    if split is None or (split[0] == "logs" and (place is None or ":" in place[1])):
         raise Validation(f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.")
-    place = log_group_of(arn)
     if place is None:
         raise NotImplementedYet(
             f"Targets of service {split[0]} are not implemented in Tocsin yet (target {target_id})."

@@ -1,0 +1,805 @@
+"""HyperPod's operations over the wire, with nodes that are real: each is an agent process that runs real scripts."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.doors.asking import configured, log_lines, members, refusal
+from tests.harness import REGION, RunningServer, cli_environment, eventually
+
+INSTANCE_TYPE = "ml.t3.medium"
+ROLE = "arn:aws:iam::111122223333:role/hyperpod"
+SCRIPT_FAILED = (
+    "Lifecycle scripts did not run successfully. Ensure the scripts exist in provided S3 path, are accessible, and run "
+    "without errors. Please see CloudWatch logs for lifecycle script execution details."
+)
+STABLE = ("InService", "Failed")
+
+
+class HyperPod:
+    """SageMaker of one account on one server."""
+
+    def __init__(self, server: RunningServer, account: str, region: str = REGION) -> None:
+        self.server, self.account, self.region = server, account, region
+        self.api = server.client("sagemaker", account, region)
+
+    def scripts(self, **texts: str) -> str:
+        """A bucket of the account's own with these scripts (`on_create` is on_create.sh)."""
+        return self.server.bucket(f"bucket-{self.account}", {f"{name}.sh": text for name, text in texts.items()})
+
+    def create(self, name: str, *groups: dict[str, Any], until: str | None = "InService", **more: Any) -> str:
+        """The ARN of a new cluster, once it has come to a status."""
+        arn: str = self.api.create_cluster(ClusterName=name, InstanceGroups=list(groups), **more)["ClusterArn"]
+        if until:
+            self.until(name, until)
+        return arn
+
+    def describe(self, name: str) -> dict[str, Any]:
+        return members(self.api.describe_cluster(ClusterName=name))
+
+    def until(self, name: str, status: str) -> dict[str, Any]:
+        """The description once the cluster is in that status. Fails at once when it comes to rest in another."""
+
+        def there() -> dict[str, Any] | None:
+            found = self.describe(name)
+            assert found["ClusterStatus"] == status or found["ClusterStatus"] not in STABLE, found
+            return found if found["ClusterStatus"] == status else None
+
+        found: dict[str, Any] = eventually(there, f"{name} is {status}")
+        return found
+
+    def until_gone(self, name: str) -> None:
+        eventually(lambda: name not in self.names(), f"{name} is gone")
+
+    def names(self, **request: Any) -> list[str]:
+        return [one["ClusterName"] for one in self.api.list_clusters(**request)["ClusterSummaries"]]
+
+    def nodes(self, name: str, **request: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api.list_cluster_nodes(ClusterName=name, **request)["ClusterNodeSummaries"]
+        return found
+
+    def output(self, name: str, instance_id: str) -> list[str]:
+        """The lines of a node's lifecycle script, living or gone."""
+        logs = self.server.client("logs", self.account, self.region)
+        [group] = logs.describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/Clusters/{name}/")["logGroups"]
+        streams = logs.describe_log_streams(logGroupName=group["logGroupName"])["logStreams"]
+        [stream] = [one["logStreamName"] for one in streams if one["logStreamName"].endswith(f"/{instance_id}")]
+        assert re.fullmatch(rf"LifecycleConfig/[^/]+/{instance_id}", stream)
+        events = logs.get_log_events(logGroupName=group["logGroupName"], logStreamName=stream, startFromHead=True)
+        return [event["message"] for event in events["events"]]
+
+    def kill(self, instance_id: str) -> None:
+        """kill -9 of a node's agent."""
+        pid = (self.server.data_dir / "machines" / instance_id / "pid").read_text()
+        os.kill(int(pid.split()[0]), signal.SIGKILL)
+
+
+def group(name: str, count: int = 1, source: str = "", **more: Any) -> dict[str, Any]:
+    """An instance group; with a lifecycle script when there is a source."""
+    script = {"LifeCycleConfig": {"SourceS3Uri": source, "OnCreate": "on_create.sh"}} if source else {}
+    return {
+        "InstanceGroupName": name,
+        "InstanceCount": count,
+        "InstanceType": INSTANCE_TYPE,
+        "ExecutionRole": ROLE,
+        **script,
+        **more,
+    }
+
+
+def counts(described: dict[str, Any]) -> dict[str, tuple[int, int, str]]:
+    """(current, target, status) by group."""
+    return {
+        one["InstanceGroupName"]: (one["CurrentCount"], one["TargetCount"], one["Status"])
+        for one in described["InstanceGroups"]
+    }
+
+
+@pytest.fixture
+def pod(server: RunningServer, account: str) -> HyperPod:
+    return HyperPod(server, account)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Opens the gate at which scripts that end in `waiting(tmp_path)` wait; it opens by itself when the test ends."""
+    yield (tmp_path / "open").touch
+    (tmp_path / "open").touch()
+
+
+def waiting(tmp_path: Path) -> str:
+    return f"until [ -e {tmp_path}/open ]; do sleep 0.05; done\n"
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server of small limits, which reaches no S3."""
+    no_s3 = {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    no_s3 |= cli_environment()
+    toml = "[fleet]\nscript_time_limit_s = 1\nscript_output_bytes_max = 2000\ninstances_max = 2\n"
+    with configured(tmp_path_factory.mktemp("strict"), toml, environment=no_s3) as running:
+        yield running
+
+
+class Settled(HyperPod):
+    """A cluster of a controller and two workers that tests only look at. Its scripts left traces in `traces`."""
+
+    name = "settled-1"
+    traces: Path
+    arn: str
+
+    def texts(self, what: str) -> dict[str, str]:
+        """By instance name, what the scripts wrote of this kind."""
+        return {path.name.partition(".")[0]: path.read_text() for path in self.traces.glob(f"*.{what}")}
+
+
+@pytest.fixture(scope="module")
+def settled(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Settled:
+    pod = Settled(server, "700000000001")
+    pod.traces = tmp_path_factory.mktemp("traces")
+    script = (
+        f"#!/bin/bash\nset -eu\nmine={pod.traces}/$TOCSIN_INSTANCE_NAME\n"
+        "date +%s%N > $mine.begin\nenv > $mine.env\npwd > $mine.pwd\n"
+        'cp "$SAGEMAKER_RESOURCE_CONFIG_PATH" $mine.config\n'
+        "echo out; echo err >&2; echo; echo 'ünïcode'; cat beside.txt\ndate +%s%N > $mine.end\n"
+    )
+    source = pod.scripts(on_create=script)
+    (server.s3 / f"bucket-{pod.account}" / "config" / "beside.txt").write_text("from the file beside")
+    pod.arn = pod.create(
+        pod.name,
+        group("worker", 2, source, ThreadsPerCore=1),
+        group("my-Controller", 1, source),
+        Tags=[{"Key": "team", "Value": "ml"}],
+        NodeRecovery="None",
+    )
+    return pod
+
+
+# looking at a cluster
+
+
+def test_a_cluster_is_described_as_it_was_asked_for(settled: Settled) -> None:
+    described = settled.describe(settled.name)
+    created = described.pop("CreationTime")
+    assert timedelta(0) <= datetime.now(UTC) - created < timedelta(minutes=2)
+    source = f"s3://bucket-{settled.account}/config/"
+
+    def expected(name: str, count: int, threads: int) -> dict[str, Any]:
+        return {
+            "CurrentCount": count,
+            "TargetCount": count,
+            "InstanceGroupName": name,
+            "InstanceType": INSTANCE_TYPE,
+            "LifeCycleConfig": {"SourceS3Uri": source, "OnCreate": "on_create.sh"},
+            "ExecutionRole": ROLE,
+            "ThreadsPerCore": threads,
+            "Status": "InService",
+            "TrainingPlanStatus": "NotApplicable",
+        }
+
+    assert described == {
+        "ClusterArn": settled.arn,
+        "ClusterName": settled.name,
+        "ClusterStatus": "InService",
+        "InstanceGroups": [expected("worker", 2, 1), expected("my-Controller", 1, 2)],
+        "NodeRecovery": "None",
+    }
+
+
+def test_ids_have_awss_form(settled: Settled) -> None:
+    pattern = rf"arn:aws:sagemaker:{settled.region}:{settled.account}:cluster/[a-z0-9]{{12}}"
+    assert re.fullmatch(pattern, settled.arn)
+    ids = [node["InstanceId"] for node in settled.nodes(settled.name)]
+    assert len(set(ids)) == 3
+    assert all(re.fullmatch(r"i-[0-9a-f]{17}", instance_id) for instance_id in ids)
+
+
+def test_a_cluster_goes_by_its_name_and_by_its_arn(settled: Settled) -> None:
+    assert settled.describe(settled.arn) == settled.describe(settled.name)
+    nodes = settled.nodes(settled.name)
+    assert settled.nodes(settled.arn) == nodes
+    node_id = nodes[0]["InstanceId"]
+    by_arn = settled.api.describe_cluster_node(ClusterName=settled.arn, NodeId=node_id)
+    by_name = settled.api.describe_cluster_node(ClusterName=settled.name, NodeId=node_id)
+    assert members(by_arn) == members(by_name)
+
+
+def test_a_node_in_a_list_shows_what_it_is(settled: Settled) -> None:
+    for node in settled.nodes(settled.name):
+        assert set(node) == {
+            "InstanceGroupName",
+            "InstanceId",
+            "InstanceType",
+            "LaunchTime",
+            "LastSoftwareUpdateTime",
+            "InstanceStatus",
+            "PrivateDnsHostname",
+        }
+        assert node["InstanceStatus"] == {"Status": "Running"}
+        assert node["InstanceType"] == INSTANCE_TYPE
+
+
+def test_a_described_node_adds_its_place_to_what_the_list_shows(settled: Settled) -> None:
+    [listed] = settled.nodes(settled.name, InstanceGroupNameContains="Controller")
+    described = settled.api.describe_cluster_node(ClusterName=settled.name, NodeId=listed["InstanceId"])
+    details = described["NodeDetails"]
+    assert {name: details[name] for name in listed} == listed
+    address = details["PrivatePrimaryIp"]
+    assert listed["PrivateDnsHostname"] == f"ip-{address.replace('.', '-')}.us-west-2.compute.internal"
+    assert details["Placement"] == {"AvailabilityZone": "us-west-2a"}
+    assert details["LifeCycleConfig"]["OnCreate"] == "on_create.sh"
+    assert details["ThreadsPerCore"] == 2
+
+
+def test_nodes_are_listed_filtered_sorted_and_paged(settled: Settled) -> None:
+    everything = settled.nodes(settled.name)
+    assert [node["LaunchTime"] for node in everything] == sorted(node["LaunchTime"] for node in everything)
+    workers = settled.nodes(settled.name, InstanceGroupNameContains="work")
+    assert [node["InstanceGroupName"] for node in workers] == ["worker"] * 2
+    by_name = settled.nodes(settled.name, SortBy="NAME", SortOrder="Descending")
+    assert [node["InstanceGroupName"] for node in by_name] == ["worker", "worker", "my-Controller"]
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    assert settled.nodes(settled.name, CreationTimeBefore=long_ago) == []
+    assert settled.nodes(settled.name, CreationTimeAfter=long_ago) == everything
+    pages = settled.api.get_paginator("list_cluster_nodes").paginate(
+        ClusterName=settled.name, PaginationConfig={"PageSize": 2}
+    )
+    listed = [page["ClusterNodeSummaries"] for page in pages]
+    assert [len(page) for page in listed] == [2, 1]
+    assert [*listed[0], *listed[1]] == everything
+
+
+def test_a_node_is_asked_for_by_one_id_that_exists(settled: Settled) -> None:
+    def asked(**request: Any) -> tuple[str, str, int]:
+        return refusal(settled.api.describe_cluster_node, ClusterName=settled.name, **request)
+
+    ghost = "i-00000000000000000"
+    assert asked(NodeId=ghost) == (
+        "ResourceNotFound",
+        f"Node {ghost} does not exist in cluster {settled.name}.",
+        400,
+    )
+    assert asked()[0] == asked(NodeId=ghost, NodeLogicalId="a-b")[0] == "ValidationException"
+    assert asked(NodeLogicalId="a-b")[0] == "ValidationException"
+    assert asked(NodeId="nonsense")[1].startswith("1 validation error detected: Value 'nonsense' at 'nodeId'")
+
+
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [
+        ("describe_cluster", {}),
+        ("list_cluster_nodes", {}),
+        ("describe_cluster_node", {"NodeId": "i-00000000000000000"}),
+        ("update_cluster", {"NodeRecovery": "None"}),
+        ("delete_cluster", {}),
+    ],
+)
+def test_an_unknown_cluster_is_not_found(pod: HyperPod, operation: str, more: dict[str, Any]) -> None:
+    said = "Cluster with name ghost does not exist."
+    assert refusal(getattr(pod.api, operation), ClusterName="ghost", **more) == ("ResourceNotFound", said, 400)
+    arn = f"arn:aws:sagemaker:us-west-2:{pod.account}:cluster/abcdefghijkl"
+    said = f"Cluster with ARN {arn} does not exist."
+    assert refusal(getattr(pod.api, operation), ClusterName=arn, **more) == ("ResourceNotFound", said, 400)
+
+
+def test_clusters_of_other_accounts_and_regions_are_not_seen(settled: Settled, account: str) -> None:
+    for other in (HyperPod(settled.server, account), HyperPod(settled.server, settled.account, "eu-west-1")):
+        assert other.names() == []
+        assert refusal(other.api.describe_cluster, ClusterName=settled.arn).code == "ResourceNotFound"
+
+
+def test_tags_are_added_listed_and_deleted(settled: Settled) -> None:
+    added = settled.api.add_tags(ResourceArn=settled.arn, Tags=[{"Key": "b", "Value": "1"}, {"Key": "a", "Value": ""}])
+    everything = [{"Key": "a", "Value": ""}, {"Key": "b", "Value": "1"}, {"Key": "team", "Value": "ml"}]
+    assert sorted(added["Tags"], key=str) == everything
+    assert members(settled.api.list_tags(ResourceArn=settled.arn)) == {"Tags": everything}
+    assert members(settled.api.delete_tags(ResourceArn=settled.arn, TagKeys=["a", "b", "never-there"])) == {}
+    pages = settled.api.get_paginator("list_tags").paginate(ResourceArn=settled.arn)
+    assert [tag for page in pages for tag in page["Tags"]] == [{"Key": "team", "Value": "ml"}]
+
+
+def test_a_cluster_bears_so_many_tags_and_no_more(settled: Settled) -> None:
+    tags = [{"Key": f"k{number}", "Value": "v"} for number in range(50)]
+    refused = refusal(settled.api.add_tags, ResourceArn=settled.arn, Tags=tags)
+    assert (refused.code, refused.status) == ("ValidationException", 400)
+    assert "at most 50 tags" in refused.message
+    assert settled.api.list_tags(ResourceArn=settled.arn)["Tags"] == [{"Key": "team", "Value": "ml"}]
+    ghost = f"{settled.arn[:-12]}abcdefghijkl"
+    assert refusal(settled.api.list_tags, ResourceArn=ghost).code == "ResourceNotFound"
+
+
+def test_a_name_is_used_once(settled: Settled) -> None:
+    refused = refusal(settled.api.create_cluster, ClusterName=settled.name, InstanceGroups=[group("g", 0)])
+    assert (refused.code, refused.status) == ("ResourceInUse", 400)
+    assert settled.name in refused.message
+    assert settled.describe(settled.name)["ClusterArn"] == settled.arn
+
+
+# lifecycle scripts
+
+
+def test_scripts_of_the_controller_run_first(settled: Settled) -> None:
+    begin, end = settled.texts("begin"), settled.texts("end")
+    assert set(begin) == set(end) == {"my-Controller-1", "worker-1", "worker-2"}
+    workers = [int(begin["worker-1"]), int(begin["worker-2"])]
+    assert int(end["my-Controller-1"]) < min(workers)
+
+
+def test_a_script_sees_its_place_in_its_environment(settled: Settled) -> None:
+    [node] = settled.nodes(settled.name, InstanceGroupNameContains="Controller")
+    details = settled.api.describe_cluster_node(ClusterName=settled.name, NodeId=node["InstanceId"])["NodeDetails"]
+    seen = dict(line.split("=", 1) for line in settled.texts("env")["my-Controller-1"].splitlines())
+    expected = {
+        "TOCSIN_INSTANCE_ID": node["InstanceId"],
+        "TOCSIN_INSTANCE_GROUP": "my-Controller",
+        "TOCSIN_INSTANCE_NAME": "my-Controller-1",
+        "TOCSIN_INSTANCE_ADDRESS": details["PrivatePrimaryIp"],
+        "TOCSIN_CLUSTER_NAME": settled.name,
+        "TOCSIN_CLUSTER_ID": settled.arn.split("/")[-1],
+    }
+    assert {name: seen.get(name) for name in expected} == expected
+    assert not {name for name in seen if "TOKEN" in name or "SECRET" in name}
+    here = Path(settled.texts("pwd")["my-Controller-1"].strip())
+    assert here.parts[-3:] == ("bundle", f"bucket-{settled.account}", "config")
+
+
+def test_a_script_finds_its_cluster_in_resource_config_json(settled: Settled) -> None:
+    configs = {name: json.loads(text) for name, text in settled.texts("config").items()}
+    config = configs["worker-1"]
+    addresses = {}
+    for node in settled.nodes(settled.name):
+        described = settled.api.describe_cluster_node(ClusterName=settled.name, NodeId=node["InstanceId"])
+        addresses[node["InstanceId"]] = described["NodeDetails"]["PrivatePrimaryIp"]
+    assert config["ClusterConfig"] == {"ClusterArn": settled.arn, "ClusterName": settled.name}
+    assert config["ClusterType"] == "Slurm"
+    groups = {one["Name"]: one for one in config["InstanceGroups"]}
+    assert {name: one["InstanceType"] for name, one in groups.items()} == {
+        "worker": INSTANCE_TYPE,
+        "my-Controller": INSTANCE_TYPE,
+    }
+    instances = [one for part in groups.values() for one in part["Instances"]]
+    assert {one["InstanceId"]: one["CustomerIpAddress"] for one in instances} == addresses
+    assert [one["InstanceName"] for one in groups["worker"]["Instances"]] == ["worker-1", "worker-2"]
+    [controller] = groups["my-Controller"]["Instances"]
+    assert config["SlurmConfig"] == {
+        "PrimaryControllerIp": controller["CustomerIpAddress"],
+        "SecondaryControllerIps": [],
+    }
+    assert configs["worker-2"] == config
+
+
+def test_the_output_of_a_script_is_in_the_clusters_log_group(settled: Settled) -> None:
+    for node in settled.nodes(settled.name):
+        assert settled.output(settled.name, node["InstanceId"]) == [
+            "[SageMaker] Downloading lifecycle scripts",
+            "out",
+            "err",
+            " ",
+            "ünïcode",
+            "from the file beside",
+            "[SageMaker] The lifecycle scripts succeeded.",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("script", "source", "because"),
+    [
+        ("echo before\nexit 3\n", "", "[Tocsin] on_create.sh exited with code 3"),
+        ("kill -9 $$\n", "", "[Tocsin] on_create.sh was ended by SIGKILL (exit code 137)"),
+        ("", "", "[Tocsin] the bundle has no script 'on_create.sh'; it holds: other.sh"),
+        ("exit 0\n", "s3://{bucket}/nowhere", "has no folder nowhere"),
+        ("#!/bin/nosuchshell\n", "", "asks for the interpreter '/bin/nosuchshell', which is not on this node"),
+        ("#!/bin/bash\r\nexit 0\r\n", "", "has Windows line ends (CRLF)"),
+    ],
+)
+def test_a_failing_script_fails_the_creation(pod: HyperPod, script: str, source: str, because: str) -> None:
+    usual = pod.scripts(**({"on_create": script} if script else {"other": "exit 0"}))
+    source = source.format(bucket=f"bucket-{pod.account}") or usual
+    pod.create("failing", group("g", 1, source), until="Failed")
+    described = pod.describe("failing")
+    said = re.fullmatch(
+        r'Instance (i-[0-9a-f]{17}) failed to provision with the following error: "(.*)" '
+        r"Note that multiple instances may be impacted\.",
+        described["FailureMessage"],
+        re.DOTALL,
+    )
+    assert said, described["FailureMessage"]
+    assert said[2].startswith(SCRIPT_FAILED)
+    assert counts(described) == {"g": (0, 1, "Failed")}
+    assert pod.nodes("failing") == []
+    output = pod.output("failing", said[1])
+    assert "[SageMaker] The lifecycle scripts failed." in output
+    assert because in output[-1]
+    if "echo before" in script:
+        assert "before" in output
+    else:
+        assert because.removeprefix("[Tocsin] ") in said[2] or "kill" in script
+    pod.api.delete_cluster(ClusterName="failing")
+    pod.until_gone("failing")
+
+
+def test_a_bucket_that_is_not_there_fails_the_creation(strict: RunningServer, account: str) -> None:
+    pod = HyperPod(strict, account)
+    pod.create("lost", group("g", 1, f"s3://nowhere-{account}/config/"), until="Failed")
+    message = pod.describe("lost")["FailureMessage"]
+    assert SCRIPT_FAILED in message
+    assert f"there is no folder {strict.s3}/nowhere-{account}, and S3 answers: Could not connect" in message
+    output = pod.output("lost", message.split()[1])
+    assert output[:-1] == ["[SageMaker] Downloading lifecycle scripts", "[SageMaker] The lifecycle scripts failed."]
+
+
+def test_a_script_that_does_not_end_is_ended(strict: RunningServer, account: str, tmp_path: Path) -> None:
+    pod = HyperPod(strict, account)
+    source = pod.scripts(on_create=f"echo begun\necho $$ > {tmp_path}/pid\nsleep 1000 & wait\n")
+    pod.create("endless", group("g", 1, source), until="Failed")
+    message = pod.describe("endless")["FailureMessage"]
+    assert 'the following error: "Lifecycle scripts execution timed out"' in message
+    instance_id = message.split()[1]
+    output = pod.output("endless", instance_id)
+    assert "begun" in output
+    assert output[-1] == "[Tocsin] on_create.sh did not end within 1 s and was killed"
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_the_output_that_is_kept_is_bounded(strict: RunningServer, account: str) -> None:
+    pod = HyperPod(strict, account)
+    pod.create("chatty", group("g", 1, pod.scripts(on_create="seq 1 5000\necho the end\n")))
+    [node] = pod.nodes("chatty")
+    output = pod.output("chatty", node["InstanceId"])
+    assert output[1] == "1"
+    assert output[-1] == "[SageMaker] The lifecycle scripts succeeded."
+    assert sum(len(line) for line in output) < 3000
+    pod.api.delete_cluster(ClusterName="chatty")
+    pod.until_gone("chatty")
+
+
+# requests that are refused
+
+
+def test_all_that_is_wrong_with_a_request_is_said_at_once(pod: HyperPod) -> None:
+    groups = [
+        {"InstanceGroupName": "bad_name", "InstanceCount": 9999, "InstanceType": "ml.none", "ExecutionRole": ROLE}
+    ]
+    done = pod.server.cli(
+        "sagemaker",
+        "create-cluster",
+        "--cluster-name",
+        "bad_",
+        "--instance-groups",
+        json.dumps(groups),
+        "--node-recovery",
+        "Sometimes",
+        account=pod.account,
+    )
+    assert done.returncode in (254, 255)
+    assert "(ValidationException)" in done.stderr
+    assert "5 validation errors detected: " in done.stderr
+    of_group = [f"instanceGroups.1.member.{name}" for name in ("instanceGroupName", "instanceCount", "instanceType")]
+    for place in ("clusterName", *of_group, "nodeRecovery"):
+        assert f"at '{place}' failed to satisfy constraint" in done.stderr
+    assert pod.names() == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ([group("g"), group("g", 2)], "Instance group names must be unique within a request: g."),
+        ([group("g", InstanceType="")], "instanceType"),
+        (
+            [group("g", LifeCycleConfig={"SourceS3Uri": "s3://b/c"})],
+            "Instance group g: LifeCycleConfig needs both SourceS3Uri and OnCreate.",
+        ),
+        (
+            [group("g", LifeCycleConfig={"SourceS3Uri": "https://b/c", "OnCreate": "x"})],
+            "Instance group g: SourceS3Uri must begin with s3://.",
+        ),
+    ],
+)
+def test_groups_that_make_no_sense_are_refused(pod: HyperPod, groups: list[dict[str, Any]], said: str) -> None:
+    refused = refusal(pod.api.create_cluster, ClusterName="c", InstanceGroups=groups)
+    assert (refused.code, refused.status) == ("ValidationException", 400)
+    assert said in refused.message
+    assert pod.names() == []
+
+
+def test_a_cluster_needs_a_group(pod: HyperPod) -> None:
+    assert refusal(pod.api.create_cluster, ClusterName="c").message == (
+        "Specify at least one instance group in InstanceGroups."
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [
+        ("BatchReplaceClusterNodes", {"NodeIds": ["i-00000000000000000"]}),
+        ("BatchRebootClusterNodes", {"NodeIds": ["i-00000000000000000"]}),
+        ("BatchDeleteClusterNodes", {"NodeIds": ["i-00000000000000000"]}),
+        ("UpdateClusterSoftware", {}),
+        ("ListClusterEvents", {}),
+    ],
+)
+def test_an_operation_that_is_not_there_yet_says_so(pod: HyperPod, operation: str, more: dict[str, Any]) -> None:
+    method = re.sub(r"(?<!^)([A-Z])", r"_\1", operation).lower()
+    refused = refusal(getattr(pod.api, method), ClusterName="c", **more)
+    assert refused == ("NotImplemented", f"sagemaker:{operation} is not implemented in Tocsin yet.", 501)
+
+
+def test_a_member_that_is_not_there_yet_is_refused_by_name(pod: HyperPod) -> None:
+    more: dict[str, Any]
+    for more in ({"NodeProvisioningMode": "Continuous"}, {"InstanceGroups": [group("g", MinInstanceCount=1)]}):
+        request = {"ClusterName": "c", "InstanceGroups": [group("g", 0)]} | more
+        refused = refusal(pod.api.create_cluster, **request)
+        assert (refused.code, refused.status) == ("NotImplemented", 501)
+        assert next(iter(more)) in refused.message or "MinInstanceCount (instance group g)" in refused.message
+    assert pod.names() == []
+
+
+def test_more_instances_than_the_limit_are_refused(strict: RunningServer, account: str) -> None:
+    pod = HyperPod(strict, account)
+    refused = refusal(pod.api.create_cluster, ClusterName="big", InstanceGroups=[group("g", 3)])
+    assert (refused.code, refused.status) == ("ResourceLimitExceeded", 400)
+    assert "is 2 Instances, with current utilization of 0 Instances and a request delta of 3" in refused.message
+    pod.create("fits", group("g", 0))
+    refused = refusal(pod.api.update_cluster, ClusterName="fits", InstanceGroups=[group("g", 3)])
+    assert refused.code == "ResourceLimitExceeded"
+    assert counts(pod.describe("fits")) == {"g": (0, 0, "InService")}
+
+
+# the life of a cluster
+
+
+def test_a_cluster_is_creating_then_in_service_then_deleting_then_gone(pod: HyperPod) -> None:
+    name = "short-lived"
+    arn = pod.create(name, group("empty", 0), group("bare", 1), until=None)
+    described = pod.describe(name)
+    assert described["ClusterStatus"] == "Creating"
+    assert described["ClusterArn"] == arn
+    assert counts(described) == {"empty": (0, 0, "Creating"), "bare": (0, 1, "Creating")}
+    assert counts(pod.until(name, "InService")) == {"empty": (0, 0, "InService"), "bare": (1, 1, "InService")}
+    [node] = pod.nodes(name)
+    assert node["InstanceStatus"] == {"Status": "Running"}
+    place = pod.server.data_dir / "machines" / node["InstanceId"]
+    assert place.is_dir()
+    assert members(pod.api.delete_cluster(ClusterName=name)) == {"ClusterArn": arn}
+    assert pod.describe(name)["ClusterStatus"] == "Deleting"
+    assert refusal(pod.api.delete_cluster, ClusterName=name).code == "ConflictException"
+    pod.until_gone(name)
+    assert not place.exists()
+    assert refusal(pod.api.describe_cluster, ClusterName=name).code == "ResourceNotFound"
+    assert pod.create(name, group("empty", 0)) != arn
+
+
+def test_of_creations_at_once_one_wins(pod: HyperPod) -> None:
+    def create(_: int) -> str:
+        try:
+            return str(pod.api.create_cluster(ClusterName="wanted", InstanceGroups=[group("g", 0)])["ClusterArn"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+
+    with ThreadPoolExecutor(6) as callers:
+        answers = list(callers.map(create, range(6)))
+    assert sorted(answers)[:5] == ["ResourceInUse"] * 5
+    assert pod.until("wanted", "InService")["ClusterArn"] == sorted(answers)[5]
+
+
+def test_what_a_cluster_was_asked_to_be_is_described_back(pod: HyperPod) -> None:
+    asked: dict[str, Any] = {
+        "Orchestrator": {"Eks": {"ClusterArn": f"arn:aws:eks:us-west-2:{pod.account}:cluster/k"}},
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"]},
+    }
+    storage = [{"EbsVolumeConfig": {"VolumeSizeInGB": 500}}]
+    pod.create("k8s", group("g", 0, InstanceStorageConfigs=storage), **asked)
+    described = pod.describe("k8s")
+    assert {name: described[name] for name in asked} == asked
+    assert described["InstanceGroups"][0]["InstanceStorageConfigs"] == storage
+
+
+def test_every_status_is_told_to_the_rules(pod: HyperPod) -> None:
+    events = pod.server.client("events", pod.account)
+    pod.server.client("logs", pod.account).create_log_group(logGroupName="told")
+    events.put_rule(Name="r", EventPattern='{"source":["aws.sagemaker"]}')
+    arn = f"arn:aws:logs:{pod.region}:{pod.account}:log-group:told"
+    events.put_targets(Rule="r", Targets=[{"Id": "log", "Arn": arn}])
+    pod.create("told", group("g", 0))
+    pod.api.update_cluster(ClusterName="told", NodeRecovery="None")
+    pod.until("told", "InService")
+    pod.api.delete_cluster(ClusterName="told")
+    pod.until_gone("told")
+
+    def statuses() -> list[str]:
+        return [json.loads(line)["detail"]["ClusterStatus"] for line in log_lines(pod.server, pod.account, "told")]
+
+    eventually(lambda: "Deleting" in statuses(), "the event of the deletion")
+    assert statuses() == ["Creating", "InService", "Updating", "InService", "Deleting"]
+
+
+def test_clusters_are_listed_filtered_sorted_and_paged(pod: HyperPod) -> None:
+    names = ["list-b", "list-a", "other", "list-ab"]
+    arns = {name: pod.create(name, group("g", 0)) for name in names}
+    assert pod.names() == names
+    assert pod.names(SortOrder="Descending") == names[::-1]
+    assert pod.names(SortBy="NAME") == ["list-a", "list-ab", "list-b", "other"]
+    assert pod.names(SortBy="NAME", SortOrder="Descending") == ["other", "list-b", "list-ab", "list-a"]
+    assert pod.names(NameContains="list-") == ["list-b", "list-a", "list-ab"]
+    summaries = pod.api.list_clusters()["ClusterSummaries"]
+    assert set(summaries[0]) == {"ClusterArn", "ClusterName", "CreationTime", "ClusterStatus"}
+    assert {one["ClusterName"]: one["ClusterArn"] for one in summaries} == arns
+    moment = summaries[2]["CreationTime"]
+    assert pod.names(CreationTimeAfter=moment) == names[2:]
+    assert pod.names(CreationTimeBefore=moment) == names[:3]
+    pages = pod.api.get_paginator("list_clusters").paginate(
+        SortBy="NAME", SortOrder="Descending", PaginationConfig={"PageSize": 3}
+    )
+    listed = [[one["ClusterName"] for one in page["ClusterSummaries"]] for page in pages]
+    assert listed == [["other", "list-b", "list-ab"], ["list-a"]]
+    token = pod.api.list_clusters(MaxResults=1)["NextToken"]
+    refused = refusal(pod.api.list_clusters, NextToken=token, SortBy="NAME")
+    assert refused.code == "ValidationException"
+
+
+def test_an_update_grows_shrinks_adds_and_deletes_groups(pod: HyperPod) -> None:
+    pod.create("c", group("a", 1), group("b", 1), group("z", 0))
+    [old] = pod.nodes("c", InstanceGroupNameContains="a")
+
+    def update(**request: Any) -> dict[str, tuple[int, int, str]]:
+        """The counts right after the call, which shows that the status flips before the answer."""
+        assert pod.api.update_cluster(ClusterName="c", **request)["ClusterArn"]
+        described = pod.describe("c")
+        assert described["ClusterStatus"] == "Updating"
+        return counts(described)
+
+    during = update(InstanceGroups=[group("a", 2), group("new", 1)], InstanceGroupsToDelete=["z"])
+    assert during == {
+        "a": (1, 2, "Updating"),
+        "b": (1, 1, "InService"),
+        "z": (0, 0, "Deleting"),
+        "new": (0, 1, "Creating"),
+    }
+    after = counts(pod.until("c", "InService"))
+    assert after == {"a": (2, 2, "InService"), "b": (1, 1, "InService"), "new": (1, 1, "InService")}
+    assert old["InstanceId"] in {node["InstanceId"] for node in pod.nodes("c")}
+
+    during = update(InstanceGroups=[group("a", 1)], InstanceGroupsToDelete=["b", "new"])
+    assert {name: (target, status) for name, (_, target, status) in during.items()} == {
+        "a": (1, "Updating"),
+        "b": (0, "Deleting"),
+        "new": (0, "Deleting"),
+    }
+    assert counts(pod.until("c", "InService")) == {"a": (1, 1, "InService")}
+    assert [node["InstanceId"] for node in pod.nodes("c")] == [old["InstanceId"]]
+
+    update(NodeRecovery="Automatic")
+    assert pod.until("c", "InService")["NodeRecovery"] == "Automatic"
+    update(InstanceGroups=[group("a", 0)])
+    assert counts(pod.until("c", "InService")) == {"a": (0, 0, "InService")}
+
+
+def test_an_update_that_makes_no_sense_is_refused_and_changes_nothing(pod: HyperPod) -> None:
+    pod.create("c", group("a", 0), group("b", 0))
+    before = pod.describe("c")
+
+    def said(**request: Any) -> str:
+        refused = refusal(pod.api.update_cluster, ClusterName="c", **request)
+        assert (refused.code, refused.status) == ("ValidationException", 400)
+        return refused.message
+
+    assert said().startswith("Specify at least one of InstanceGroups, ")
+    assert "has not: ['x']" in said(InstanceGroupsToDelete=["x"])
+    assert "keep at least one instance group" in said(InstanceGroupsToDelete=["a", "b"])
+    assert "cannot be updated and deleted" in said(InstanceGroups=[group("a", 1)], InstanceGroupsToDelete=["a"])
+    changed = group("a", 0) | {"InstanceType": "ml.m5.large"}
+    assert said(InstanceGroups=[changed]) == "InstanceType of instance group a cannot be changed after its creation."
+    assert pod.describe("c") == before
+
+
+def test_a_second_operation_waits_for_the_first(pod: HyperPod, tmp_path: Path, gate: Callable[[], None]) -> None:
+    pod.create("busy", group("g", 1, pod.scripts(on_create=waiting(tmp_path))), until=None)
+
+    def conflict() -> None:
+        refused = refusal(pod.api.update_cluster, ClusterName="busy", NodeRecovery="None")
+        assert (refused.code, refused.status) == ("ConflictException", 400)
+        assert pod.describe("busy")["ClusterStatus"] in refused.message
+
+    conflict()
+    gate()
+    pod.until("busy", "InService")
+    (tmp_path / "open").unlink()
+    pod.api.update_cluster(ClusterName="busy", InstanceGroups=[group("g", 2, pod.scripts())])
+    conflict()
+    [fresh] = [node for node in pod.nodes("busy") if node["InstanceStatus"]["Status"] != "Running"]
+    assert fresh["InstanceStatus"] == {"Status": "Pending"}
+    gate()
+    pod.until("busy", "InService")
+
+
+def test_a_cluster_can_be_deleted_while_it_is_created(pod: HyperPod, tmp_path: Path, gate: Callable[[], None]) -> None:
+    script = f"echo $$ > {tmp_path}/pid\n{waiting(tmp_path)}"
+    pod.create("early", group("g", 1, pod.scripts(on_create=script)), until=None)
+    pid = eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip(), "the script")
+    pod.api.delete_cluster(ClusterName="early")
+    assert pod.describe("early")["ClusterStatus"] == "Deleting"
+    pod.until_gone("early")
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_failing_growth_is_rolled_back_and_leaves_the_old_nodes_alone(pod: HyperPod, tmp_path: Path) -> None:
+    source = pod.scripts(on_create=f"[ ! -e {tmp_path}/broken ]\n")
+    pod.create("grown", group("g", 1, source))
+    [old] = pod.nodes("grown")
+    (tmp_path / "broken").touch()
+    pod.api.update_cluster(ClusterName="grown", InstanceGroups=[group("g", 2, source), group("added", 1, source)])
+    described = pod.until("grown", "InService")
+    assert SCRIPT_FAILED in described["FailureMessage"]
+    assert counts(described) == {"g": (1, 1, "InService")}
+    assert pod.nodes("grown") == [old]
+    (tmp_path / "broken").unlink()
+    pod.api.update_cluster(ClusterName="grown", InstanceGroups=[group("g", 2, source)])
+    described = pod.until("grown", "InService")
+    assert "FailureMessage" not in described
+    assert counts(described) == {"g": (2, 2, "InService")}
+
+
+# recovery
+
+
+def test_a_dead_node_is_replaced_where_recovery_is_automatic(pod: HyperPod, tmp_path: Path) -> None:
+    source = pod.scripts(on_create=f"echo $TOCSIN_INSTANCE_ID >> {tmp_path}/$TOCSIN_INSTANCE_NAME\n")
+    pod.create("mended", group("a", 1, source), group("b", 1, source), NodeRecovery="Automatic")
+    old = {node["InstanceGroupName"]: node["InstanceId"] for node in pod.nodes("mended")}
+    pod.kill(old["b"])
+
+    def replaced() -> str | None:
+        now = {node["InstanceGroupName"]: node for node in pod.nodes("mended")}
+        node = now.get("b")
+        if node is None or node["InstanceId"] == old["b"] or node["InstanceStatus"]["Status"] != "Running":
+            return None
+        assert now["a"]["InstanceId"] == old["a"]
+        return str(node["InstanceId"])
+
+    fresh = eventually(replaced, "the replacement runs")
+    assert (tmp_path / "b-1").read_text().split() == [old["b"], fresh]
+    assert (tmp_path / "a-1").read_text().split() == [old["a"]]
+    assert pod.describe("mended")["ClusterStatus"] == "InService"
+
+
+def test_a_dead_node_is_left_where_recovery_is_none(pod: HyperPod) -> None:
+    pod.create("left", group("g", 1), NodeRecovery="None")
+    [node] = pod.nodes("left")
+    pod.kill(node["InstanceId"])
+    eventually(lambda: pod.nodes("left")[0]["InstanceStatus"]["Status"] == "Failure", "the failure is seen")
+    [left] = pod.nodes("left")
+    assert left["InstanceId"] == node["InstanceId"]
+    assert "InstanceTerminated" in left["InstanceStatus"]["Message"]
+    described = pod.describe("left")
+    assert described["ClusterStatus"] == "InService"
+    pod.api.update_cluster(ClusterName="left", NodeRecovery="Automatic")
+    healed = eventually(
+        lambda: [one for one in pod.nodes("left") if one["InstanceStatus"]["Status"] == "Running"], "it is replaced"
+    )
+    assert healed[0]["InstanceId"] != node["InstanceId"]
+
+
+# the AWS CLI
+
+
+def test_the_aws_cli_makes_and_deletes_a_cluster(pod: HyperPod) -> None:
+    def cli(*arguments: str) -> Any:
+        done = pod.server.cli("sagemaker", *arguments, account=pod.account)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout else None
+
+    made = cli("create-cluster", "--cluster-name", "by-cli", "--instance-groups", json.dumps([group("g", 0)]))
+    pod.until("by-cli", "InService")
+    described = cli("describe-cluster", "--cluster-name", "by-cli")
+    assert described["ClusterArn"] == made["ClusterArn"]
+    assert cli("delete-cluster", "--cluster-name", "by-cli") == made
+    pod.until_gone("by-cli")
