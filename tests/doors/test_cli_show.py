@@ -209,17 +209,23 @@ def test_events_are_followed_as_they_come(shown: Shown) -> None:
         assert process.stderr.read() == ""
 
 
-def test_following_ends_with_a_word_when_the_server_does(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with configured(tmp_path_factory.mktemp("ending"), "") as running:
+def test_following_waits_with_a_word_for_a_server_that_went_away(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with configured(tmp_path_factory.mktemp("away"), "") as running:
         shown = Shown(running, "111122223333")
-        shown.put("{}")
-        with following(shown) as (lines, process):
-            eventually(lambda: lines, "the past event")
+        shown.put('{"n": 1}')
+        with following(shown, "--output", "json") as (lines, process):
+            eventually(lambda: len(lines) == 1, "the past event")
             assert running.stop() == 0
             assert "Traceback" not in running.errors.read_text()
-            assert process.wait(10) == 1
             assert process.stderr is not None
-            assert "Start one with: tocsin serve" in process.stderr.read()
+            assert "Waiting for it" in process.stderr.readline()
+            back = RunningServer(running.data_dir, "--port", running.endpoint.rpartition(":")[2])
+            try:
+                Shown(back, "111122223333").put('{"n": 2}')
+                eventually(lambda: len(lines) == 2, "what came while the follower waited")
+            finally:
+                back.stop()
+        assert [json.loads(line)["detail"]["n"] for line in lines] == [1, 2]
 
 
 # story

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from tocsin.cli.client import Unreachable, get
 Where = Mapping[str, str | None]
 
 PIPED_WIDTH = 4000
+AWAY_S = 1.0  # between two looks for a server that went away
 WAIT_S = 20  # of one long poll; the server ends it sooner when something happens
 STATUS_STYLE = {
     "InService": "green",
@@ -98,8 +100,22 @@ def _events(where: Where, wanted: dict[str, Any], last: int, *, follow: bool) ->
     answer = get(where, "/_tocsin/v1/events", last=max(last, 0), **wanted)
     yield from answer["events"]
     while follow:
-        answer = get(where, "/_tocsin/v1/events", after=answer["after"], wait_s=WAIT_S, **wanted)
+        answer = _next_events(where, wanted, answer["after"])
         yield from answer["events"]
+
+
+def _next_events(where: Where, wanted: dict[str, Any], after: int) -> dict[str, Any]:
+    """What came after that place in the journal. The place holds across restarts, so a server that is away is
+    waited for."""
+    missed = False
+    while True:
+        try:
+            return get(where, "/_tocsin/v1/events", after=after, wait_s=WAIT_S, **wanted)
+        except Unreachable as error:
+            if not missed:
+                click.echo(f"tocsin: {error}. Waiting for it.", err=True)
+            missed = True
+            time.sleep(AWAY_S)
 
 
 def describe_event(event: Mapping[str, Any]) -> str:

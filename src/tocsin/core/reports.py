@@ -9,8 +9,6 @@ from tocsin.core.plan import SCRIPT_FAILED, SCRIPT_TIMED_OUT
 from tocsin.model.cluster import Node, NodeStatus, ScriptState
 from tocsin.model.link import Report, ScriptEnded, ScriptOutput, ScriptStarted
 
-_MESSAGES = {"timed-out": SCRIPT_TIMED_OUT, "failed": SCRIPT_FAILED}
-
 
 def effect(report: Report) -> Callable[[Node], Node]:
     """The change of the node's record. A report on a work that is not (or no longer) the node's changes nothing."""
@@ -32,8 +30,11 @@ def effect(report: Report) -> Callable[[Node], Node]:
 
 
 def failure(report: ScriptEnded) -> str:
-    """AWS's text for the failure; where the script never began, why, so that nobody needs to look for a log."""
-    return _MESSAGES.get(report.outcome) or f"{SCRIPT_FAILED} ({report.detail})"
+    """AWS's text for the failure, and behind it what is known here, so that nobody needs to look for a log."""
+    if report.outcome == "timed-out":
+        return SCRIPT_TIMED_OUT
+    known = report.detail or (f"exit code {report.exit_code}" if report.exit_code is not None else report.outcome)
+    return f"{SCRIPT_FAILED} ({known})"
 
 
 def lines(report: ScriptOutput) -> list[tuple[int, str]]:

@@ -20,6 +20,20 @@ GROUP_FIXED = ("InstanceType", "ExecutionRole", "ThreadsPerCore", "OverrideVpcCo
 CLUSTER_CARRIED = ("VpcConfig", "Orchestrator", "TieredStorageConfig", "ClusterRole", "AutoScaling")
 NOT_YET = ("NodeProvisioningMode", "RestrictedInstanceGroups", "RestrictedInstanceGroupsConfig")
 GROUP_NOT_YET = ("InstanceRequirements", "MinInstanceCount")
+# What is kept and described back, while nothing here can act on it.
+GROUP_UNHEEDED = (
+    "InstanceStorageConfigs",
+    "OnStartDeepHealthChecks",
+    "TrainingPlanArn",
+    "OverrideVpcConfig",
+    "ScheduledUpdateConfig",
+    "ImageId",
+    "AutoPatchConfig",
+    "KubernetesConfig",
+    "CapacityRequirements",
+    "NetworkInterface",
+)
+CLUSTER_UNHEEDED = ("VpcConfig", "TieredStorageConfig", "AutoScaling")
 UPDATABLE = ("InstanceGroups", "InstanceGroupsToDelete", "NodeRecovery", *CLUSTER_CARRIED)
 
 
@@ -72,6 +86,16 @@ def delete(cluster: Cluster) -> Cluster:
         raise Conflict(f"Cluster {cluster.name} is already being deleted.")
     groups = tuple(_ending(group) for group in cluster.groups)
     return successor(cluster, status=ClusterStatus.DELETING, groups=groups, before=())
+
+
+def unheeded(cluster: Cluster) -> list[str]:
+    """What the cluster asks for and local machines cannot do: `Member` or `Member of instance group name`."""
+    found = [member for member in CLUSTER_UNHEEDED if cluster.spec.get(member)]
+    for group in cluster.groups:
+        found += [f"{member} of instance group {group.name}" for member in GROUP_UNHEEDED if group.spec.get(member)]
+        if group.lifecycle.get("OnInitComplete"):
+            found.append(f"OnInitComplete of instance group {group.name}")
+    return found
 
 
 def check_limit(wanted: Iterable[Cluster], before: Iterable[Cluster], instances_max: int) -> None:

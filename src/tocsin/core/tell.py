@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tocsin.core.announce import epoch_ms
-from tocsin.model.cluster import Cluster, Health, Node, NodeStatus, ScriptState
+from tocsin.model.cluster import Cluster, ClusterStatus, Health, Node, NodeStatus, ScriptState
 from tocsin.model.story import Chapter, StoryLine
 
 _SCRIPT = {
@@ -28,13 +28,17 @@ def tell(
     for instance_id in [*nodes_before, *(new for new in nodes_after if new not in nodes_before)]:
         old, new = nodes_before.get(instance_id), nodes_after.get(instance_id)
         lines += [line(cluster, at, *words, instance_id=instance_id) for words in _node_lines(old, new)]
-    status_before, status_after = before and before.status, after and after.status
+    status_before, status_after = before.status if before else None, after.status if after else None
     if status_before != status_after:
-        words = f"{status_before or 'nothing'} → {status_after or 'gone'}"
+        words = status_words(status_before, status_after)
         lines.append(line(cluster, at, Chapter.STATUS, words, after.failure_message if after else ""))
     if after and before and before.groups != after.groups:
         lines += [line(cluster, at, Chapter.STATUS, words, "") for words in _group_lines(before, after)]
     return lines
+
+
+def status_words(before: ClusterStatus | None, after: ClusterStatus | None) -> str:
+    return f"{before or 'nothing'} → {after or 'gone'}"
 
 
 def line(

@@ -13,13 +13,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tocsin import __version__
+from tocsin.core.commit import World
 from tocsin.doors.sagemaker.describe import cluster_members, node_summary
 from tocsin.model.errors import StoreUnavailable
 from tocsin.model.event import Event
 from tocsin.model.names import Scope
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
-from tocsin.services.fleet import Fleet, World
+from tocsin.services.fleet import Fleet
 
 EVENTS_MAX = 1000
 WAIT_S_MAX = 30.0  # below the idle time-outs of common proxies
@@ -97,11 +98,18 @@ class OwnDoor:
         end = last
         while end >= first and len(found) < number:
             begin = max(first - 1, end - SLICE)
-            slice_ = await self._store.journal(begin, end - begin)
-            found = [one.event.body for one in slice_ if one.seq <= end and wanted(one.event)] + found
+            found = await self._between(begin, end, wanted) + found
             end = begin
             await asyncio.sleep(0)
         return last, found[-number:] if number > 0 else []
+
+    async def _between(self, begin: int, end: int, wanted: Wanted) -> list[bytes]:
+        """The wanted events of begin < seq <= end. One reading may give fewer than asked for when they are large."""
+        found: list[bytes] = []
+        while begin < end and (entries := await self._store.journal(begin, end - begin)):
+            found += [one.event.body for one in entries if one.seq <= end and wanted(one.event)]
+            begin = entries[-1].seq
+        return found
 
     async def _story(self, request: Request) -> Response:
         """Lines on the cluster (by name or id, living or gone) or node named by `of`; all of them without."""

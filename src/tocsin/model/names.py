@@ -79,7 +79,7 @@ def derived_uuid(*parts: object) -> str:
 
 
 def time_ordered_uuid(now_ms: int, chance: bytes) -> str:
-    """A UUID of version 7: 48 bits of time before 74 of 10 random bytes. Ids that grow keep an index's inserts local."""
+    """A UUID of version 7: 48 bits of time, then 74 of 10 random bytes. Ids that grow keep an index's inserts local."""
     random = int.from_bytes(chance[:10])
     low = (2 << 62) | (random & ((1 << 62) - 1))
     text = f"{(now_ms << 16) | (7 << 12) | (random >> 68):016x}{low:016x}"

@@ -38,7 +38,7 @@ class Bus:
         self._place = place
         self._rules: dict[BusName, RuleIndex] = {}
         self._reloading = asyncio.Lock()
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter(routed=0, delivered=0, dropped=0, unreadable=0)
 
     async def load(self) -> None:
         """Index the rules of every bus."""
@@ -76,7 +76,7 @@ class Bus:
         changes: list[Change] = [Advance(cursor=ROUTER, expected=place, seq=batch[-1].seq)]
         counted = Counter(routed=len(batch))
         ingested_ms = int(self._clock.now().timestamp() * 1000)
-        for (scope, group, stream), lines in self._deliveries(batch).items():
+        for (scope, group, stream), lines in self._deliveries(batch, counted).items():
             if await self._store.get(LogGroup, scope, group) is None:
                 # No reason to try again (AWS: NO_RESOURCE, at once). Dead letters come later.
                 log.warning("log group %s does not exist: %d deliveries dropped", group, len(lines))
@@ -86,10 +86,10 @@ class Bus:
             changes.append(owed)
             counted["delivered"] += len(lines)
         await self._store.commit(*changes)
-        self.counts += counted
+        self.counts.update(counted)
         return batch[-1].seq
 
-    def _deliveries(self, batch: list[Journaled]) -> dict[tuple[Scope, str, str], list[LogLine]]:
+    def _deliveries(self, batch: list[Journaled], counted: Counter[str]) -> dict[tuple[Scope, str, str], list[LogLine]]:
         """What each log stream is owed, in the order of the journal."""
         owed: dict[tuple[Scope, str, str], list[LogLine]] = {}
         for entry in batch:
@@ -97,7 +97,13 @@ class Bus:
             rules = self._rules.get((event.scope, event.bus))
             if rules is None or not rules.rules:
                 continue
-            for rule, target in route(event.body, rules):
+            try:
+                matched = route(event.body, rules)
+            except Exception:  # an event nobody can read must not keep those behind it from being delivered
+                log.exception("event %s cannot be routed: it is passed over", event.id)
+                counted["unreadable"] += 1
+                continue
+            for rule, target in matched:
                 line = LogLine(event.at_ms, event.body.decode())
                 owed.setdefault(self._place(rule.arn, target.id, target.arn), []).append(line)
         return owed

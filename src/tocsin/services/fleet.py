@@ -100,9 +100,9 @@ class Fleet:
             everything = [world.cluster for world in self.worlds()]
             requests.check_limit([*everything, cluster], everything, self._policy.instances_max)
             wanted = ", ".join(f"{group.name} x{group.target}" for group in cluster.groups)
-            asked = Tell(line(cluster, self._clock.now(), Chapter.REQUEST, "CreateCluster", wanted))
             group = LogGroup(scope=scope, name=cluster.log_group, created_ms=epoch_ms(self._clock.now()))
-            await self._commit(None, World(cluster=cluster, nodes={}), Put(group), asked)
+            told = self._told(cluster, "CreateCluster", wanted)
+            await self._commit(None, World(cluster=cluster, nodes={}), Put(group), *told)
             return cluster
 
     async def update(self, scope: Scope, request: dict[str, Any]) -> Cluster:
@@ -126,10 +126,18 @@ class Fleet:
             return tags
 
     async def _request(self, world: World, cluster: Cluster, operation: str) -> Cluster:
-        asked = Tell(line(cluster, self._clock.now(), Chapter.REQUEST, operation))
-        after = await self._commit(world, replace(world, cluster=cluster), asked)
+        after = await self._commit(world, replace(world, cluster=cluster), *self._told(cluster, operation, ""))
         assert after is not None, "a request never removes the record"
         return after.cluster
+
+    def _told(self, cluster: Cluster, operation: str, wanted: str) -> list[Change]:
+        """The request, and what of it nothing here acts on: told once, not pretended."""
+        now = self._clock.now()
+        unheeded = requests.unheeded(cluster) if operation != "DeleteCluster" else []
+        return [
+            Tell(line(cluster, now, Chapter.REQUEST, operation, wanted)),
+            *(Tell(line(cluster, now, Chapter.DECISION, f"kept but not acted on: {what}")) for what in unheeded),
+        ]
 
     # What the nodes report.
 
@@ -308,7 +316,7 @@ class Fleet:
         world, changes = commit(before, after, self._clock.now())
         gone = [key for key in (before.nodes if before else ()) if world is None or key not in world.nodes]
         farewell = [Delete(self._cursors[key]) for key in gone if key in self._cursors]
-        await self._store.commit(*changes, *farewell, *extra)
+        await self._store.commit(*extra, *changes, *farewell)
         self._remember(before or after, world)
         return world
 
