@@ -4,12 +4,16 @@ import asyncio
 import io
 import tarfile
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
-from aiohttp import WSMsgType, web
 from msgspec.structs import replace
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from tocsin.agent.settings import AgentSettings
 from tocsin.model.link import (
@@ -61,9 +65,12 @@ class FakeServer:
     def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
         self.bundle = tar_of(files or {})
         self.statuses: list[int] = []  # answers to the next requests for the bundle, before 200
+        self.open = asyncio.Event()  # closed, it holds back the bundle
+        self.open.set()
+        self.cuts: list[int] = []  # bytes promised and not sent of the next bundles
         self.orders: list[ToAgent] = []  # sent after each welcome
         self.acking = True
-        self.answering = True  # pongs to pings
+        self.answering = True  # else nothing more is read or said once an agent was welcomed
         self.beat_interval_s = 5.0
         self.acked = 0
         self.applied: list[Report] = []
@@ -71,11 +78,13 @@ class FakeServer:
         self.hellos: list[Hello] = []
         self.beats = 0
         self.asked: list[Mapping[str, str]] = []  # headers of requests for the bundle
+        self.elsewhere = ""  # where every request is sent on to
+        self.redirected = 0
         self.port = 0
-        self._sockets: dict[web.WebSocketResponse, web.Request] = {}
-        self._last: dict[web.WebSocketResponse, int] = {}  # number of the last report on a connection
+        self.refusing = False  # every Hello
+        self._last: dict[ServerConnection, int] = {}  # number of the last report on each connection
         self._news = asyncio.Condition()
-        self._runner: web.AppRunner | None = None
+        self._server: Server | None = None
 
     async def __aenter__(self) -> "FakeServer":
         await self.up()
@@ -87,28 +96,29 @@ class FakeServer:
         await self.down()
 
     async def up(self) -> None:
-        app = web.Application()
-        app.router.add_get("/_tocsin/node", self._node)
-        app.router.add_get("/bundle", self._bundle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
-        self.port = self._runner.addresses[0][1]
+        self._server = await serve(
+            *(self._node, "127.0.0.1", self.port),
+            process_request=self._answer,
+            compression=None,
+            ping_interval=None,
+            max_size=1 << 20,
+        )
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def down(self) -> None:
         self.cut()
-        assert self._runner
-        await self._runner.cleanup()
+        assert self._server
+        self._server.close()
+        await self._server.wait_closed()
 
     def cut(self) -> None:
         """Break all connections, without a word."""
-        for request in self._sockets.values():
-            if request.transport:
-                request.transport.abort()
+        for socket in self._last:
+            socket.transport.abort()
 
     async def send(self, frame: ToAgent) -> None:
-        for socket in self._sockets:
-            await socket.send_str(msgspec.json.encode(frame).decode())
+        for socket in self._last:
+            await _send(socket, frame)
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S), self._news:
@@ -125,41 +135,39 @@ class FakeServer:
         async with self._news:
             self._news.notify_all()
 
-    async def _bundle(self, request: web.Request) -> web.Response:
+    async def _answer(self, socket: ServerConnection, request: Request) -> Response | None:
+        """None leads on to the WebSocket."""
+        if self.elsewhere:
+            self.redirected += 1
+            await self._tell()
+            return Response(307, "Temporary Redirect", Headers({"Location": self.elsewhere, "Content-Length": "0"}))
+        if request.path != "/bundle":
+            return None
         self.asked.append(request.headers)
+        await self._tell()
+        await self.open.wait()
         if self.statuses:
-            return web.Response(status=self.statuses.pop(0), text="these are not the scripts you look for")
-        return web.Response(body=self.bundle)
+            return socket.respond(HTTPStatus(self.statuses.pop(0)), "these are not the scripts you look for")
+        size = len(self.bundle) + (self.cuts.pop(0) if self.cuts else 0)
+        return Response(200, "OK", Headers({"Content-Length": str(size)}), self.bundle)
 
-    async def _node(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(autoping=False, max_msg_size=1 << 20)
-        await socket.prepare(request)
-        self._sockets[socket] = request
+    async def _node(self, socket: ServerConnection) -> None:
+        self._last[socket] = 0
         try:
-            while True:
-                message = await socket.receive()
-                if message.type is WSMsgType.PING and self.answering:
-                    await socket.pong(message.data)
-                elif message.type is WSMsgType.TEXT:
-                    await self._take(socket, _decode(message.data))
-                elif message.type is not WSMsgType.PING:
-                    break
+            async for message in socket:
+                await self._take(socket, _decode(message))
                 await self._tell()
-        except ConnectionError:
+        except ConnectionClosed:
             pass
         finally:
-            del self._sockets[socket]
+            del self._last[socket]
             await self._tell()
-        return socket
 
-    async def _take(self, socket: web.WebSocketResponse, frame: FromAgent) -> None:
+    async def _take(self, socket: ServerConnection, frame: FromAgent) -> None:
         match frame:
             case Hello():
                 self.hellos.append(frame)
-                self._last[socket] = self.acked
-                welcome = Welcome(acked=self.acked, beat_interval_s=self.beat_interval_s)
-                for answer in (welcome, *self.orders):
-                    await socket.send_str(msgspec.json.encode(answer).decode())
+                await self._welcome(socket)
             case Beat():
                 self.beats += 1
             case _:
@@ -170,7 +178,21 @@ class FakeServer:
                     self.applied.append(frame)
                     self.acked = frame.n
                 if frame.n <= self.acked:
-                    await socket.send_str(msgspec.json.encode(Ack(n=frame.n)).decode())
+                    await _send(socket, Ack(n=frame.n))
+
+    async def _welcome(self, socket: ServerConnection) -> None:
+        if self.refusing:
+            await socket.close(1008)
+            return
+        self._last[socket] = self.acked
+        for answer in (Welcome(acked=self.acked, beat_interval_s=self.beat_interval_s), *self.orders):
+            await _send(socket, answer)
+        if not self.answering:
+            socket.transport.pause_reading()
+
+
+async def _send(socket: ServerConnection, frame: ToAgent) -> None:
+    await socket.send(msgspec.json.encode(frame), text=True)
 
 
 def order(**changes: object) -> RunScript:

@@ -100,6 +100,21 @@ def test_sigterm_ends_the_script_and_the_agent_in_good_order(tmp_path: Path) -> 
     asyncio.run(main())
 
 
+def test_sigterm_does_not_wait_for_a_bundle_that_does_not_come(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FakeServer() as server:
+            server.orders = [ORDER]
+            server.open.clear()
+            async with agent(server, tmp_path / "node") as process:
+                await server.until(lambda: bool(server.asked))
+                async with asyncio.timeout(2):
+                    process.terminate()
+                    assert await process.wait() == 0
+            server.open.set()
+
+    asyncio.run(main())
+
+
 def test_halt_ends_the_agent(tmp_path: Path) -> None:
     async def main() -> None:
         async with FakeServer() as server:

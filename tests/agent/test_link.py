@@ -163,3 +163,54 @@ def test_flush_waits_until_all_is_on_its_way(tmp_path: Path) -> None:
         await server.until(lambda: len(server.seen) == 50)
 
     together(tmp_path, story)
+
+
+def test_a_server_that_takes_no_bytes_is_left_too(tmp_path: Path) -> None:
+    """More is on its way than the system's buffers hold, so that every write waits, the farewell too."""
+
+    async def story(server: FakeServer, node: Node) -> None:
+        server.beat_interval_s = 0.05
+        server.answering = False
+        for _ in range(8):
+            node.link.file(output("x" * 900_000))
+        await server.until(lambda: len(server.hellos) == 2)
+
+    together(tmp_path, story)
+
+
+def test_a_refused_token_is_said_once_and_tried_ever_less_often(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_file, "REFUSED_RETRY_MAX_S", 0.2)
+    naps: list[float] = []
+    rest = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        await rest(0)
+
+    async def story(server: FakeServer, node: Node) -> None:
+        server.refusing = True
+        with monkeypatch.context() as clock:
+            clock.setattr(asyncio, "sleep", sleep)
+            await server.until(lambda: len(server.hellos) == 15)
+        assert [record.levelname for record in caplog.records if "refused" in record.message] == ["WARNING"]
+        assert 0.05 < max(naps) <= 0.2
+        server.refusing = False
+        node.link.file(output("welcome at last"))
+        await server.until(lambda: texts(server.applied) == ["welcome at last"])
+
+    together(tmp_path, story)
+
+
+def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    """Whoever is there would be told our token."""
+
+    async def story(server: FakeServer, node: Node) -> None:
+        async with FakeServer() as stranger:
+            server.elsewhere = f"ws://127.0.0.1:{stranger.port}/_tocsin/node"
+            server.cut()
+            await server.until(lambda: server.redirected == 2)
+            assert stranger.hellos == []
+
+    together(tmp_path, story)

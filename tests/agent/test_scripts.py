@@ -199,6 +199,29 @@ def test_a_server_in_trouble_is_asked_again(tmp_path: Path, monkeypatch: pytest.
     assert len(server.asked) == 3
 
 
+def test_a_bundle_that_came_in_part_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "FETCH_RETRY_S", 0.01)
+
+    async def main() -> tuple[str, int]:
+        async with FakeServer({"on_create.sh": b"true\n"}) as server:
+            server.cuts = [7, 100_000]
+            ended = await perform(server.settings(tmp_path), order(), lambda report: None)
+            return ended.outcome, len(server.asked)
+
+    assert asyncio.run(main()) == ("succeeded", 3)
+
+
+def test_a_redirect_of_the_bundle_is_not_followed(tmp_path: Path) -> None:
+    async def main() -> tuple[ScriptEnded, list[object]]:
+        async with FakeServer({"on_create.sh": b"true\n"}) as stranger, FakeServer() as server:
+            server.elsewhere = f"http://127.0.0.1:{stranger.port}/bundle"
+            return await perform(server.settings(tmp_path), order(), lambda report: None), list(stranger.asked)
+
+    ended, asked = asyncio.run(main())
+    assert "has no bundle for s3://bucket/lifecycle/v1 (307" in ended.detail
+    assert asked == []
+
+
 def test_a_server_that_stays_in_trouble_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "FETCH_RETRY_S", 0.05)
     monkeypatch.setattr(bundle, "FETCH_LIMIT_S", 0.2)

@@ -4,15 +4,18 @@ Called by scripts.py. Whatever goes wrong is a NotStarted, whose text is meant f
 """
 
 import asyncio
+import contextlib
+import http.client
 import os
 import shutil
 import tarfile
+import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
-
-import aiohttp
+from urllib.parse import urlsplit
 
 from tocsin.agent.settings import AgentSettings
 from tocsin.model.errors import TocsinError
@@ -60,36 +63,85 @@ async def _download(settings: AgentSettings, order: RunScript, archive: IO[bytes
     headers = {"authorization": f"Bearer {settings.token}", "x-tocsin-instance": settings.instance_id}
     url = settings.server + order.bundle_path
     give_up = time.monotonic() + FETCH_LIMIT_S
-    timeout = aiohttp.ClientTimeout(total=DOWNLOAD_LIMIT_S, sock_connect=FETCH_LIMIT_S, sock_read=FETCH_LIMIT_S)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
-        while True:
-            try:
-                return await _get(http, url, order.source, archive)
-            except (_AskAgain, aiohttp.ClientError, OSError, TimeoutError) as error:
-                if time.monotonic() + FETCH_RETRY_S > give_up:
-                    words = f"could not fetch the bundle {order.source} from {url} within {FETCH_LIMIT_S:g} s"
-                    raise NotStarted(f"{words}: {error or type(error).__name__}") from error
-            await asyncio.sleep(FETCH_RETRY_S)
+    while True:
+        try:
+            return await _get(url, headers, order.source, archive)
+        except (_AskAgain, http.client.HTTPException, OSError, TimeoutError) as error:
+            if time.monotonic() + FETCH_RETRY_S > give_up:
+                words = f"could not fetch the bundle {order.source} from {url} within {FETCH_LIMIT_S:g} s"
+                raise NotStarted(f"{words}: {error or type(error).__name__}") from error
+        await asyncio.sleep(FETCH_RETRY_S)
 
 
-async def _get(http: aiohttp.ClientSession, url: str, source: str, archive: IO[bytes]) -> None:
+async def _get(url: str, headers: Mapping[str, str], source: str, archive: IO[bytes]) -> None:
     archive.seek(0)
     archive.truncate()
-    async with http.get(url) as answer:
-        if answer.status >= 500 or answer.status == 429:
-            raise _AskAgain(f"the server answered {answer.status} {await _words(answer)}")
-        if answer.status in (401, 403):
-            raise NotStarted(f"the server refused this node the bundle ({answer.status} {await _words(answer)})")
-        if answer.status != 200:
-            raise NotStarted(f"the server has no bundle for {source} ({answer.status} {await _words(answer)})")
-        async for chunk in answer.content.iter_chunked(READ_BYTES):
-            archive.write(chunk)
-            if archive.tell() > BUNDLE_BYTES_MAX:
-                raise NotStarted(f"the bundle {source} is larger than {BUNDLE_BYTES_MAX >> 20} MiB: take big files out")
+    place = urlsplit(url)
+    kind = http.client.HTTPSConnection if place.scheme in ("https", "wss") else http.client.HTTPConnection
+    connection = kind(place.hostname or "", place.port, timeout=FETCH_LIMIT_S)
+    path = place.path + (f"?{place.query}" if place.query else "")
+    async with asyncio.timeout(DOWNLOAD_LIMIT_S):
+        await _apart(lambda: _receive(connection, path, headers, source, archive))
 
 
-async def _words(answer: aiohttp.ClientResponse) -> str:
-    return " ".join((await answer.content.read(ANSWER_CHARS_MAX)).decode(errors="replace").split())
+def _receive(
+    connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str], source: str, archive: IO[bytes]
+) -> None:
+    """Ask once, and write the answer to the archive. No redirect is followed: the token is for this server only.
+
+    When nobody waits any more the archive is closed, which ends this at the next bytes.
+    """
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers=dict(headers))
+        with connection.getresponse() as answer:
+            _check(answer, source)
+            while chunk := answer.read1(READ_BYTES):  # not `read`: it waits for so many, however slowly they come
+                archive.write(chunk)
+                if archive.tell() > BUNDLE_BYTES_MAX:
+                    limit = f"{BUNDLE_BYTES_MAX >> 20} MiB"
+                    raise NotStarted(f"the bundle {source} is larger than {limit}: take big files out")
+            if answer.length:
+                raise _AskAgain(f"the server's answer was cut {answer.length} bytes before its end")
+
+
+def _check(answer: http.client.HTTPResponse, source: str) -> None:
+    if answer.status >= 500 or answer.status == 429:
+        raise _AskAgain(f"the server answered {answer.status} {_words(answer)}")
+    if answer.status in (401, 403):
+        raise NotStarted(f"the server refused this node the bundle ({answer.status} {_words(answer)})")
+    if answer.status != 200:
+        raise NotStarted(f"the server has no bundle for {source} ({answer.status} {_words(answer)})")
+
+
+def _words(answer: http.client.HTTPResponse) -> str:
+    return " ".join(answer.read(ANSWER_CHARS_MAX).decode(errors="replace").split())
+
+
+async def _apart(work: Callable[[], None]) -> None:
+    """Run it in a thread that nobody waits for: the pool's threads are joined when the loop ends, and an agent that is
+    told to stop cannot wait for a slow server."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def settle(error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    def run() -> None:
+        error = None
+        try:
+            work()
+        except Exception as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=run, name="bundle", daemon=True).start()
+    await done
 
 
 def _unpack(archive: IO[bytes], folder: Path, source: str) -> None:

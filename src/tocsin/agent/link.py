@@ -9,11 +9,14 @@ import contextlib
 import logging
 import os
 import random
+import ssl
 from collections.abc import Callable
+from typing import Any, NoReturn
 
-import aiohttp
 import msgspec
 from msgspec.structs import replace
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tocsin import __version__
 from tocsin.agent.settings import AgentSettings
@@ -27,17 +30,23 @@ LINK_PATH = "/_tocsin/node"
 # A server that comes back finds its nodes within a second; a thousand nodes knocking once a second are no load.
 RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 1.0
+REFUSED_RETRY_MAX_S = 5.0  # a token that is wrong stays wrong until somebody does something
 CONNECT_LIMIT_S = 5.0  # TCP, TLS and upgrade; more means that nobody is there
 WELCOME_LIMIT_S = 10.0  # a server that reads its store first is given time
 BEATS_MISSED_MAX = 3  # silence of so many intervals is a half-open connection
 BEAT_INTERVAL_MIN_S = 0.05  # whatever the server asks: not more than twenty beats a second
-CLOSE_LIMIT_S = 0.2  # for the closing handshake, which a dead server does not answer
+CLOSE_LIMIT_S = 0.2  # for the closing handshake
+NEXT_ADDRESS_S = 0.25  # a name's next address is tried after this (RFC 8305, section 5)
+CODE_REFUSED = 1008  # "policy violation" (RFC 6455, section 7.4.1), with which the door turns strangers away
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ToAgent).decode
-_CLOSED = {None: "closed by the server", 1006: "cut", 1008: "refused: the server does not take this node's token"}
 # What ends a connection without ending the agent.
-_LOST = (aiohttp.ClientError, OSError, TimeoutError, LinkBroken, msgspec.MsgspecError)
+_LOST = (WebSocketException, OSError, TimeoutError, LinkBroken, msgspec.MsgspecError)
+
+
+class Refused(LinkBroken):
+    """The server closed the door on our Hello."""
 
 
 class Link:
@@ -48,6 +57,9 @@ class Link:
         self._boot = boot
         self._spool = spool
         self._take = take
+        self._url = _url(settings.server)
+        # Once for all connections: it reads the node's certificates, which takes tens of milliseconds.
+        self._tls = ssl.create_default_context() if self._url.startswith("wss:") else None
         self._line = Line()
         self._open = asyncio.Event()  # Welcome was heard on this connection
         self._wake = asyncio.Event()
@@ -63,50 +75,84 @@ class Link:
     async def flush(self, limit_s: float) -> None:
         """Wait until everything filed is on its way, if there is a connection that takes it in time."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), limit_s)
+            async with asyncio.timeout(limit_s):
+                await self._idle.wait()
 
     async def run(self) -> Halt:
         """Keep the link up until the server ends this node."""
-        retry_s = RETRY_FIRST_S
-        async with aiohttp.ClientSession() as http:
-            while True:
-                self._line = Line()
-                self._open.clear()
-                try:
-                    return await self._visit(http)
-                except _LOST as error:
-                    if self._line.phase is Phase.OPEN:
-                        retry_s = RETRY_FIRST_S
-                    level = logging.INFO if retry_s == RETRY_FIRST_S else logging.DEBUG
-                    log.log(level, "no link to %s: %s", self._settings.server, error or type(error).__name__)
-                # Jitter, so that the nodes of a server that fell do not come back in one wave.
-                await asyncio.sleep(retry_s * random.uniform(0.5, 1.0))  # noqa: S311
-                retry_s = min(2 * retry_s, RETRY_MAX_S)
+        retry_s, warned = RETRY_FIRST_S, False
+        while True:
+            self._line = Line()
+            self._open.clear()
+            retry_max_s = RETRY_MAX_S
+            try:
+                return await self._visit()
+            except Refused as error:
+                log.log(logging.DEBUG if warned else logging.WARNING, "no link to %s: %s", self._settings.server, error)
+                warned, retry_max_s = True, REFUSED_RETRY_MAX_S
+            except _LOST as error:
+                if self._line.phase is Phase.OPEN:
+                    retry_s, warned = RETRY_FIRST_S, False
+                level = logging.INFO if retry_s == RETRY_FIRST_S else logging.DEBUG
+                log.log(level, "no link to %s: %s", self._settings.server, error or type(error).__name__)
+            # Jitter, so that the nodes of a server that fell do not come back in one wave.
+            await asyncio.sleep(retry_s * random.uniform(0.5, 1.0))  # noqa: S311
+            retry_s = min(2 * retry_s, retry_max_s)
 
-    async def _visit(self, http: aiohttp.ClientSession) -> Halt:
+    async def _visit(self) -> Halt:
         """One connection, from Hello to Halt; anything else that ends it raises."""
-        connecting = http.ws_connect(
-            self._settings.server + LINK_PATH,
-            autoping=False,  # we want to see the pongs: they are the server's signs of life
-            max_msg_size=FRAME_BYTES_MAX,
-            timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_LIMIT_S),
-        )
-        socket = await asyncio.wait_for(connecting, CONNECT_LIMIT_S)
+        socket = await self._connected()
         listening = asyncio.create_task(self._listen(socket))
         talking = asyncio.create_task(self._talk(socket))
+        watching = asyncio.create_task(self._watch(socket))
+        tasks: list[asyncio.Task[Any]] = [listening, talking, watching]
         try:
-            await asyncio.wait([listening, talking], return_when=asyncio.FIRST_COMPLETED)
-            if listening.done():
-                return listening.result()
-            talking.result()  # it never returns: this raises why
-            raise AssertionError("talking ended")
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not listening.done():
+                (talking if talking.done() else watching).result()  # they never return: this raises why
+            return listening.result()
+        except ConnectionClosed as error:
+            raise _lost(error, self._line.phase) from error
         finally:
-            listening.cancel()
-            talking.cancel()
-            await asyncio.gather(listening, talking, return_exceptions=True)
-            await socket.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await _close(socket)
 
-    async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _connected(self) -> "_Socket":
+        try:
+            socket = await _Connect(
+                self._url,
+                create_connection=_Socket,
+                compression=None,  # frames are small, and a node's processors are not ours
+                proxy=None,
+                max_size=FRAME_BYTES_MAX,
+                open_timeout=CONNECT_LIMIT_S,
+                close_timeout=CLOSE_LIMIT_S,
+                ping_interval=None,  # ours go with the beats
+                ssl=self._tls,
+                happy_eyeballs_delay=NEXT_ADDRESS_S,
+            )
+        except ValueError as error:  # a port that is no number, a host that is no name
+            raise LinkBroken(f"the server's address cannot be used: {error}") from error
+        assert isinstance(socket, _Socket)
+        return socket
+
+    async def _watch(self, socket: "_Socket") -> NoReturn:
+        """Break a link that carries nothing, neither frame nor pong: its other end may be gone."""
+        try:
+            async with asyncio.timeout(WELCOME_LIMIT_S):
+                await self._open.wait()
+        except TimeoutError:
+            raise LinkBroken(f"the server did not answer within {WELCOME_LIMIT_S:g} s") from None
+        limit_s = BEATS_MISSED_MAX * self._beat_s
+        while True:
+            rest_s = socket.heard_at + limit_s - socket.loop.time()
+            if rest_s <= 0:
+                raise LinkBroken(f"the server was silent for {limit_s:g} s")
+            await asyncio.sleep(rest_s)
+
+    async def _talk(self, socket: ClientConnection) -> NoReturn:
         """Say hello; once welcome, send reports as they come, and a beat at each interval."""
         await _send(socket, self._hello())
         await self._open.wait()
@@ -115,7 +161,8 @@ class Link:
         while True:
             await self._send_reports(socket)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, beat_at - loop.time()))
+                async with asyncio.timeout_at(beat_at):
+                    await self._wake.wait()
             if loop.time() >= beat_at:
                 # The beat tells the server that we live; the pong to our ping tells us that it does.
                 await _send(socket, Beat())
@@ -131,26 +178,14 @@ class Link:
             pid=os.getpid(),
         )
 
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> Halt:
+    async def _listen(self, socket: ClientConnection) -> Halt:
         while True:
-            limit_s = BEATS_MISSED_MAX * self._beat_s if self._line.phase is Phase.OPEN else WELCOME_LIMIT_S
-            try:
-                message = await socket.receive(timeout=limit_s)
-            except TimeoutError:
-                raise LinkBroken(f"the server was silent for {limit_s:g} s") from None
-            match message.type:
-                case aiohttp.WSMsgType.TEXT:
-                    halt = self._hear(_decode(message.data))
-                    if halt is not None:
-                        return halt
-                case aiohttp.WSMsgType.PING:
-                    await socket.pong(message.data)
-                case aiohttp.WSMsgType.PONG:
-                    pass
-                case aiohttp.WSMsgType.ERROR:
-                    raise LinkBroken(f"the connection broke: {message.data}")
-                case _:
-                    raise LinkBroken(_CLOSED.get(socket.close_code, f"closed by the server (code {socket.close_code})"))
+            text = await socket.recv()
+            if not isinstance(text, str):
+                raise LinkBroken("the server sent a binary frame")
+            halt = self._hear(_decode(text))
+            if halt is not None:
+                return halt
 
     def _hear(self, frame: ToAgent) -> Halt | None:
         heard = hear(self._spool.session, self._line, frame)
@@ -169,7 +204,7 @@ class Link:
     def _beat_s(self) -> float:
         return max(self._line.beat_interval_s, BEAT_INTERVAL_MIN_S)
 
-    async def _send_reports(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _send_reports(self, socket: ClientConnection) -> None:
         self._wake.clear()
         for report in beyond(self._spool.session, self._line.sent):
             # Before the write: its acknowledgement may be heard while we wait for the socket to take more.
@@ -179,5 +214,46 @@ class Link:
             self._idle.set()
 
 
-async def _send(socket: aiohttp.ClientWebSocketResponse, frame: FromAgent) -> None:
-    await socket.send_str(_encode(frame).decode())
+class _Socket(ClientConnection):
+    """Knows when the server was last heard: its pongs, which the library keeps to itself, are signs of life too."""
+
+    heard_at = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
+        super().data_received(data)
+
+
+class _Connect(connect):
+    """Follows no redirect: Hello carries our token, which is for nobody else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+def _url(server: str) -> str:
+    """Where to knock; `server` is an HTTP base URL, or says ws already."""
+    return server.replace("http", "ws", 1) + LINK_PATH if server.startswith("http") else server + LINK_PATH
+
+
+def _lost(error: ConnectionClosed, phase: Phase) -> LinkBroken:
+    """Why a connection ended, in words."""
+    if error.sent and not error.rcvd_then_sent:
+        return LinkBroken(f"broken off: {error.sent}")
+    if error.rcvd is None:
+        return LinkBroken("cut")
+    if error.rcvd.code == CODE_REFUSED and phase is Phase.GREETING:
+        return Refused("refused: the server does not take this node's token")
+    return LinkBroken(f"closed by the server: {error.rcvd}")
+
+
+async def _send(socket: ClientConnection, frame: FromAgent) -> None:
+    await socket.send(_encode(frame), text=True)
+
+
+async def _close(socket: ClientConnection) -> None:
+    """Say goodbye, if anybody listens: a dead server does not, and takes no bytes either."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await socket.close()
+    socket.transport.abort()

@@ -53,7 +53,7 @@ async def _live(settings: AgentSettings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # Here, not above: aiohttp takes longer to load than all the rest, and a second agent should be refused at once.
+    # Here, not above: they take as long to load as all the rest, and a second agent should be refused at once.
     from tocsin.agent.link import Link
     from tocsin.agent.scripts import Scripts
     from tocsin.agent.spool import Spool

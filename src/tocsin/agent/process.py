@@ -67,7 +67,9 @@ async def run(launch: Launch, feed: Callable[[bytes], None]) -> Exit:
     try:
         launch.mark.write_text(f"{process.pid} {started_at(process.pid)}")
         try:
-            await asyncio.wait_for(exited.wait(), launch.time_limit_s)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes in the moment of the event.
+            async with asyncio.timeout(launch.time_limit_s):
+                await exited.wait()
         except TimeoutError:
             timed_out = True
             await _end(process.pid, exited, TERM_GRACE_S)
@@ -89,7 +91,8 @@ async def _end(group: int, exited: "_Exited", grace_s: float) -> None:
     """SIGTERM to the group, then SIGKILL. The leader is not reaped until after, so its number is still the group's."""
     os.killpg(group, signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(exited.wait(), grace_s)
+        async with asyncio.timeout(grace_s):
+            await exited.wait()
     os.killpg(group, signal.SIGKILL)
     await exited.wait()
 
@@ -149,7 +152,8 @@ class Pipe:
             if rest_s <= 0:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), rest_s)
+                async with asyncio.timeout(rest_s):
+                    await self._ended.wait()
 
     def let_go(self) -> None:
         self._feed = None
