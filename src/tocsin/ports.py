@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from tocsin.model.changes import Change
+from tocsin.model.delivery import Delivery, Landed, Refused
 from tocsin.model.event import Journaled
 from tocsin.model.link import Order
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
@@ -82,6 +83,20 @@ class Store(Protocol):
         self, scope: Scope, *, cluster: str = "", instance_id: str = "", after: int = 0, limit: int = 1000
     ) -> list[Told]:
         """Lines of one cluster (by id or name, living or gone), or of one node, or of all, in order, beyond `after`."""
+
+
+class InsideTarget(Protocol):
+    """A kind of target that lives in our own store. Deliveries to it commit together with the router's place."""
+
+    async def land(self, deliveries: Sequence[Delivery], now_ms: int) -> Landed:
+        """The changes that deliver these, in order. Writes nothing itself, and refuses what has nowhere to go."""
+
+
+class DeadLetters(Protocol):
+    """Where deliveries end that cannot be made."""
+
+    async def bury(self, refused: Sequence[Refused], now_ms: int) -> Landed:
+        """One change for each that has a dead-letter queue which is there; the others are left out."""
 
 
 class Machines(Protocol):

@@ -713,9 +713,11 @@ def test_a_second_operation_waits_for_the_first(pod: HyperPod, tmp_path: Path, g
     gate()
     pod.until("busy", "InService")
     (tmp_path / "open").unlink()
-    pod.api.update_cluster(ClusterName="busy", InstanceGroups=[group("g", 2, pod.scripts())])
+    pod.api.update_cluster(ClusterName="busy", InstanceGroups=[group("g", 2, pod.scripts(on_create=waiting(tmp_path)))])
     conflict()
-    [fresh] = [node for node in pod.nodes("busy") if node["InstanceStatus"]["Status"] != "Running"]
+    [fresh] = eventually(
+        lambda: [node for node in pod.nodes("busy") if node["InstanceStatus"]["Status"] != "Running"], "the new node"
+    )
     assert fresh["InstanceStatus"] == {"Status": "Pending"}
     gate()
     pod.until("busy", "InService")

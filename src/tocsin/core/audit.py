@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from tocsin.core.announce import NODE_HEALTH, SOURCE, STATE_CHANGE
 from tocsin.core.lifecycle import CLUSTER_MOVES
-from tocsin.core.routing import Bus, RuleIndex, route
+from tocsin.core.routing import BusName, RuleIndex, route
 from tocsin.core.tell import status_words
 from tocsin.model.cluster import (
     Cluster,
@@ -304,7 +304,7 @@ def _deliveries(world: World) -> Iterable[Note]:
 
 def _owed(world: World) -> dict[Owed, list[int]]:
     """The places of the events that each target is owed by now."""
-    by_bus: dict[Bus, list[Rule]] = defaultdict(list)
+    by_bus: dict[BusName, list[Rule]] = defaultdict(list)
     for rule in world.rules:
         by_bus[rule.scope, rule.bus].append(rule)
     indexes = {bus: RuleIndex.of(rules) for bus, rules in by_bus.items()}
@@ -313,8 +313,9 @@ def _owed(world: World) -> dict[Owed, list[int]]:
         rules = indexes.get((entry.event.scope, entry.event.bus))
         if rules is None or not world.rules_since < entry.seq <= world.routed:
             continue
-        for rule, target in route(entry.event.body, rules):
-            owed[rule.arn, target.id].append(entry.seq)
+        deliveries, _unfit = route(entry.event, rules, ingested_at="")
+        for one in deliveries:
+            owed[one.rule.arn, one.target.id].append(entry.seq)
     return owed
 
 

@@ -6,26 +6,51 @@ from msgspec import Struct
 
 from tocsin.core.matcher import Index
 from tocsin.core.patterns import parse
+from tocsin.core.transform import About, Shaping, sendable, shape, shaping
+from tocsin.model.delivery import Delivery, Refused
+from tocsin.model.event import Event
 from tocsin.model.names import Scope
 from tocsin.model.rule import Rule, RuleState, Target
 
-Bus = tuple[Scope, str]
+BusName = tuple[Scope, str]
+
+# AWS's dead-letter code for what the target could never take (facts/peers.md §3.2).
+INVALID_PARAMETER = "INVALID_PARAMETER"
 
 
 class RuleIndex(Struct, frozen=True):
     """The enabled rules of one bus, ready to match. Immutable: a change of rules builds a new one."""
 
     index: Index[str]
-    rules: dict[str, Rule]
+    owed: dict[str, tuple[tuple[Rule, Target, Shaping | None], ...]]
 
     @staticmethod
     def of(rules: Iterable[Rule]) -> "RuleIndex":
-        live = {rule.key: rule for rule in rules if rule.pattern and rule.state is not RuleState.DISABLED}
-        return RuleIndex(Index.build([(key, parse(rule.pattern)) for key, rule in live.items()]), live)
+        live = [rule for rule in rules if rule.pattern and rule.state is not RuleState.DISABLED]
+        return RuleIndex(
+            Index.build([(rule.key, parse(rule.pattern)) for rule in live]),
+            {rule.key: tuple((rule, one, shaping(one.spec)) for one in rule.targets) for rule in live},
+        )
 
 
-def route(body: bytes, rules: RuleIndex) -> list[tuple[Rule, Target]]:
-    """The targets that an event is owed, rule by rule. `body` is its envelope."""
+def route(event: Event, rules: RuleIndex, ingested_at: str) -> tuple[list[Delivery], list[Refused]]:
+    """What the event owes the targets, rule by rule, and what its transformation made unfit to be sent.
+
+    `ingested_at` is the time of acceptance in ISO 8601, for templates that ask for it.
+    """
     index = rules.index
-    matched = [rules.rules[key] for key in index.match(index.load(body))]
-    return [(rule, target) for rule in matched for target in rule.targets]
+    owed: list[Delivery] = []
+    unfit: list[Refused] = []
+    for key in index.match(index.load(event.body)):
+        for rule, target, shaped in rules.owed[key]:
+            if shaped is None:
+                owed.append(Delivery(event=event, rule=rule, target=target, payload=event.body))
+                continue
+            payload = shape(shaped, event.body, About(rule.arn, rule.name, ingested_at))
+            delivery = Delivery(event=event, rule=rule, target=target, payload=payload, shaped=True)
+            if sendable(shaped, payload):
+                owed.append(delivery)
+            else:
+                message = "The input template did not come out as valid JSON for this event."
+                unfit.append(Refused(delivery=delivery, code=INVALID_PARAMETER, message=message))
+    return owed, unfit

@@ -91,7 +91,8 @@ class NodesDoor:
     async def _greeted(self, socket: WebSocket) -> Hello | None:
         """The agent's first frame, when it is one of ours and proves it. Strangers are told to end."""
         try:
-            hello = _frames.decode(await asyncio.wait_for(socket.receive_text(), HELLO_TIMEOUT_S))
+            async with asyncio.timeout(HELLO_TIMEOUT_S):
+                hello = _frames.decode(await socket.receive_text())
         except (TimeoutError, WebSocketDisconnect, msgspec.MsgspecError, KeyError):
             return None
         if not isinstance(hello, Hello) or not hmac.compare_digest(hello.token, self._fleet.token(hello.instance_id)):

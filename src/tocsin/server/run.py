@@ -38,7 +38,7 @@ from tocsin.server.settings import Settings, SettingsError
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
-from tocsin.targets.inside import log_place
+from tocsin.targets.inside import LogGroups
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ async def _assembled(
         policy=settings.fleet,
         secret=_secret(settings.data / "secret"),
     )
-    bus = Bus(store=store, clock=clock, place=log_place)
+    bus = Bus(store=store, clock=clock, targets={"logs": LogGroups(store)})
     housekeeping = Housekeeping(store, clock, settings.housekeeping)
     identity = Identity(settings.account, settings.region, settings.access_keys)
     nodes = NodesDoor(

@@ -7,16 +7,16 @@ it goes on where it was, and a delivery into our own store is made exactly once.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
-from tocsin.core.routing import Bus as BusName
-from tocsin.core.routing import RuleIndex, route
-from tocsin.model.changes import Accept, Advance, Change, Log
+from tocsin.core.routing import BusName, RuleIndex, route
+from tocsin.model.changes import Accept, Advance, Change
+from tocsin.model.delivery import Delivery, Landed, Refused
 from tocsin.model.event import Event, Journaled
-from tocsin.model.logs import LogGroup, LogLine
-from tocsin.model.names import Scope
+from tocsin.model.names import Scope, split_arn
 from tocsin.model.rule import Rule
-from tocsin.ports import Clock, Store
+from tocsin.ports import Clock, DeadLetters, InsideTarget, Store
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +25,25 @@ ROUTER = "router"
 ROUTED_AT_ONCE_MAX = 2000
 RETRY_PAUSE_S = 0.5
 
-# (rule ARN, target id, target ARN) -> (scope, log group, log stream)
-Place = Callable[[str, str, str], tuple[Scope, str, str]]
-
 
 class Bus:
-    """Accepts and routes the events of all buses. `place` says where deliveries to a log group are written."""
+    """Accepts and routes the events of all buses. `targets` are those inside our own store, by their ARN's service."""
 
-    def __init__(self, *, store: Store, clock: Clock, place: Place) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        targets: Mapping[str, InsideTarget],
+        dead_letters: DeadLetters | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._place = place
+        self._targets = targets
+        self._dead_letters = dead_letters
         self._rules: dict[BusName, RuleIndex] = {}
         self._reloading = asyncio.Lock()
-        self.counts: Counter[str] = Counter(routed=0, delivered=0, dropped=0, unreadable=0)
+        self.counts: Counter[str] = Counter(routed=0, delivered=0, dropped=0, dead_lettered=0, unreadable=0)
 
     async def load(self) -> None:
         """Index the rules of every bus."""
@@ -73,37 +78,59 @@ class Bus:
         batch = await self._store.journal(place, ROUTED_AT_ONCE_MAX)
         if not batch:
             return place
-        changes: list[Change] = [Advance(cursor=ROUTER, expected=place, seq=batch[-1].seq)]
         counted = Counter(routed=len(batch))
-        ingested_ms = int(self._clock.now().timestamp() * 1000)
-        for (scope, group, stream), lines in self._deliveries(batch, counted).items():
-            if await self._store.get(LogGroup, scope, group) is None:
-                # No reason to try again (AWS: NO_RESOURCE, at once). Dead letters come later.
-                log.warning("log group %s does not exist: %d deliveries dropped", group, len(lines))
-                counted["dropped"] += len(lines)
-                continue
-            owed = Log(scope=scope, group=group, stream=stream, lines=tuple(lines), ingested_ms=ingested_ms)
-            changes.append(owed)
-            counted["delivered"] += len(lines)
-        await self._store.commit(*changes)
+        owed, refused = self._owed(batch, counted)
+        now_ms = int(self._clock.now().timestamp() * 1000)
+        landed = [await self._targets[kind].land(some, now_ms) for kind, some in owed.items()]
+        refused += [one for some in landed for one in some.refused]
+        counted["delivered"] += sum(map(len, owed.values())) - sum(len(some.refused) for some in landed)
+        landed.append(await self._buried(refused, now_ms, counted))
+        changes: list[Change] = [Advance(cursor=ROUTER, expected=place, seq=batch[-1].seq)]
+        await self._store.commit(*changes, *(change for some in landed for change in some.changes))
+        for some in landed:
+            some.committed()
         self.counts.update(counted)
         return batch[-1].seq
 
-    def _deliveries(self, batch: list[Journaled], counted: Counter[str]) -> dict[tuple[Scope, str, str], list[LogLine]]:
-        """What each log stream is owed, in the order of the journal."""
-        owed: dict[tuple[Scope, str, str], list[LogLine]] = {}
+    def _owed(self, batch: list[Journaled], counted: Counter[str]) -> tuple[dict[str, list[Delivery]], list[Refused]]:
+        """The deliveries by kind of target, in the order of the journal, and those that are unfit to be sent."""
+        owed: dict[str, list[Delivery]] = {}
+        unfit: list[Refused] = []
         for entry in batch:
             event = entry.event
             rules = self._rules.get((event.scope, event.bus))
-            if rules is None or not rules.rules:
+            if rules is None or not rules.owed:
                 continue
             try:
-                matched = route(event.body, rules)
+                deliveries, refused = route(event, rules, _iso(event.at_ms))
             except Exception:  # an event nobody can read must not keep those behind it from being delivered
                 log.exception("event %s cannot be routed: it is passed over", event.id)
                 counted["unreadable"] += 1
                 continue
-            for rule, target in matched:
-                line = LogLine(event.at_ms, event.body.decode())
-                owed.setdefault(self._place(rule.arn, target.id, target.arn), []).append(line)
-        return owed
+            unfit += refused
+            for delivery in deliveries:
+                owed.setdefault(_kind(delivery.target.arn), []).append(delivery)
+        return owed, unfit
+
+    async def _buried(self, refused: list[Refused], now_ms: int, counted: Counter[str]) -> Landed:
+        """Put refused deliveries into their dead-letter queues; what has none, or a queue that is gone, is dropped."""
+        buried = await self._dead_letters.bury(refused, now_ms) if self._dead_letters and refused else Landed()
+        counted["dead_lettered"] += len(buried.changes)
+        dropped = len(refused) - len(buried.changes)
+        if dropped:
+            counted["dropped"] += dropped
+            last = refused[-1]
+            log.warning(
+                "%d deliveries dropped, the last of rule %s: %s", dropped, last.delivery.rule.name, last.message
+            )
+        return buried
+
+
+def _kind(arn: str) -> str:
+    split = split_arn(arn)
+    assert split is not None, "PutTargets takes only ARNs"
+    return split[0]
+
+
+def _iso(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -191,7 +191,8 @@ class Fleet:
             while self._dirty:
                 await self._reconcile(self._dirty.pop())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout=self._pause())
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
             self._wake.clear()
 
     def _mark(self, cluster_id: str) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tocsin.core.retention import drop, expired, forget
 from tocsin.model.changes import DropLogs
-from tocsin.model.errors import StoreUnavailable
+from tocsin.model.errors import TocsinError
 from tocsin.model.logs import LogGroup, LogQuery
 from tocsin.ports import Clock, Store
 from tocsin.services.bus import ROUTER
@@ -52,11 +52,11 @@ class Housekeeping:
         self.dropped = Swept()
 
     async def run(self) -> None:
-        """Sweep, rest, and again, until cancelled. A store that is away is tried again after the next rest."""
+        """Sweep, rest, and again, until cancelled. A store that is away or busy is tried again after the next rest."""
         while True:
             try:
                 await self.sweep(self._clock.now())
-            except StoreUnavailable as away:
+            except TocsinError as away:  # out of reach, or too much waits for the disk (Throttling)
                 log.warning("housekeeping waits for the store: %s", away)
             await self._clock.sleep(self._limits.period_s)
 

@@ -8,11 +8,12 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from .days import Days, read_days
-from .fields import FIRST_YEAR, HOUR, LAST_YEAR, MINUTE, MONTH, YEAR, Refused, numbers
 from tocsin.model.errors import Validation
 
-_RATE: Final = re.compile(r"rate\(([0-9]+)[ \t]+(minute|hour|day)(s?)\)")
+from .days import Days, read_days
+from .fields import FIRST_YEAR, HOUR, LAST_YEAR, MINUTE, MONTH, YEAR, Refused, numbers
+
+_RATE: Final = re.compile(r"rate\(([0-9]{1,15})[ \t]+(minute|hour|day)(s?)\)")
 _CRON: Final = re.compile(r"cron\((.*)\)")
 _BLANK: Final = re.compile(r"[ \t]+")
 _MINUTES: Final = {"minute": 1, "hour": 60, "day": 24 * 60}

@@ -1,0 +1,42 @@
+"""A delivery: one event owed to one target. The bus makes them, targets land them or say why they cannot."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from tocsin.model.changes import Change
+from tocsin.model.event import Event
+from tocsin.model.rule import Rule, Target
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """`payload` is what the target is sent: the event itself, or what the target's transformation made of it."""
+
+    event: Event
+    rule: Rule
+    target: Target
+    payload: bytes
+    shaped: bool = False
+
+
+class Refused(Struct, frozen=True, kw_only=True):
+    """A delivery that trying again would not help. `code` is one of AWS's dead-letter error codes."""
+
+    delivery: Delivery
+    code: str
+    message: str
+
+
+def _nothing() -> None:
+    pass
+
+
+class Landed(Struct, frozen=True, kw_only=True):
+    """What a target inside our own store makes of deliveries: changes to commit, and those it refuses.
+
+    `committed` is called once the changes are durable, by targets that keep more than the store.
+    """
+
+    changes: tuple[Change, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    committed: Callable[[], None] = _nothing
