@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tocsin.agent.settings import AgentSettings
-from tocsin.model.nodedir import LOCK_FILE, PID_FILE, SPOOL_FILE, TOKEN_FILE
+from tocsin.model.nodedir import LOCK_FILE, PARKED_FILE, PID_FILE, SPOOL_FILE, TOKEN_FILE
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,10 @@ async def _live(settings: AgentSettings) -> int:
             working.result()  # it never returns: this raises why
         await _ended(working)
         await link.flush(FLUSH_LIMIT_S)
+        if stop.is_set():
+            # Whoever stops an agent in good order finds its machine stopped, not dead: also a service manager that
+            # signals the server and all its agents at once.
+            (settings.directory / PARKED_FILE).touch()
         return EXIT_ENDED
     finally:
         for task in (linking, working, stopping):

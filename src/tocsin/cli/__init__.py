@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from tocsin import __version__
-
-OUTPUT = click.Choice(["text", "json"])
+from tocsin.cli.options import reads
+from tocsin.cli.verbs.pattern import pattern
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,26 +54,7 @@ def demo(keep: bool, no_color: bool) -> None:
     sys.exit(run(keep=keep, color=not no_color))
 
 
-def _reads(command: click.Command) -> click.Command:
-    """The options of every verb that asks a running server."""
-    options = [
-        click.Option(
-            ["--endpoint-url"],
-            envvar="TOCSIN_ENDPOINT",
-            default="http://127.0.0.1:4566",
-            show_default=True,
-            show_envvar=True,
-            help="The server to ask.",
-        ),
-        click.Option(["--account"], help="Whose state to show. [default: the server's]"),
-        click.Option(["--region"], help="Which region's state to show. [default: the server's]"),
-        click.Option(["--output"], type=OUTPUT, default="text", show_default=True, help="How to print it."),
-    ]
-    command.params.extend(options)
-    return command
-
-
-@_reads
+@reads
 @main.command()
 def status(**where: str | None) -> None:
     """Clusters, groups and nodes at a glance."""
@@ -82,7 +63,7 @@ def status(**where: str | None) -> None:
     sys.exit(show_status(where))
 
 
-@_reads
+@reads
 @main.command()
 @click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
 @click.option("--last", type=int, default=20, show_default=True, help="How many past events to begin with.")
@@ -98,7 +79,7 @@ def events(
     sys.exit(show_events(where, Filter(source=source, detail_type=detail_type, cluster=cluster), last, follow=follow))
 
 
-@_reads
+@reads
 @main.command()
 @click.argument("name")
 def story(name: str, **where: str | None) -> None:
@@ -106,3 +87,6 @@ def story(name: str, **where: str | None) -> None:
     from tocsin.cli.show import show_story
 
     sys.exit(show_story(where, name))
+
+
+main.add_command(pattern)

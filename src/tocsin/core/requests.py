@@ -17,8 +17,8 @@ from tocsin.model.records import successor
 # A group cannot change these once it exists (createOnly in the CloudFormation schema).
 GROUP_FIXED = ("InstanceType", "ExecutionRole", "ThreadsPerCore", "OverrideVpcConfig", "InstanceRequirements")
 # Members of a cluster's request that are kept as they came and described back.
-CLUSTER_CARRIED = ("VpcConfig", "Orchestrator", "TieredStorageConfig", "ClusterRole", "AutoScaling")
-NOT_YET = ("NodeProvisioningMode", "RestrictedInstanceGroups", "RestrictedInstanceGroupsConfig")
+CLUSTER_CARRIED = ("VpcConfig", "Orchestrator", "TieredStorageConfig", "ClusterRole")
+NOT_YET = ("NodeProvisioningMode", "AutoScaling", "RestrictedInstanceGroups", "RestrictedInstanceGroupsConfig")
 GROUP_NOT_YET = ("InstanceRequirements", "MinInstanceCount")
 # What is kept and described back, while nothing here can act on it.
 GROUP_UNHEEDED = (
@@ -33,7 +33,7 @@ GROUP_UNHEEDED = (
     "CapacityRequirements",
     "NetworkInterface",
 )
-CLUSTER_UNHEEDED = ("VpcConfig", "TieredStorageConfig", "AutoScaling")
+CLUSTER_UNHEEDED = ("VpcConfig", "Orchestrator", "TieredStorageConfig")
 UPDATABLE = ("InstanceGroups", "InstanceGroupsToDelete", "NodeRecovery", *CLUSTER_CARRIED)
 
 

@@ -1,18 +1,22 @@
 """Event -> deliveries. Called by the bus for every journaled event; knows rules and patterns, no store and no wire."""
 
+import json
 from collections.abc import Iterable
 
 from msgspec import Struct
 
 from tocsin.core.matcher import Index
 from tocsin.core.patterns import parse
-from tocsin.core.transform import About, Shaping, sendable, shape, shaping
+from tocsin.core.transform import About, Filled, Shaping, sendable, shape, shaping
 from tocsin.model.delivery import Delivery, Refused
 from tocsin.model.event import Event
 from tocsin.model.names import Scope
 from tocsin.model.rule import Rule, RuleState, Target
 
 BusName = tuple[Scope, str]
+
+# What a firing schedule tells its bus (facts/peers.md §3.2).
+SCHEDULED_SOURCE, SCHEDULED_EVENT = "aws.events", "Scheduled Event"
 
 # AWS's dead-letter code for what the target could never take (facts/peers.md §3.2).
 INVALID_PARAMETER = "INVALID_PARAMETER"
@@ -26,11 +30,16 @@ class RuleIndex(Struct, frozen=True):
 
     @staticmethod
     def of(rules: Iterable[Rule]) -> "RuleIndex":
-        live = [rule for rule in rules if rule.pattern and rule.state is not RuleState.DISABLED]
-        return RuleIndex(
-            Index.build([(rule.key, parse(rule.pattern)) for rule in live]),
-            {rule.key: tuple((rule, one, shaping(one.spec)) for one in rule.targets) for rule in live},
-        )
+        live = [rule for rule in rules if rule.state is not RuleState.DISABLED]
+        asked = [(rule.key, parse(rule.pattern)) for rule in live if rule.pattern]
+        # A schedule is a pattern too: it asks for the events of its own firing, which nobody else can put.
+        timed = [(f"{rule.key}\0", parse(_firing(rule))) for rule in live if rule.schedule]
+        owed = {rule.key: tuple((rule, one, shaping(one.spec)) for one in rule.targets) for rule in live}
+        return RuleIndex(Index.build(asked + timed), owed | {key: owed[key.rstrip("\0")] for key, _ in timed})
+
+
+def _firing(rule: Rule) -> str:
+    return json.dumps({"source": [SCHEDULED_SOURCE], "detail-type": [SCHEDULED_EVENT], "resources": [rule.arn]})
 
 
 def route(event: Event, rules: RuleIndex, ingested_at: str) -> tuple[list[Delivery], list[Refused]]:
@@ -47,7 +56,8 @@ def route(event: Event, rules: RuleIndex, ingested_at: str) -> tuple[list[Delive
                 owed.append(Delivery(event=event, rule=rule, target=target, payload=event.body))
                 continue
             payload = shape(shaped, event.body, About(rule.arn, rule.name, ingested_at))
-            delivery = Delivery(event=event, rule=rule, target=target, payload=payload, shaped=True)
+            filled = isinstance(shaped, Filled)
+            delivery = Delivery(event=event, rule=rule, target=target, payload=payload, from_template=filled)
             if sendable(shaped, payload):
                 owed.append(delivery)
             else:

@@ -31,7 +31,9 @@ def tell(
     status_before, status_after = before.status if before else None, after.status if after else None
     if status_before != status_after:
         words = status_words(status_before, status_after)
-        lines.append(line(cluster, at, Chapter.STATUS, words, after.failure_message if after else ""))
+        failure = after.failure_message if after else ""
+        why = failure if before is None or failure != before.failure_message else ""
+        lines.append(line(cluster, at, Chapter.STATUS, words, why))
     if after and before and before.groups != after.groups:
         lines += [line(cluster, at, Chapter.STATUS, words, "") for words in _group_lines(before, after)]
     return lines

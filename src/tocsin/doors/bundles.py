@@ -36,7 +36,7 @@ class Bundles:
     def _tar(self, source: str) -> bytes:
         match = _SOURCE.fullmatch(source)
         if match is None or ".." in match["bucket"]:
-            raise BundleMissing(f"{source} is no valid s3://bucket/prefix")
+            raise BundleMissing(f"{source} is no s3://bucket/prefix: a bucket is named by 3 to 63 of a-z, 0-9, . and -")
         bucket, prefix = match["bucket"], match["prefix"] or ""
         folder = self._root / bucket
         files = _from_folder(folder, prefix) if folder.is_dir() else _from_s3(bucket, prefix, self._root)

@@ -6,7 +6,7 @@ Everything under our own paths goes to a Starlette app beside it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -35,6 +35,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 # PutEvents carries up to 1 MB of entries whose quotes are escaped once more on the wire; nothing else comes near.
 BODY_BYTES_MAX = 4 << 20
 BODY_TIMEOUT_S = 30.0
+WARNED_EVERY = timedelta(seconds=10)
 OWN_PATHS = ("/_tocsin", "/healthz", "/readyz")
 SIGNED_OWN_PATHS = "/_tocsin/v1"  # agents prove themselves by their tokens, probes tell nothing worth hiding
 
@@ -61,6 +62,7 @@ class Front:
         self._identity = identity
         self._now = now
         self._new_id = new_id
+        self._warned = datetime.min.replace(tzinfo=UTC)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
@@ -100,7 +102,16 @@ class Front:
             result = await handler(context, self._wire.read(call, request))
             return self._wire.write(call, result, request_id)
         except Exception as error:
+            if isinstance(error, StoreUnavailable):
+                self._warn(error)
             return self._wire.fail(call, request, _aws_error(error, call), request_id)
+
+    def _warn(self, error: StoreUnavailable) -> None:
+        """Say that requests are refused, but not once for each of them."""
+        now = self._now()
+        if now - self._warned >= WARNED_EVERY:
+            self._warned = now
+            log.error("requests are refused: %s", error)
 
     def _handler(self, call: Call) -> Handler:
         handler = self._doors[call.service].operations.get(call.operation)

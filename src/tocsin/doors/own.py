@@ -82,7 +82,8 @@ class OwnDoor:
         wait_s = min(_number(request, "wait_s", 0), WAIT_S_MAX)
         if wait_s > 0:
             try:
-                await asyncio.wait_for(self._store.grown(after), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._store.grown(after)
             except TimeoutError:
                 pass
             except asyncio.CancelledError:  # the server stops: who waited hears that nothing came, not a 500

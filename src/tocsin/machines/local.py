@@ -136,9 +136,12 @@ class LocalMachines:
         """See what there is in a machine's directory, and watch the agent that lives there."""
         place = self._place(instance_id)
         for _ in range(ADOPT_TRIES_MAX):
+            came_up = (place / PID_FILE).exists()  # asked first: the number is written under the lock
             if not locked(place / LOCK_FILE):
-                parked = (place / PARKED_FILE).exists()
-                self._states[instance_id] = MachineState.STOPPED if parked else MachineState.DEAD
+                if not came_up:  # an earlier server fell while it booted: nothing ran yet, so it may boot again
+                    await asyncio.to_thread(kill_marked, DIRECTORY_VARIABLE, [place])
+                stopped = not came_up or (place / PARKED_FILE).exists()
+                self._states[instance_id] = MachineState.STOPPED if stopped else MachineState.DEAD
                 return
             pid = _agent_of(place)
             if pid is not None:
@@ -157,20 +160,22 @@ class LocalMachines:
             self._ended(instance_id)
 
     def _ended(self, instance_id: str) -> None:
-        """An agent came to its end. Unless we asked for it, the machine is dead."""
+        """An agent came to its end. Unless it was stopped in good order, by us or anybody, the machine is dead."""
         self._agents.pop(instance_id, None)
         if self._states.get(instance_id) is MachineState.RUNNING:
             log.info("the agent of %s ended", instance_id)
-            self._states[instance_id] = MachineState.DEAD
+            parked = (self._place(instance_id) / PARKED_FILE).exists()
+            self._states[instance_id] = MachineState.STOPPED if parked else MachineState.DEAD
             self._changed(instance_id)
 
     def _boot(self, order: LaunchOrder) -> int:
         """Prepare the directory and start the agent in it; returns its process id."""
         place = self._place(order.instance_id)
-        if self._states.get(order.instance_id) is MachineState.DEAD:
+        if self._states.get(order.instance_id) in (MachineState.DEAD, MachineState.STOPPED):
             kill_marked(DIRECTORY_VARIABLE, [place])  # a boot begins with nothing running
         place.mkdir(mode=0o700, exist_ok=True)
         _write_private(place / TOKEN_FILE, order.token)
+        (place / PID_FILE).unlink(missing_ok=True)  # until the agent of this boot lives
         where = ["--instance-id", order.instance_id, "--server", self._server_url(), "--dir", str(place)]
         log_file = _open_log(place / LOG_FILE)
         try:

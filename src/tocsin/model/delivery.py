@@ -10,13 +10,13 @@ from tocsin.model.rule import Rule, Target
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """`payload` is what the target is sent: the event itself, or what the target's transformation made of it."""
+    """`payload` is what the target is sent: the event, a part of it, a constant, or a template that was filled."""
 
     event: Event
     rule: Rule
     target: Target
     payload: bytes
-    shaped: bool = False
+    from_template: bool = False
 
 
 class Refused(Struct, frozen=True, kw_only=True):

@@ -24,6 +24,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class Rule(Record, frozen=True, kw_only=True):
+    """`scheduled_ms` is since when the schedule counts: its setting, or the rule's last enabling."""
+
     kind: ClassVar[str] = "rule"
 
     bus: str = DEFAULT_BUS
@@ -31,6 +33,7 @@ class Rule(Record, frozen=True, kw_only=True):
     state: RuleState = RuleState.ENABLED
     pattern: str = ""
     schedule: str = ""
+    scheduled_ms: int = 0
     description: str = ""
     role_arn: str = ""
     targets: tuple[Target, ...] = ()

@@ -65,7 +65,8 @@ def load(config: Path | None, given: Mapping[str, Any], environment: Mapping[str
     try:
         settings = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"settings: {error}") from error
+        wrong, _, where = str(error).partition(" - at `$")
+        raise SettingsError(f"setting {where.strip('.`') or '?'}: {wrong}") from error
     _check(settings)
     return settings
 

@@ -62,7 +62,7 @@ class LogGroups:
 
 
 def _line(delivery: Delivery) -> LogLine | None:
-    if not delivery.shaped:
+    if not delivery.from_template:
         return LogLine(delivery.event.at_ms, delivery.payload.decode())
     line = log_line(delivery.payload, delivery.event.at_ms)
     return LogLine(*line) if line else None

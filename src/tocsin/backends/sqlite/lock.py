@@ -21,7 +21,8 @@ class DirectoryLock:
     @classmethod
     def take(cls, directory: Path) -> "DirectoryLock":
         """Take the directory, which is made where it is missing. Raises Locked when another server holds it."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)  # also one that was there: what is in it is for its owner alone
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -120,8 +120,12 @@ class Draft:
             if node.status is NodeStatus.SHUTTING_DOWN:
                 if machine not in (None, MachineState.ENDING):
                     self._steps.append(Terminate(node))
-            elif node.status is not NodeStatus.FAILURE:
+            elif node.status is not NodeStatus.FAILURE and self._wanted(node):
                 self._list_running_steps(node, machine)
+
+    def _wanted(self, node: Node) -> bool:
+        """Whether the node is to be helped up: not one on its way into what is being taken back."""
+        return node.joined or self.cluster.status is not ClusterStatus.ROLLING_BACK
 
     def _list_running_steps(self, node: Node, machine: MachineState | None) -> None:
         if machine is MachineState.STOPPED or (machine is None and node.status is NodeStatus.PENDING):

@@ -111,10 +111,9 @@ def _hopeless(draft: Draft) -> Node | None:
 
 
 def _roll_back(draft: Draft, groups: Iterable[InstanceGroup], failed: Node) -> None:
-    """Turn back, in a step of its own: RollingBack is always seen, however short it is."""
+    """Turn back, in a step of its own: RollingBack and the node that failed are always seen, however shortly."""
     message = PROVISION_FAILED.format(instance_id=failed.instance_id, message=failed.message)
     draft.move(ClusterStatus.ROLLING_BACK, groups, failure_message=message)
-    _shrinking(draft)
 
 
 def _provisioning(draft: Draft) -> int:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tocsin.model.errors import Validation
 
 from .days import Days, read_days
-from .fields import FIRST_YEAR, HOUR, LAST_YEAR, MINUTE, MONTH, YEAR, Refused, numbers
+from .fields import HOUR, MINUTE, MONTH, YEAR, Refused, numbers
 
 _RATE: Final = re.compile(r"rate\(([0-9]{1,15})[ \t]+(minute|hour|day)(s?)\)")
 _CRON: Final = re.compile(r"cron\((.*)\)")
@@ -67,5 +67,5 @@ def _cron(fields: list[str]) -> Cron:
         hours=numbers(hour, HOUR),
         days=read_days(day_of_month, day_of_week),
         months=numbers(month, MONTH),
-        years=tuple(year for year in numbers(year, YEAR) if FIRST_YEAR <= year <= LAST_YEAR),
+        years=numbers(year, YEAR),
     )

@@ -19,13 +19,17 @@ class Refused(Exception):
 
 
 class Field(Struct, frozen=True, kw_only=True):
-    """What a field may hold: numbers of at most `digits` digits from `low` to `high`, and names for some of them."""
+    """What a field may hold: numbers of at most `digits` digits from `low` to `high`, and names for some of them.
+
+    `wraps`: a range may run over the end. `lenient`: values outside are taken, though they never come.
+    """
 
     low: int
     high: int
     digits: int = 2
     names: tuple[str, ...] = ()
     wraps: bool = True
+    lenient: bool = False
 
 
 MINUTE: Final = Field(low=0, high=59)
@@ -34,18 +38,16 @@ DAY_OF_MONTH: Final = Field(low=1, high=31)
 MONTH: Final = Field(low=1, high=12, names=tuple(_MONTHS))
 DAY_OF_WEEK: Final = Field(low=1, high=7, names=tuple(_WEEKDAYS))
 
-FIRST_YEAR: Final = 1970
-LAST_YEAR: Final = 2199
-"""AWS's documented years. It takes later ones too (recorded on AWS, 2026-09: `2500`), and so does this field."""
-
-YEAR: Final = Field(low=0, high=9999, digits=4, wraps=False)
+YEAR: Final = Field(low=1970, high=2199, digits=4, wraps=False, lenient=True)
+"""AWS's documented years. It takes `2500` too (recorded on AWS, 2026-09)."""
 
 
 def numbers(text: str, field: Field) -> tuple[int, ...]:
     """The numbers a field stands for, in order. Raises Refused."""
     if text == "*":
         return tuple(range(field.low, field.high + 1))
-    return tuple(sorted({number for term in text.split(",") for number in _term(term, field)}))
+    meant = {number for term in text.split(",") for number in _term(term, field)}
+    return tuple(sorted(number for number in meant if field.low <= number <= field.high))
 
 
 def value(text: str, field: Field) -> int:
@@ -56,7 +58,7 @@ def value(text: str, field: Field) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= field.digits):
         raise Refused
     number = int(text)
-    if not field.low <= number <= field.high:
+    if not (field.low <= number <= field.high or field.lenient):
         raise Refused
     return number
 

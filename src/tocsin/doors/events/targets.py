@@ -2,20 +2,19 @@
 
 from typing import Any
 
+from tocsin.core.transform import shaping
 from tocsin.model.errors import LimitExceeded, NotImplementedYet, Validation
 from tocsin.model.names import Scope, log_group_of, split_arn
 from tocsin.model.rule import Rule, Target
 
-_INPUTS = ("Input", "InputPath", "InputTransformer")
-# Accepted members. The rest of AWS's Target belongs to kinds of targets that are not there yet.
-_CARRIED = ("Id", "Arn", "RoleArn", "RetryPolicy")
+# Accepted members of any target. The rest of AWS's Target belongs to kinds of targets that are not there yet.
+_CARRIED = frozenset({"Id", "Arn", "RoleArn", "RetryPolicy", "Input", "InputPath", "InputTransformer"})
 
 
 def to_target(spec: dict[str, Any], scope: Scope) -> Target:
     """Raises Validation on a bad target, NotImplementedYet on one that could not be delivered to."""
     target_id, arn = spec["Id"], spec["Arn"]
-    if sum(name in spec for name in _INPUTS) > 1:
-        raise Validation(f"Only one of Input, InputPath, or InputTransformer must be provided for target {target_id}.")
+    shaping(spec)
     split, place = split_arn(arn), log_group_of(arn)
     # No name of a log group holds a colon: what follows one is a stream or a mistake.
     if split is None or (split[0] == "logs" and (place is None or ":" in place[1])):
@@ -28,7 +27,7 @@ def to_target(spec: dict[str, Any], scope: Scope) -> Target:
         raise Validation(
             f"Parameter {arn} is not valid. Reason: The log group must be in account and region of the rule."
         )
-    later = sorted(set(spec) - set(_CARRIED))
+    later = sorted(spec.keys() - _CARRIED)
     if later:
         raise NotImplementedYet(f"{', '.join(later)} of target {target_id} is not implemented in Tocsin yet.")
     return Target(id=target_id, arn=arn, spec=spec)
