@@ -53,9 +53,7 @@ def terms(draw: st.DrawFn, low: int, high: int, names: list[str], ends: tuple[in
         case "stepped range":
             return f"{written(first)}-{written(last)}/{step}", set(walked[::step])
         case "to the end":
-            return f"{written(first)}/{step}", {
-                value for value in range(first, high + 1) if (value - first) % step == 0
-            }
+            return f"{written(first)}/{step}", {value for value in range(first, end + 1) if (value - first) % step == 0}
     return f"*/{step}", {value for value in range(begin, end + 1) if (value - begin) % step == 0}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from tocsin.core.patterns.refusal import Refused
+from tocsin.core.patterns.refusal import Refused, location
 from tocsin.core.patterns.scanner import END, Scanner
 from tocsin.model.errors import Validation
 
@@ -135,8 +135,8 @@ def _flaw(text: str, *, values_max: int) -> str | None:
                 scanner.refuse("a second value")
         if not values:
             scanner.refuse("no value")
-    except Refused as refused:
-        return str(refused).rpartition("\n at ")[2]
+    except Refused:
+        return location(text, scanner.position)
     return None
 
 
