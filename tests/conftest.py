@@ -21,3 +21,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def account() -> str:
     """An account that no other test uses."""
     return str(next(_accounts))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-transcripts", action="store_true", help="write the transcripts of scenarios anew")
+
+
+@pytest.fixture
+def rewrite_transcripts(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--rewrite-transcripts"))

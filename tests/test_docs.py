@@ -29,6 +29,7 @@ from tocsin.doors.logs import logs_door
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
+from tocsin.doors.sqs import sqs_door
 from tocsin.doors.sts import sts_door
 from tocsin.server.settings import VARIABLES, Settings
 from tocsin.services.bus import Bus
@@ -44,6 +45,7 @@ DOORS = {
     "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING),
     "logs_door": lambda: logs_door(NOTHING),
     "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING),
+    "sqs_door": lambda: sqs_door(NOTHING),
     "sts_door": sts_door,
 }
 # Limits whose names end so are told in docs/architecture.md; the CLI's own and the patterns' have other places.
@@ -153,10 +155,20 @@ def test_every_variable_of_ours_is_documented() -> None:
 # The command line.
 
 
-@pytest.mark.parametrize("verb", list(main.commands))
+def commands(group: click.Group = main, prefix: str = "") -> dict[str, click.Command]:
+    """Every verb, and the verbs of groups as `pattern lint`."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        found[f"{prefix}{name}"] = command
+        if isinstance(command, click.Group):
+            found |= commands(command, f"{prefix}{name} ")
+    return found
+
+
+@pytest.mark.parametrize("verb", list(commands()))
 def test_every_verb_and_option_is_documented(verb: str) -> None:
-    told = section(DOCS["operations.md"], f"`tocsin {verb}`")
-    for parameter in main.commands[verb].params:
+    told = section(DOCS["operations.md"] + DOCS["cli.md"], f"`tocsin {verb}`")
+    for parameter in commands()[verb].params:
         if isinstance(parameter, click.Option):
             for name in parameter.opts:
                 assert name in {word.split()[0] for word in code_words(told)}, f"tocsin {verb} {name}"
@@ -181,7 +193,8 @@ def test_every_command_shown_can_be_typed() -> None:
     assert shown
     for page, (verb, *arguments) in shown:
         assert verb in main.commands, f"{page}: tocsin {verb}"
-        known = {name for parameter in main.commands[verb].params for name in parameter.opts} | {"--help"}
+        command = commands().get(" ".join([verb, *arguments[:1]]), main.commands[verb])
+        known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
         assert {one for one in arguments if one.startswith("-")} <= known, f"{page}: tocsin {verb} {arguments}"
 
 
@@ -215,10 +228,11 @@ def test_every_route_of_our_own_is_documented(route: Any) -> None:
 
 
 def test_every_parameter_of_our_own_api_is_documented() -> None:
-    files = [(SOURCE / "doors" / name).read_text() for name in ("own.py", "identity.py")]
-    asks = r'(?:query_params\.get|query\.get|asked\.get)\("(\w+)"|_number\(request, "(\w+)"|"(\w+)" in request\.query'
+    doors = SOURCE / "doors"
+    files = [path.read_text() for path in (*sorted((doors / "own").glob("*.py")), doors / "identity.py")]
+    asks = r'(?:query_params\.get|query\.get|asked\.get)\("(\w+)"|(?:_time|number)\(request, "(\w+)"|"(\w+)" in request\.query'
     named = {name for text in files for found in re.findall(asks, text) for name in found if name}
-    assert {"account", "last", "of", "source"} <= named
+    assert {"account", "last", "of", "since_ms", "source"} <= named
     assert named <= code_words(section(DOCS["operations.md"], "Our own API"))
 
 

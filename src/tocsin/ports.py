@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
 from tocsin.model.delivery import Delivery, Landed, Refused
 from tocsin.model.event import Journaled
@@ -77,6 +78,25 @@ class Store(Protocol):
 
     async def log_bytes(self, scope: Scope, groups: Sequence[str]) -> Mapping[str, int]:
         """Stored bytes by group; groups without streams are left out."""
+
+    # archives
+    async def archived(
+        self,
+        scope: Scope,
+        archive: str,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        after: tuple[int, int] | None = None,
+        limit: int = 1000,
+    ) -> list[Archived]:
+        """An archive's events with start_ms <= at_ms < end_ms, in (at_ms, id) order, beyond `after`, such a pair.
+
+        At most `limit`, fewer when large, none only at the end.
+        """
+
+    async def archive_sums(self, scope: Scope, archives: Sequence[str]) -> Mapping[str, ArchiveSum]:
+        """What archives hold, by name; those that never held anything may be left out."""
 
     # story
     async def story(

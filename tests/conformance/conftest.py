@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tocsin.backends.sqlite import SqliteStore
+from tocsin.model.archive import Archive
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.tags import Tags
 from tocsin.ports import Store
 
-KINDS = (LogGroup, LogPolicy, Tags)
+KINDS = (Archive, LogGroup, LogPolicy, Tags)
 
 # Opens the same store each time it is called: what one visit commits, the next one reads.
 Opened = Callable[[], AbstractAsyncContextManager[Store]]

@@ -3,14 +3,17 @@
 import copy
 from collections import defaultdict
 
+from tocsin.model.archive import Archive
 from tocsin.model.changes import (
     Accept,
     Advance,
     Change,
     Delete,
+    DropArchived,
     DropLogs,
     DropStream,
     Forget,
+    Keep,
     Log,
     OpenStream,
     Put,
@@ -35,6 +38,7 @@ class Memory:
         self.streams: dict[Group, dict[str, tuple[int, int | None]]] = defaultdict(dict)  # created, ingested
         self.said: dict[Group, list[Said]] = defaultdict(list)
         self.story: list[StoryLine] = []
+        self.archived: dict[Group, list[tuple[int, bytes]]] = defaultdict(list)  # at, body
 
     def commit(self, changes: list[Change]) -> bool:
         """Whether it was kept."""
@@ -76,7 +80,7 @@ class Memory:
                 self._demand(self._revision(record) == record.revision > 0)
                 del self.records[record.kind, record.scope, record.key]
             case Accept(event):
-                if (event.scope, event.id) not in {(e.scope, e.id) for _, e in self.journal}:
+                if (event.scope, event.bus, event.id) not in {(e.scope, e.bus, e.id) for _, e in self.journal}:
                     self.journal.append((None, event))
             case Forget(through_seq=through):
                 self.journal = [(seq, e) for seq, e in self.journal if (1 << 30 if seq is None else seq) > through]
@@ -85,6 +89,12 @@ class Memory:
                 self.cursors[cursor] = seq
             case Tell(line):
                 self.story.append(line)
+            case Keep(scope=scope, archive=archive, at_ms=at_ms, body=body):
+                if (Archive.kind, scope, archive) in self.records:
+                    self.archived[scope, archive].append((at_ms, body))
+            case DropArchived(scope=scope, archive=archive, before_ms=before_ms):
+                kept = [one for one in self.archived[scope, archive] if before_ms is not None and one[0] >= before_ms]
+                self.archived[scope, archive] = kept
             case _:
                 self._take_logs(change)
 

@@ -245,6 +245,7 @@ async def test_more_than_can_wait_is_refused(tmp_path: Path, monkeypatch: pytest
         ("find_in_scope", "sqlite_autoindex_record_1 (kind=? AND account=? AND region=? AND key>? AND key<?)"),
         ("log_events_of_group", "log_event_of_group (group_id=? AND at_ms>? AND at_ms<?)"),
         ("log_events_of_stream", "log_event_of_stream (stream_id=? AND at_ms>? AND at_ms<?)"),
+        ("archived", "archived_of_archive (archive_id=? AND at_ms>? AND at_ms<?)"),
         ("story_of_scope", "story_of_scope (account=? AND region=? AND rowid>?)"),
         ("story_of_cluster", "story_of_cluster (account=? AND region=? AND cluster_id=? AND rowid>?)"),
         ("story_of_cluster", "story_of_name (account=? AND region=? AND cluster_name=? AND rowid>?)"),

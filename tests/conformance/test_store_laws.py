@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 
 from tests.conformance.conftest import Opened, sqlite_opened
 from tests.conformance.memory import Memory
+from tocsin.model.archive import Archive, ArchiveSum
 from tocsin.model.changes import (
     Accept,
     Advance,
     Change,
     Delete,
+    DropArchived,
     DropLogs,
     DropStream,
     Forget,
+    Keep,
     Log,
     OpenStream,
     Put,
@@ -54,9 +57,15 @@ records: st.SearchStrategy[Record] = st.builds(log_group, scopes, groups, st.int
     st.integers(1, 3),
     texts,
 )
-events = st.builds(
-    lambda scope, name, body: Event(scope=scope, bus="b", id=name, at_ms=1, body=body),
+records |= st.builds(
+    lambda scope, revision: Archive(scope=scope, name="k", bus="b", created_ms=revision, revision=revision),
     scopes,
+    st.integers(1, 2),
+)
+events = st.builds(
+    lambda scope, bus, name, body: Event(scope=scope, bus=bus, id=name, at_ms=1, body=body),
+    scopes,
+    st.sampled_from(["b", "b", "c"]),
     st.sampled_from(["p", "q", "12345678-1234-4234-8234-1234567890ab", "12345678-1234-4234-8234-000000000000"]),
     st.binary(max_size=20),
 )
@@ -90,11 +99,14 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda s, g, t: DropLogs(scope=s, group=g, before_ms=t), scopes, groups, st.none() | times),
     st.builds(lambda n, by: Advance(cursor="c", expected=n, seq=n + by), st.integers(0, 3), st.integers(0, 2)),
     st.builds(Tell, told),
+    st.builds(lambda s, t, b: Keep(scope=s, archive="k", at_ms=t, body=b), scopes, times, st.binary(max_size=20)),
+    st.builds(lambda s, t: DropArchived(scope=s, archive="k", before_ms=t), scopes, st.none() | times),
     st.builds(lambda n: Forget(through_seq=n), st.integers(0, 4)),
 )
 # What is committed at the same moment; each commit is a few changes.
 bursts = st.lists(st.lists(changes, min_size=1, max_size=4), min_size=1, max_size=5)
 GROUNDS: list[Change] = [Put(log_group(scope, name, 1)) for scope in SCOPES for name in GROUPS[:1]]
+GROUNDS.append(Put(Archive(scope=SCOPES[0], name="k", bus="b", created_ms=1)))
 
 
 async def kept(store: Store, commit: list[Change]) -> bool:
@@ -116,7 +128,7 @@ def settled(change: Change, memory: Memory) -> Change:
 
 
 async def compare(store: Store, memory: Memory) -> None:
-    kinds: tuple[type[Record], ...] = (LogGroup, LogPolicy, Tags)
+    kinds: tuple[type[Record], ...] = (Archive, LogGroup, LogPolicy, Tags)
     stored = [record for kind in kinds for record in await store.find(kind)]
     assert {(r.kind, r.scope, r.key): r for r in stored} == memory.records
     journal = await store.journal(0, 1000)
@@ -124,6 +136,10 @@ async def compare(store: Store, memory: Memory) -> None:
     memory.journal = [(entry.seq, entry.event) for entry in journal]
     assert await store.cursor("c") == memory.cursors["c"]
     for scope in SCOPES:
+        kept = [(one.at_ms, one.body) for one in await store.archived(scope, "k")]
+        assert kept == sorted(memory.archived[scope, "k"], key=lambda one: one[0])
+        total = ArchiveSum(events=len(kept), bytes=sum(len(body) for _, body in kept))
+        assert (await store.archive_sums(scope, ["k"])).get("k", ArchiveSum()) == total
         assert [told.line for told in await store.story(scope)] == [e for e in memory.story if e.scope == scope]
         for group in GROUPS:
             streams = await store.log_streams(scope, group)

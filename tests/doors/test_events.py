@@ -379,9 +379,7 @@ def test_a_target_takes_one_kind_of_input_only(bus: Bus) -> None:
         ({"Arn": "arn:aws:sns:us-west-2:111122223333:topic"}, "sns"),
         ({"Arn": "arn:aws:sqs:us-west-2:111122223333:queue"}, "sqs"),
         ({"Arn": "arn:aws:lambda:us-west-2:111122223333:function:f"}, "lambda"),
-        ({"Input": "{}"}, "Input"),
-        ({"InputPath": "$.detail"}, "InputPath"),
-        ({"InputTransformer": {"InputTemplate": '"x"'}}, "InputTransformer"),
+        ({"HttpParameters": {"HeaderParameters": {"a": "b"}}}, "HttpParameters"),
         ({"DeadLetterConfig": {"Arn": "arn:aws:sqs:us-west-2:111122223333:q"}}, "DeadLetterConfig"),
     ],
 )
@@ -391,6 +389,40 @@ def test_what_a_target_cannot_do_yet_is_refused_by_name(bus: Bus, target: dict[s
     assert (refused.code, refused.status) == ("NotImplemented", 501)
     assert re.search(rf"\b{named}\b.* is not implemented|service {named} are not implemented", refused.message)
     assert "t-1" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("shaping", "line"),
+    [
+        ({"Input": '{"fixed": true}'}, '{"fixed": true}'),
+        ({"InputPath": "$.detail.n"}, "12345678901234567890"),
+        (
+            {
+                "InputTransformer": {
+                    "InputPathsMap": {"n": "$.detail.n", "who": "$.source"},
+                    "InputTemplate": '{"timestamp": 1767225600000, "message": "<who> said <n>"}',
+                }
+            },
+            "my.app said 12345678901234567890",
+        ),
+    ],
+    ids=["Input", "InputPath", "InputTransformer"],
+)
+def test_a_log_group_is_sent_what_the_target_asks_for(bus: Bus, shaping: dict[str, Any], line: str) -> None:
+    bus.route("/shaped")
+    bus.events.put_targets(Rule="rule", Targets=[{"Id": "1", "Arn": bus.group_arn("/shaped"), **shaping}])
+    bus.put(Detail='{"n": 12345678901234567890}')
+    assert bus.lines("/shaped") == [line]
+
+
+def test_a_template_that_a_log_group_cannot_take_delivers_nothing_and_harms_nobody(bus: Bus) -> None:
+    bus.route("/good")
+    bus.logs.create_log_group(logGroupName="/bad")
+    bad = {"Id": "2", "Arn": bus.group_arn("/bad"), "InputTransformer": {"InputTemplate": '"no message"'}}
+    bus.events.put_targets(Rule="rule", Targets=[bad])
+    bus.put()
+    assert len(bus.lines("/good")) == 1
+    assert bus.logs.describe_log_streams(logGroupName="/bad")["logStreams"] == []
 
 
 def test_a_target_that_is_no_arn_or_not_here_is_refused(bus: Bus) -> None:
@@ -439,8 +471,6 @@ def test_only_rules_of_ones_own_can_be_tagged(bus: Bus) -> None:
     tags = [{"Key": "a", "Value": "b"}]
     foreign = f"arn:aws:events:eu-west-1:{bus.account}:rule/r"
     assert refusal(bus.events.tag_resource, ResourceARN=foreign, Tags=tags).code == "ResourceNotFoundException"
-    of_bus = f"arn:aws:events:{bus.region}:{bus.account}:event-bus/default"
-    assert refusal(bus.events.tag_resource, ResourceARN=of_bus, Tags=tags).status == 501
     refused = refusal(bus.events.tag_resource, ResourceARN="no-arn-at-all", Tags=tags)
     assert refused == (
         "ValidationException",
@@ -686,11 +716,8 @@ def test_accounts_and_regions_are_apart(server: RunningServer, account: str) -> 
 @pytest.mark.parametrize(
     ("operation", "request_"),
     [
-        ("create_event_bus", {"Name": "b"}),
-        ("list_event_buses", {}),
-        ("create_archive", {"ArchiveName": "a", "EventSourceArn": "arn:aws:events:us-west-2:111122223333:event-bus/b"}),
         ("list_connections", {}),
-        ("list_replays", {}),
+        ("list_api_destinations", {}),
     ],
 )
 def test_an_operation_that_is_not_there_yet_says_so(bus: Bus, operation: str, request_: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from botocore.validate import ParamValidator
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.doors.door import Context
 from tocsin.doors.logs import logs_door
+from tocsin.model.archive import Archive, Replay
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.names import Scope
 from tocsin.model.tags import Tags
@@ -92,7 +93,7 @@ def at_the_desk(folder: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
     """Run a test's story over a store of its own."""
 
     async def run() -> None:
-        store = await SqliteStore.open(folder / "data", [LogGroup, LogPolicy, Tags])
+        store = await SqliteStore.open(folder / "data", [Archive, LogGroup, LogPolicy, Replay, Tags])
         try:
             await story(Desk(store))
         finally:

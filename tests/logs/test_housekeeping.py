@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from tests.logs.desk import GROUP, HERE, START, START_MS, STREAM, Desk, at_the_desk
 from tocsin.core.retention import drop, expired, forget
-from tocsin.model.changes import Accept, Advance
+from tocsin.model.archive import Archive, Replay
+from tocsin.model.changes import Accept, Advance, Keep, Put
 from tocsin.model.errors import StoreUnavailable
 from tocsin.model.event import Event
 from tocsin.model.logs import LogEvent, LogGroup
-from tocsin.services.housekeeping import Housekeeping, HousekeepingLimits
+from tocsin.services.housekeeping import Housekeeping, HousekeepingLimits, Swept
 
 DAY = 24 * 3600 * 1000
 LIMITS = HousekeepingLimits(journal_events_max=3, journal_bite=2, log_bite_events=3)
@@ -165,3 +166,32 @@ def test_forgetting_goes_in_bites_up_to_its_bound(first: int, length: int, route
     assert ends == sorted(set(ends))
     assert (ends[-1] if ends else first - 1) == max(bound, first - 1)
     assert all(0 < after - before <= bite for before, after in zip([first - 1, *ends], ends, strict=False))
+
+
+def test_archived_events_leave_with_the_retention_of_their_archive(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        for name, days in (("one", 1), ("ever", 0)):
+            archive = Archive(scope=HERE, name=name, bus="default", retention_days=days, created_ms=1)
+            times = [*(START_MS - 3 * DAY + at // 5 for at in range(11)), START_MS - DAY, START_MS]
+            keeps = [Keep(scope=HERE, archive=name, at_ms=at_ms, body=b"x") for at_ms in times]
+            await desk.store.commit(Put(archive), *keeps)
+        keeper = Housekeeping(desk.store, StillClock(), LIMITS)
+        await keeper.sweep(START)
+        kept = await desk.store.archived(HERE, "one")
+        assert [one.at_ms for one in kept] == [START_MS - DAY, START_MS]
+        sums = await desk.store.archive_sums(HERE, ["one", "ever"])
+        assert (sums["one"].events, sums["ever"].events) == (2, 13)
+        assert await keeper.sweep(START) == Swept()
+
+    at_the_desk(tmp_path, story)
+
+
+def test_replays_are_told_of_for_ninety_days(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        common = {"scope": HERE, "archive": "a", "bus": "default", "start_ms": 0, "end_ms": 1, "started_ms": 1}
+        for name, ended_ms in (("old", START_MS - 91 * DAY), ("young", START_MS - 89 * DAY), ("running", 0)):
+            await desk.store.commit(Put(Replay(**common, name=name, ended_ms=ended_ms)))  # type: ignore[arg-type]
+        assert (await Housekeeping(desk.store, StillClock(), LIMITS).sweep(START)).replays == 1
+        assert [one.name for one in await desk.store.find(Replay)] == ["running", "young"]
+
+    at_the_desk(tmp_path, story)

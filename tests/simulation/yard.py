@@ -30,6 +30,7 @@ from tocsin.model.link import (
 )
 from tocsin.model.machine import LaunchOrder, MachineState
 
+LINES = 3  # of a script's output, each "<boot>/<number>"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ToAgent).decode
 
@@ -96,7 +97,8 @@ class Wire:
         text = "" if self._down_cut else await self._down.get()
         if self._down_cut:
             raise Cut
-        return _decode(text)
+        frame: ToAgent = _decode(text)
+        return frame
 
     def send(self, frame: FromAgent) -> None:
         if self._down_cut:
@@ -201,9 +203,9 @@ class Machine:
         faults = self._yard.faults
         self.runs[self.boots, order.work] += 1
         self._file(ScriptStarted(n=0, work=order.work, at_ms=0))
-        for number in range(3):
+        for number in range(LINES):
             await asyncio.sleep(faults.chance.uniform(0, 2))
-            self._file(ScriptOutput(n=0, work=order.work, lines=((0, f"line {number}"),)))
+            self._file(ScriptOutput(n=0, work=order.work, lines=((0, f"{self.boots}/{number}"),)))
         outcome = "failed" if faults.strike(self._yard.scripts_fail) else "succeeded"
         self.ended_works[order.work] += 1
         self._file(ScriptEnded(n=0, work=order.work, at_ms=0, outcome=outcome, exit_code=0))
@@ -216,7 +218,7 @@ class Machine:
 class Yard:
     """The Machines port. Machines outlive the server."""
 
-    scripts_fail = 0.1
+    scripts_fail = 0.05
     launches_fail = 0.1
 
     def __init__(self, faults: Faults, server: Server, beat_interval_s: float) -> None:

@@ -7,7 +7,9 @@ import click
 
 from tocsin import __version__
 from tocsin.cli.options import reads
+from tocsin.cli.verbs.events import events
 from tocsin.cli.verbs.pattern import pattern
+from tocsin.cli.verbs.rule import rule
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,22 +67,6 @@ def status(**where: str | None) -> None:
 
 @reads
 @main.command()
-@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
-@click.option("--last", type=int, default=20, show_default=True, help="How many past events to begin with.")
-@click.option("--source", help="Only events of this source.")
-@click.option("--detail-type", help="Only events whose detail-type contains this text.")
-@click.option("--cluster", help="Only events of this cluster.")
-def events(
-    follow: bool, last: int, source: str | None, detail_type: str | None, cluster: str | None, **where: str | None
-) -> None:
-    """Events as the bus accepted them, whether a rule matched or not."""
-    from tocsin.cli.show import Filter, show_events
-
-    sys.exit(show_events(where, Filter(source=source, detail_type=detail_type, cluster=cluster), last, follow=follow))
-
-
-@reads
-@main.command()
 @click.argument("name")
 def story(name: str, **where: str | None) -> None:
     """Everything that happened to a cluster (by name or id) or a node (by instance id), in order, with reasons."""
@@ -89,4 +75,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-main.add_command(pattern)
+for group in (events, pattern, rule):
+    main.add_command(group)

@@ -1,15 +1,12 @@
-"""`tocsin status`, `events` and `story`: ask the server, print. JSON output is what it answers, a value a line."""
+"""`tocsin status` and `story`: ask the server, print. JSON output is what it answers, a value a line."""
 
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import click
-from msgspec import Struct
-from msgspec.structs import asdict
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,8 +16,6 @@ from tocsin.cli.client import Unreachable, get
 Where = Mapping[str, str | None]
 
 PIPED_WIDTH = 4000
-AWAY_S = 1.0  # between two looks for a server that went away
-WAIT_S = 20  # of one long poll; the server ends it sooner when something happens
 STATUS_STYLE = {
     "InService": "green",
     "Running": "green",
@@ -35,23 +30,15 @@ STATUS_STYLE = {
 }
 
 
-class Filter(Struct, frozen=True, kw_only=True):
-    """What the server is asked to choose events by; None: everything."""
-
-    source: str | None = None
-    detail_type: str | None = None
-    cluster: str | None = None
-
-
 def show_status(where: Where) -> int:
     try:
         answer = get(where, "/_tocsin/v1/status")
     except Unreachable as error:
-        return _failed(error)
+        return failed(error)
     if where["output"] == "json":
         click.echo(json.dumps(answer))
         return 0
-    console = _console()
+    console = printer()
     if not answer["clusters"]:
         console.print(f"No clusters in account {answer['account']}, {answer['region']}.")
     for cluster in answer["clusters"]:
@@ -79,45 +66,6 @@ def _print_cluster(console: Console, cluster: Mapping[str, Any]) -> None:
         console.print(f"  [yellow]waiting:[/] {escape(reason)}")
 
 
-def show_events(where: Where, wanted: Filter, last: int, *, follow: bool) -> int:
-    console = _console()
-    try:
-        for event in _events(where, asdict(wanted), last, follow=follow):
-            if where["output"] == "json":
-                click.echo(json.dumps(event))
-            else:
-                console.print(describe_event(event), highlight=False, soft_wrap=True)
-            sys.stdout.flush()
-    except Unreachable as error:
-        return _failed(error)
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def _events(where: Where, wanted: dict[str, Any], last: int, *, follow: bool) -> Iterator[dict[str, Any]]:
-    """Past events, then, when following, each as it comes."""
-    answer = get(where, "/_tocsin/v1/events", last=max(last, 0), **wanted)
-    yield from answer["events"]
-    while follow:
-        answer = _next_events(where, wanted, answer["after"])
-        yield from answer["events"]
-
-
-def _next_events(where: Where, wanted: dict[str, Any], after: int) -> dict[str, Any]:
-    """What came after that place in the journal. The place holds across restarts, so a server that is away is
-    waited for."""
-    missed = False
-    while True:
-        try:
-            return get(where, "/_tocsin/v1/events", after=after, wait_s=WAIT_S, **wanted)
-        except Unreachable as error:
-            if not missed:
-                click.echo(f"tocsin: {error}. Waiting for it.", err=True)
-            missed = True
-            time.sleep(AWAY_S)
-
-
 def describe_event(event: Mapping[str, Any]) -> str:
     """One line of an event, marked up for rich: when, what, the facts that matter."""
     detail = event["detail"]
@@ -143,7 +91,7 @@ def show_story(where: Where, name: str) -> int:
     try:
         lines = list(_story(where, name))
     except Unreachable as error:
-        return _failed(error)
+        return failed(error)
     if not lines:
         click.echo(f"Nothing is told of {name}. `tocsin status` lists the clusters there are.", err=True)
         return 1
@@ -151,7 +99,7 @@ def show_story(where: Where, name: str) -> int:
         for line in lines:
             click.echo(json.dumps(line))
         return 0
-    console = _console()
+    console = printer()
     for line in lines:
         at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         node = f"[dim]{line['instance_id']}[/] " if line["instance_id"] else ""
@@ -172,7 +120,7 @@ def _story(where: Where, name: str) -> Iterator[dict[str, Any]]:
         after = answer["after"]
 
 
-def _console() -> Console:
+def printer() -> Console:
     """Lines as long as they are where no terminal shows them: who pipes them into grep wants them whole."""
     return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
 
@@ -181,6 +129,6 @@ def styled(status: str) -> str:
     return f"[{STATUS_STYLE.get(status, 'yellow')}]{escape(status)}[/]"
 
 
-def _failed(error: Unreachable) -> int:
+def failed(error: Unreachable) -> int:
     click.echo(f"tocsin: {error}", err=True)
     return 1

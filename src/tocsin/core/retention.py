@@ -6,10 +6,13 @@ serves others between two of them.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tocsin.model.changes import DropLogs, Forget
+from tocsin.model.archive import Archive, Archived, Replay
+from tocsin.model.changes import DropArchived, DropLogs, Forget
 from tocsin.model.logs import LogEvent, LogGroup, LogQuery
 
 DAY_MS = 24 * 3600 * 1000
+# "Replays are kept for 90 days" (AWS, EventBridge user guide).
+REPLAY_DAYS = 90
 
 
 def kept_since(retention_days: int, now_ms: int) -> int | None:
@@ -41,10 +44,27 @@ def drop(query: LogQuery, oldest: Sequence[LogEvent]) -> DropLogs | None:
     if not oldest:
         return None
     assert query.end_ms is not None, "only expired events are dropped"
-    first, last = oldest[0].at_ms, oldest[-1].at_ms
-    before = max(last, first + 1)
-    assert before <= query.end_ms, "nothing younger than the retention goes"
+    before = _bite_end(oldest[0].at_ms, oldest[-1].at_ms, query.end_ms)
     return DropLogs(scope=query.scope, group=query.group, before_ms=before)
+
+
+def drop_archived(archive: Archive, oldest: Sequence[Archived], since: int) -> DropArchived | None:
+    """The same for the oldest events of an archive, all of them older than `since`."""
+    if not oldest:
+        return None
+    before = _bite_end(oldest[0].at_ms, oldest[-1].at_ms, since)
+    return DropArchived(scope=archive.scope, archive=archive.name, before_ms=before)
+
+
+def forgotten(replays: Iterable[Replay], now_ms: int) -> list[Replay]:
+    """The replays that ended so long ago that nobody is told of them any more."""
+    return [one for one in replays if one.ended_ms and one.ended_ms < now_ms - REPLAY_DAYS * DAY_MS]
+
+
+def _bite_end(first: int, last: int, since: int) -> int:
+    before = max(last, first + 1)
+    assert before <= since, "nothing younger than the retention goes"
+    return before
 
 
 def forget(bounds: tuple[int, int], routed: int, *, events_max: int, bite: int) -> Iterator[Forget]:

@@ -22,7 +22,8 @@ class Delete(Struct, frozen=True):
 
 
 class Accept(Struct, frozen=True):
-    """Append the event to the journal. An id already journaled in its scope is left as it is: repeats do no harm."""
+    """Append the event to the journal. An id already journaled for its scope and bus is left as it is: repeats do no
+    harm, and an event that goes from bus to bus keeps its id."""
 
     event: Event
 
@@ -62,6 +63,23 @@ class DropLogs(Struct, frozen=True, kw_only=True):
     before_ms: int | None = None
 
 
+class Keep(Struct, frozen=True, kw_only=True):
+    """Append an event to an archive; `at_ms` is the time its envelope tells. An archive that is gone keeps nothing."""
+
+    scope: Scope
+    archive: str
+    at_ms: int
+    body: bytes
+
+
+class DropArchived(Struct, frozen=True, kw_only=True):
+    """Remove all events of an archive, or with `before_ms` only those older than that."""
+
+    scope: Scope
+    archive: str
+    before_ms: int | None = None
+
+
 class Advance(Struct, frozen=True, kw_only=True):
     """Move a named cursor forward. Stale unless it stands at `expected` now (0: it was never moved)."""
 
@@ -82,4 +100,6 @@ class Forget(Struct, frozen=True, kw_only=True):
     through_seq: int
 
 
-Change = Put | Delete | Accept | Log | OpenStream | DropStream | DropLogs | Advance | Tell | Forget
+Change = (
+    Put | Delete | Accept | Log | OpenStream | DropStream | DropLogs | Keep | DropArchived | Advance | Tell | Forget
+)

@@ -107,6 +107,14 @@ class ConcurrentModification(AwsError):
     code = "ConcurrentModificationException"
 
 
+class PolicyLengthExceeded(AwsError):
+    code = "PolicyLengthExceededException"
+
+
+class IllegalStatus(AwsError):
+    code = "IllegalStatusException"
+
+
 class ResourceAlreadyExists(AwsError):
     code = "ResourceAlreadyExistsException"
 

@@ -25,12 +25,16 @@ from tocsin.doors.logs import logs_door
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
+from tocsin.doors.sqs import sqs_door
 from tocsin.doors.sts import sts_door
 from tocsin.machines.local import LocalMachines
+from tocsin.model.archive import Archive, Replay
+from tocsin.model.bus import EventBus
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.names import time_ordered_uuid
+from tocsin.model.queue import Queue, QueueMessage
 from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
 from tocsin.server.clock import SystemClock
@@ -38,11 +42,13 @@ from tocsin.server.settings import Settings, SettingsError
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
+from tocsin.services.queues import Queues
+from tocsin.services.replays import Replays
 from tocsin.targets.inside import LogGroups
 
 log = logging.getLogger(__name__)
 
-KINDS = (Cluster, Node, NodeCursor, Rule, LogGroup, LogPolicy, Tags)
+KINDS = (Cluster, Node, NodeCursor, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy, Queue, QueueMessage, Tags)
 # Of the 5 s a stop may take: open requests get one, agents up to three.
 DRAIN_S_MAX = 1
 BACKLOG = 2048
@@ -95,7 +101,9 @@ async def _assembled(
         policy=settings.fleet,
         secret=_secret(settings.data / "secret"),
     )
+    queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
     bus = Bus(store=store, clock=clock, targets={"logs": LogGroups(store)})
+    replays = Replays(store, clock)
     housekeeping = Housekeeping(store, clock, settings.housekeeping)
     identity = Identity(settings.account, settings.region, settings.access_keys)
     nodes = NodesDoor(
@@ -110,9 +118,10 @@ async def _assembled(
     own = OwnDoor(fleet=fleet, bus=bus, store=store)
     front = Front(
         doors=[
-            events_door(store, bus, settings.events, _event_id),
+            events_door(store, bus, settings.events, _event_id, replays.wake),
             logs_door(store),
             sagemaker_door(fleet, secrets.token_bytes),
+            sqs_door(queues),
             sts_door(),
         ],
         own=Starlette(routes=[*own.routes(), *nodes.routes()]),
@@ -122,9 +131,10 @@ async def _assembled(
     )
     await machines.start()
     try:
+        await queues.load()
         await bus.load()
         await fleet.load()
-        yield front, [fleet.run(), bus.run(), housekeeping.run()]
+        yield front, [fleet.run(), bus.run(), replays.run(), queues.run(), housekeeping.run()]
     finally:
         await machines.close(detach=settings.detach_agents)
 

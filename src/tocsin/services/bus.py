@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from tocsin.core.archives import Archives, archives_owed, let_through
 from tocsin.core.routing import BusName, RuleIndex, route
+from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Accept, Advance, Change
 from tocsin.model.delivery import Delivery, Landed, Refused
 from tocsin.model.event import Event, Journaled
@@ -42,6 +44,7 @@ class Bus:
         self._targets = targets
         self._dead_letters = dead_letters
         self._rules: dict[BusName, RuleIndex] = {}
+        self._archives = Archives()
         self._reloading = asyncio.Lock()
         self.counts: Counter[str] = Counter(routed=0, delivered=0, dropped=0, dead_lettered=0, unreadable=0)
 
@@ -51,27 +54,35 @@ class Bus:
         for rule in await self._store.find(Rule):
             by_bus.setdefault((rule.scope, rule.bus), []).append(rule)
         self._rules = {bus: RuleIndex.of(rules) for bus, rules in by_bus.items()}
+        await self.reload_archives()
 
     async def reload(self, scope: Scope, bus: str) -> None:
         """Take up changed rules, before their change is answered: build the index fresh, then swap one reference."""
         async with self._reloading:
             self._rules[scope, bus] = RuleIndex.of(await self._store.find(Rule, scope, prefix=f"{bus}/"))
 
+    async def reload_archives(self) -> None:
+        """Take up changed archives and replays, as `reload` does rules."""
+        async with self._reloading:
+            self._archives = Archives.of(await self._store.find(Archive), await self._store.find(Replay))
+
     async def accept(self, events: Iterable[Event]) -> None:
         """Make the events durable. They are routed soon after; raises Throttling or StoreUnavailable, nothing kept."""
         await self._store.commit(*map(Accept, events))
 
     async def run(self) -> None:
-        """Follow the journal for ever."""
-        place = await self._store.cursor(ROUTER)
+        """Follow the journal for ever, whatever the store says: a read may fail like a commit."""
+        place: int | None = None  # not known: the store tells
         while True:
-            await self._store.grown(place)
             try:
+                if place is None:
+                    place = await self._store.cursor(ROUTER)
+                await self._store.grown(place)
                 place = await self._advance(place)
             except Exception:
-                log.exception("routing from %d failed; trying again", place)
+                log.exception("routing from %s failed; trying again", place)
+                place = None
                 await self._clock.sleep(RETRY_PAUSE_S)
-                place = await self._store.cursor(ROUTER)
 
     async def _advance(self, place: int) -> int:
         """Route the next events and commit their deliveries with the new place."""
@@ -86,6 +97,7 @@ class Bus:
         counted["delivered"] += sum(map(len, owed.values())) - sum(len(some.refused) for some in landed)
         landed.append(await self._buried(refused, now_ms, counted))
         changes: list[Change] = [Advance(cursor=ROUTER, expected=place, seq=batch[-1].seq)]
+        changes += [kept for entry in batch for kept in archives_owed(entry.event, self._archives)]
         await self._store.commit(*changes, *(change for some in landed for change in some.changes))
         for some in landed:
             some.committed()
@@ -102,7 +114,7 @@ class Bus:
             if rules is None or not rules.owed:
                 continue
             try:
-                deliveries, refused = route(event, rules, _iso(event.at_ms))
+                deliveries, refused = let_through(event, route(event, rules, _iso(event.at_ms)), self._archives)
             except Exception:  # an event nobody can read must not keep those behind it from being delivered
                 log.exception("event %s cannot be routed: it is passed over", event.id)
                 counted["unreadable"] += 1

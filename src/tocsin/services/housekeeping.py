@@ -4,13 +4,15 @@ The server runs it beside the other loops. It only deletes, in bites, and only w
 """
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 
 from msgspec import Struct
 
-from tocsin.core.retention import drop, expired, forget
-from tocsin.model.changes import DropLogs
-from tocsin.model.errors import TocsinError
+from tocsin.core.retention import drop, drop_archived, expired, forget, forgotten, kept_since
+from tocsin.model.archive import Archive, Replay
+from tocsin.model.changes import Delete, DropLogs
+from tocsin.model.errors import Stale, TocsinError
 from tocsin.model.logs import LogGroup, LogQuery
 from tocsin.ports import Clock, Store
 from tocsin.services.bus import ROUTER
@@ -38,10 +40,14 @@ class Swept(Struct, kw_only=True):
 
     log_events: int = 0
     journal_events: int = 0
+    archived_events: int = 0
+    replays: int = 0
 
     def add(self, other: "Swept") -> None:
         self.log_events += other.log_events
         self.journal_events += other.journal_events
+        self.archived_events += other.archived_events
+        self.replays += other.replays
 
 
 class Housekeeping:
@@ -61,10 +67,16 @@ class Housekeeping:
             await self._clock.sleep(self._limits.period_s)
 
     async def sweep(self, now: datetime) -> Swept:
-        """One pass over all groups and the journal. Raises StoreUnavailable; what was dropped until then is counted."""
+        """One pass over log groups, archives, replays and the journal.
+
+        Raises StoreUnavailable; what was dropped until then is counted.
+        """
         swept = Swept()
         try:
-            await self._expire_logs(int(now.timestamp() * 1000), swept)
+            now_ms = int(now.timestamp() * 1000)
+            await self._expire_logs(now_ms, swept)
+            await self._expire_archives(now_ms, swept)
+            await self._forget_replays(now_ms, swept)
             await self._forget_journal(swept)
         finally:
             self.dropped.add(swept)
@@ -88,6 +100,27 @@ class Housekeeping:
             return 0
         await self._store.commit(change)
         return sum(_goes(event.at_ms, change) for event in oldest)
+
+    async def _expire_archives(self, now_ms: int, swept: Swept) -> None:
+        """Bites of the same size as those of logs: both are events of some hundred bytes."""
+        for archive in await self._store.find(Archive):
+            since = kept_since(archive.retention_days, now_ms)
+            for _ in range(self._limits.log_bites_max if since is not None else 0):
+                assert since is not None
+                oldest = await self._store.archived(
+                    archive.scope, archive.name, end_ms=since, limit=self._limits.log_bite_events
+                )
+                change = drop_archived(archive, oldest, since)
+                if change is None:
+                    break
+                await self._store.commit(change)
+                swept.archived_events += sum(one.at_ms < (change.before_ms or 0) for one in oldest)
+
+    async def _forget_replays(self, now_ms: int, swept: Swept) -> None:
+        for replay in forgotten(await self._store.find(Replay), now_ms):
+            with suppress(Stale):  # whoever changed it meanwhile decided that it stays
+                await self._store.commit(Delete(replay))
+                swept.replays += 1
 
     async def _forget_journal(self, swept: Swept) -> None:
         limits = self._limits

@@ -11,6 +11,8 @@ from tocsin.backends.sqlite.facts import (
     STREAM,
     Key,
     Known,
+    archive_key,
+    archive_record_key,
     group_key,
     group_record_key,
     record_key,
@@ -23,9 +25,11 @@ from tocsin.model.changes import (
     Advance,
     Change,
     Delete,
+    DropArchived,
     DropLogs,
     DropStream,
     Forget,
+    Keep,
     Log,
     OpenStream,
     Put,
@@ -74,6 +78,10 @@ class _Draft:
                 self._drop_stream(change)
             case DropLogs():
                 self._drop_logs(change)
+            case Keep():
+                self._keep(change)
+            case DropArchived():
+                self._drop_archived(change)
             case Advance():
                 self._advance(change)
             case Tell(line):
@@ -136,6 +144,28 @@ class _Draft:
             if fact[:-1] == of_group:
                 self.facts[fact] = 0
         self._write(self._tape.drop_group, group_id)
+
+    def _keep(self, change: Keep) -> None:
+        if not self._fact(archive_record_key(change.scope, change.archive)):
+            return
+        key = archive_key(change.scope, change.archive)
+        number = self._fact(key)
+        if not number:
+            numbers = self._tape.numbers
+            numbers.archive += 1
+            number = self.facts[key] = numbers.archive
+        self._write(self._tape.keep, number, change)
+
+    def _drop_archived(self, change: DropArchived) -> None:
+        key = archive_key(change.scope, change.archive)
+        number = self._fact(key)
+        if not number:
+            return
+        if change.before_ms is not None:
+            self._write(self._tape.drop_old_archived, number, change.before_ms)
+            return
+        self.facts[key] = 0
+        self._write(self._tape.drop_archive, number)
 
     def _advance(self, change: Advance) -> None:
         key = (CURSOR, change.cursor)

@@ -1,7 +1,7 @@
 """Facts: what the writer knows of the database when it decides whether a commit is stale.
 
-A fact is a number under a key: the revision of a record, the number of a log group or stream that has rows, the
-place of a cursor; 0 stands for "there is none". The writer is the only one who writes, so facts stay true between
+A fact is a number under a key: the revision of a record, the number of a log group, stream or archive that has rows,
+the place of a cursor; 0 stands for "there is none". The writer is the only one who writes, so facts stay true between
 groups of commits; they are thrown away when a group fails.
 """
 
@@ -11,7 +11,19 @@ import apsw
 import msgspec
 
 from tocsin.backends.sqlite.queries import SQL
-from tocsin.model.changes import Advance, Change, Delete, DropLogs, DropStream, Log, OpenStream, Put
+from tocsin.model.archive import Archive
+from tocsin.model.changes import (
+    Advance,
+    Change,
+    Delete,
+    DropArchived,
+    DropLogs,
+    DropStream,
+    Keep,
+    Log,
+    OpenStream,
+    Put,
+)
 from tocsin.model.logs import LogGroup
 from tocsin.model.names import Scope
 from tocsin.model.records import Record
@@ -19,7 +31,7 @@ from tocsin.model.records import Record
 Key = tuple[str, ...]  # its first member is the sort
 Known = dict[Key, int]
 
-RECORD, GROUP, STREAM, CURSOR = SORTS = ("record", "group", "stream", "cursor")
+RECORD, GROUP, STREAM, CURSOR, ARCHIVE = SORTS = ("record", "group", "stream", "cursor", "archive")
 # Facts kept between groups of commits: some 20 MB at most.
 FACTS_MAX = 65536
 
@@ -39,6 +51,14 @@ def group_key(scope: Scope, group: str) -> Key:
     return (GROUP, scope.account, scope.region, group)
 
 
+def archive_record_key(scope: Scope, archive: str) -> Key:
+    return (RECORD, Archive.kind, scope.account, scope.region, archive)
+
+
+def archive_key(scope: Scope, archive: str) -> Key:
+    return (ARCHIVE, scope.account, scope.region, archive)
+
+
 def stream_key(scope: Scope, group: str, stream: str) -> Key:
     return (STREAM, scope.account, scope.region, group, stream)
 
@@ -54,6 +74,10 @@ def wanted(change: Change) -> tuple[Key, ...]:
             return (stream_key(scope, group, stream),)
         case DropLogs(scope=scope, group=group):
             return (group_key(scope, group),)
+        case Keep(scope=scope, archive=archive):
+            return archive_record_key(scope, archive), archive_key(scope, archive)
+        case DropArchived(scope=scope, archive=archive):
+            return (archive_key(scope, archive),)
         case Advance(cursor=cursor):
             return ((CURSOR, cursor),)
         case _:

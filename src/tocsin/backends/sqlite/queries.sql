@@ -8,7 +8,7 @@
 -- All that a group of commits writes is one row inserted into this view: one statement, one transaction, one step.
 CREATE TEMP VIEW tape AS
 SELECT NULL AS bodies, NULL AS records, NULL AS gone, NULL AS journal, NULL AS groups, NULL AS streams, NULL AS lines,
-       NULL AS cursors, NULL AS story, NULL AS pings;
+       NULL AS cursors, NULL AS story, NULL AS archives, NULL AS archived, NULL AS pings;
 
 CREATE TEMP TRIGGER tape_written INSTEAD OF INSERT ON tape
 BEGIN
@@ -31,7 +31,8 @@ BEGIN
     FROM json_each(NEW.journal)
     WHERE NOT EXISTS (
         SELECT 1 FROM journal
-        WHERE mark = value ->> 6 AND id = value ->> 4 AND account = value ->> 1 AND region = value ->> 2
+        WHERE mark = value ->> 6 AND id = value ->> 4 AND bus = value ->> 3
+          AND account = value ->> 1 AND region = value ->> 2
     );
 
     INSERT INTO log_group (id, account, region, name)
@@ -70,11 +71,21 @@ BEGIN
            value ->> 8
     FROM json_each(NEW.story);
 
+    INSERT INTO archive (id, account, region, name, events, bytes)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+    FROM json_each(NEW.archives)
+    WHERE true
+    ON CONFLICT (id) DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes;
+
+    INSERT INTO archived (id, archive_id, at_ms, body)
+    SELECT value ->> 0, value ->> 1, value ->> 2, coalesce(substr(NEW.bodies, value ->> 3, value ->> 4), x'')
+    FROM json_each(NEW.archived);
+
     UPDATE counter SET value = value + NEW.pings WHERE name = 'ping' AND NEW.pings > 0;
 END;
 
 -- name: write_tape
-INSERT INTO tape VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO tape VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: facts
 -- What decisions are made on, for the wanted keys: lists of [place in the list of wanted keys, number].
@@ -89,7 +100,9 @@ SELECT
      WHERE account = want.value ->> 0 AND region = want.value ->> 1 AND log_group.name = want.value ->> 2
        AND group_id = log_group.id AND log_stream.name = want.value ->> 3),
     (SELECT json_group_array(json_array(want.key, seq)) FROM json_each(?4) AS want CROSS JOIN cursor
-     WHERE name = want.value ->> 0);
+     WHERE name = want.value ->> 0),
+    (SELECT json_group_array(json_array(want.key, archive.id)) FROM json_each(?5) AS want CROSS JOIN archive
+     WHERE account = want.value ->> 0 AND region = want.value ->> 1 AND name = want.value ->> 2);
 
 -- name: numbers
 -- The last number given out of each sort.
@@ -97,14 +110,17 @@ SELECT
     max((SELECT value FROM counter WHERE name = 'journal'), (SELECT coalesce(max(seq), 0) FROM journal)),
     max((SELECT value FROM counter WHERE name = 'log_event'), (SELECT coalesce(max(id), 0) FROM log_event)),
     (SELECT coalesce(max(id), 0) FROM log_stream),
-    (SELECT coalesce(max(id), 0) FROM log_group);
+    (SELECT coalesce(max(id), 0) FROM log_group),
+    (SELECT coalesce(max(id), 0) FROM archive),
+    max((SELECT value FROM counter WHERE name = 'archived'), (SELECT coalesce(max(id), 0) FROM archived));
 
 -- name: keep_counters
 UPDATE counter SET value = CASE name
     WHEN 'journal' THEN max(value, (SELECT coalesce(max(seq), 0) FROM journal))
     WHEN 'log_event' THEN max(value, (SELECT coalesce(max(id), 0) FROM log_event))
+    WHEN 'archived' THEN max(value, (SELECT coalesce(max(id), 0) FROM archived))
 END
-WHERE name IN ('journal', 'log_event');
+WHERE name IN ('journal', 'log_event', 'archived');
 
 -- name: forget
 DELETE FROM journal WHERE seq <= ?;
@@ -141,6 +157,21 @@ SET last_ms = (SELECT max(at_ms) FROM log_event WHERE stream_id = log_stream.id)
     ingested_ms = CASE WHEN EXISTS (SELECT 1 FROM log_event WHERE stream_id = log_stream.id) THEN ingested_ms END,
     first_ms = (SELECT min(at_ms) FROM log_event WHERE stream_id = log_stream.id)
 WHERE group_id = ?1 AND first_ms < ?2;
+
+-- name: drop_archived
+DELETE FROM archived WHERE archive_id = ?;
+
+-- name: drop_archive
+DELETE FROM archive WHERE id = ?;
+
+-- name: discount_old_archived
+UPDATE archive
+SET events = events - (SELECT count(*) FROM archived WHERE archive_id = ?1 AND at_ms < ?2),
+    bytes = bytes - (SELECT coalesce(sum(octet_length(body)), 0) FROM archived WHERE archive_id = ?1 AND at_ms < ?2)
+WHERE id = ?1;
+
+-- name: drop_old_archived
+DELETE FROM archived WHERE archive_id = ?1 AND at_ms < ?2;
 
 -- name: get
 SELECT CAST(body AS BLOB) FROM record WHERE kind = ? AND account = ? AND region = ? AND key = ?;
@@ -232,6 +263,20 @@ SELECT json_group_object(name, bytes) FROM (
     JOIN log_stream ON group_id = log_group.id
     GROUP BY log_group.id
 );
+
+-- name: archived
+SELECT json_group_array(json_array(id, at_ms, octet_length(body))), CAST(group_concat(body, '') AS BLOB)
+FROM (
+    SELECT id, at_ms, body FROM archived
+    WHERE archive_id = (SELECT id FROM archive WHERE account = ?1 AND region = ?2 AND name = ?3)
+      AND (at_ms, id) > (?4, ?5) AND at_ms < ?6
+    ORDER BY at_ms, id
+    LIMIT ?7
+);
+
+-- name: archive_sums
+SELECT json_group_object(name, json_object('events', events, 'bytes', bytes))
+FROM json_each(?3) AS want CROSS JOIN archive ON account = ?1 AND region = ?2 AND name = want.value;
 
 -- name: story_of_scope
 SELECT json_group_array(json_array(seq, cluster_id, cluster_name, instance_id, at_ms, chapter, what, why)) FROM (

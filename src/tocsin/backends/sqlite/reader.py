@@ -11,6 +11,7 @@ import msgspec
 
 from tocsin.backends.sqlite.queries import SQL
 from tocsin.backends.sqlite.ticket import Kinds, demand_kind
+from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.event import Event, Journaled
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.names import Scope
@@ -32,6 +33,8 @@ _encode = msgspec.json.Encoder().encode
 _heads = msgspec.json.Decoder(list[tuple[int, str, str, str, str, int, int]]).decode
 _streams = msgspec.json.Decoder(list[LogStream]).decode
 _events = msgspec.json.Decoder(list[tuple[int, str, int, int, str]]).decode
+_archive_sums = msgspec.json.Decoder(dict[str, ArchiveSum]).decode
+_archived = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
 _sums = msgspec.json.Decoder(dict[str, int]).decode
 _lines = msgspec.json.Decoder(list[tuple[int, str, str, str, int, Chapter, str, str]]).decode
 
@@ -144,6 +147,31 @@ class Reader:
         row = self._row("log_bytes", (scope.account, scope.region, _encode(list(dict.fromkeys(groups))).decode()))
         assert row is not None
         return _sums(row[0])
+
+    def archived(
+        self, scope: Scope, archive: str, start_ms: int | None, end_ms: int | None, after: tuple[int, int], limit: int
+    ) -> list[Archived]:
+        low = max(after, (_INT64_MIN if start_ms is None else start_ms, -1))
+        high = _INT64_MAX if end_ms is None else end_ms
+        found: list[Archived] = []
+        bites = _Bites(limit, JOURNAL_BYTES_MAX)
+        while bites.rows:
+            row = self._row("archived", (scope.account, scope.region, archive, *low, high, bites.rows))
+            assert row is not None
+            heads, bodies = _archived(row[0]), row[1]
+            begin = 0
+            for number, at_ms, size in heads:
+                found.append(Archived(id=number, at_ms=at_ms, body=bodies[begin : begin + size]))
+                begin += size
+            bites.took(len(heads), begin)
+            if bites.rows:
+                low = found[-1].at_ms, found[-1].id
+        return found
+
+    def archive_sums(self, scope: Scope, archives: Sequence[str]) -> dict[str, ArchiveSum]:
+        row = self._row("archive_sums", (scope.account, scope.region, _encode(list(dict.fromkeys(archives))).decode()))
+        assert row is not None
+        return _archive_sums(row[0])
 
     def story(self, scope: Scope, cluster: str, instance_id: str, after: int, limit: int) -> list[Told]:
         name = "story_of_node" if instance_id else "story_of_cluster" if cluster else "story_of_scope"

@@ -18,6 +18,7 @@ from tocsin.backends.sqlite.lock import DirectoryLock
 from tocsin.backends.sqlite.reader import Reader
 from tocsin.backends.sqlite.ticket import Kinds, Ticket
 from tocsin.backends.sqlite.writer import Fate, Writer
+from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
 from tocsin.model.errors import StoreUnavailable, Throttling
 from tocsin.model.event import Journaled
@@ -208,6 +209,22 @@ class SqliteStore:
 
     async def log_bytes(self, scope: Scope, groups: Sequence[str]) -> Mapping[str, int]:
         return await self._read_far(self._far.log_bytes, scope, groups)
+
+    async def archived(
+        self,
+        scope: Scope,
+        archive: str,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        after: tuple[int, int] | None = None,
+        limit: int = 1000,
+    ) -> list[Archived]:
+        place = after or (-(1 << 63), -1)
+        return await self._read_far(self._far.archived, scope, archive, start_ms, end_ms, place, limit)
+
+    async def archive_sums(self, scope: Scope, archives: Sequence[str]) -> Mapping[str, ArchiveSum]:
+        return self._read(self._near.archive_sums, scope, archives)
 
     async def story(
         self, scope: Scope, *, cluster: str = "", instance_id: str = "", after: int = 0, limit: int = 1000

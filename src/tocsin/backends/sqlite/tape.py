@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tocsin.backends.sqlite.facts import Key
 from tocsin.backends.sqlite.queries import SQL
-from tocsin.model.changes import Accept, Log
+from tocsin.model.changes import Accept, Keep, Log
 from tocsin.model.event import Event
 from tocsin.model.names import Scope
 from tocsin.model.story import StoryLine
@@ -33,6 +33,8 @@ class Numbers(Struct):
     line: int
     stream: int
     group: int
+    archive: int
+    archived: int
 
 
 class StreamSum(Struct):
@@ -45,6 +47,17 @@ class StreamSum(Struct):
     first_ms: int | None = None
     last_ms: int | None = None
     ingested_ms: int | None = None
+    bytes: int = 0
+
+
+class ArchiveAdds(Struct):
+    """What a group of commits adds to one archive; in the order of the `archives` columns of the tape."""
+
+    id: int
+    account: str
+    region: str
+    name: str
+    events: int = 0
     bytes: int = 0
 
 
@@ -72,12 +85,14 @@ class Tape:
         self._bytes = 1  # SQL counts from 1
         self._records: dict[Key, tuple[int, bytes | None]] = {}
         self._journal: list[tuple[Any, ...]] = []
-        self._journaled: set[tuple[Scope, str]] = set()
+        self._journaled: set[tuple[Scope, str, str]] = set()
         self._groups: list[tuple[Any, ...]] = []
         self._streams: dict[int, StreamSum] = {}
         self._lines: list[tuple[Any, ...]] = []
         self._cursors: dict[str, int] = {}
         self._story: list[tuple[Any, ...]] = []
+        self._archives: dict[int, ArchiveAdds] = {}
+        self._archived: list[tuple[int, ...]] = []
         self._pings = 0
 
     def events(self, changes: Iterable[Accept]) -> None:
@@ -86,9 +101,9 @@ class Tape:
 
     def event(self, event: Event) -> None:
         scope, name, body = event.scope, event.id, event.body
-        if (scope, name) in self._journaled:  # the statement itself sees only the events before it
+        if (scope, event.bus, name) in self._journaled:  # the statement itself sees only the events before it
             return
-        self._journaled.add((scope, name))
+        self._journaled.add((scope, event.bus, name))
         self.numbers.seq += 1
         size = len(body)
         self._journal.append(
@@ -152,6 +167,18 @@ class Tape:
             )
         )
 
+    def keep(self, archive_id: int, change: Keep) -> None:
+        scope, size = change.scope, len(change.body)
+        added = self._archives.get(archive_id)
+        if added is None:
+            added = self._archives[archive_id] = ArchiveAdds(archive_id, scope.account, scope.region, change.archive)
+        added.events += 1
+        added.bytes += size
+        self.numbers.archived += 1
+        self._archived.append((self.numbers.archived, archive_id, change.at_ms, self._bytes, size))
+        self._bodies.append(change.body)
+        self._bytes += size
+
     def ping(self) -> None:
         self._pings += 1
 
@@ -181,6 +208,20 @@ class Tape:
             (SQL["recount_streams"], (group_id, before_ms)),
         )
 
+    def drop_archive(self, archive_id: int) -> None:
+        self._remove(
+            (SQL["keep_counters"], ()),
+            (SQL["drop_archived"], (archive_id,)),
+            (SQL["drop_archive"], (archive_id,)),
+        )
+
+    def drop_old_archived(self, archive_id: int, before_ms: int) -> None:
+        self._remove(
+            (SQL["keep_counters"], ()),
+            (SQL["discount_old_archived"], (archive_id, before_ms)),
+            (SQL["drop_old_archived"], (archive_id, before_ms)),
+        )
+
     def finish(self) -> list[Statement]:
         self._flush()
         return self._statements
@@ -192,14 +233,16 @@ class Tape:
 
     def _flush(self) -> None:
         records, gone = self._record_rows()
-        parts = (records, gone, self._journal, self._groups, self._streams, self._cursors, self._story)
+        archives = [msgspec.structs.astuple(added) for added in self._archives.values()]
+        told = (self._story, archives, self._archived)
+        parts = (records, gone, self._journal, self._groups, self._streams, self._cursors, *told)
         rows = sum(map(len, parts))
         if not rows and not self._pings:
             return
         self.rows += rows + bool(self._pings)
         streams = [msgspec.structs.astuple(total) for total in self._streams.values()]
         columns = (records, gone, self._journal, self._groups, streams, self._lines, list(self._cursors.items()))
-        texts = [_encode(column).decode() if column else "[]" for column in (*columns, self._story)]
+        texts = [_encode(column).decode() if column else "[]" for column in (*columns, *told)]
         self._statements.append((SQL["write_tape"], (b"".join(self._bodies), *texts, self._pings)))
         self._begin()
 

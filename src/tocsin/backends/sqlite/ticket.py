@@ -10,9 +10,11 @@ from tocsin.model.changes import (
     Advance,
     Change,
     Delete,
+    DropArchived,
     DropLogs,
     DropStream,
     Forget,
+    Keep,
     Log,
     OpenStream,
     Put,
@@ -21,7 +23,7 @@ from tocsin.model.changes import (
 from tocsin.model.records import Record
 
 _encode = msgspec.json.Encoder().encode
-_KNOWN = (Accept, Put, Delete, Log, Advance, Tell, OpenStream, DropStream, DropLogs, Forget)
+_KNOWN = (Accept, Put, Delete, Log, Advance, Tell, OpenStream, DropStream, DropLogs, Keep, DropArchived, Forget)
 
 Kinds = Mapping[str, type[Record]]
 
@@ -54,6 +56,8 @@ class Ticket:
                 demand_kind(type(record), kinds)
             case Log(lines=lines):
                 self.bytes += sum(len(line.message) for line in lines)
+            case Keep(body=body):
+                self.bytes += len(body)
             case Advance(expected=expected, seq=seq):
                 assert seq >= expected, f"a cursor moves forward, and {change} does not"
             case _:

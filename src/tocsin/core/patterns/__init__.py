@@ -5,9 +5,11 @@ written down in docs/patterns.md. Must not know rules, buses or targets.
 """
 
 from .explain import AlternativeVerdict, Explanation, FieldVerdict, explain
+from .lint import Note, Report, lint
 from .matching import matches
 from .numbers import ExactNumber, load_event
 from .reader import Field, Pattern, parse
+from .wording import lines, sentence
 
 __all__ = [
     "AlternativeVerdict",
@@ -15,9 +17,14 @@ __all__ = [
     "Explanation",
     "Field",
     "FieldVerdict",
+    "Note",
     "Pattern",
+    "Report",
     "explain",
+    "lines",
+    "lint",
     "load_event",
     "matches",
     "parse",
+    "sentence",
 ]

@@ -1,18 +1,18 @@
 """Why an event matches a pattern or does not: per field what was asked, what was there, and what nearly fitted.
 
-The console, `tocsin pattern` and TestEventPattern's users read it. Asks the same records as the matchers do.
+The console, `tocsin pattern`, `tocsin rule explain` and our own API hand it on; `wording` puts it into sentences.
+Asks the same records as the matchers do.
 """
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
-from .conditions import Affix, AnythingBut, Condition, Exact, Exists, Number, Numeric
 from .fields import Leaf, flatten, hold_together
+from .hints import hint
 from .matching import matches, may_lack, question, value_test
 from .numbers import ExactNumber
 from .reader import Field, Pattern
@@ -23,12 +23,9 @@ values_shown_max: Final = 5
 value_chars_max: Final = 200
 """Characters told of one value."""
 
-
-near_chars_max: Final = 200
-"""Longest text that is compared for likeness, which takes the square of its length."""
-
-near_paths_max: Final = 1000
-"""Paths of the event that are compared for likeness."""
+hinted_alternatives_max: Final = 5
+hinted_fields_max: Final = 20
+"""Near misses take time to find: they are looked for at the first fields that fail in the nearest alternatives."""
 
 
 class FieldVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,9 +61,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def explain(pattern: Pattern, event: Any) -> Explanation:
     """Every alternative's fields against an event. `matched` is what `matches` says."""
     leaves = flatten(event) if isinstance(event, dict) else {}
-    alternatives = [_alternative(fields, leaves, isinstance(event, dict)) for fields in pattern.alternatives]
-    alternatives.sort(key=lambda one: (not one.matched, len(one.failing)))
-    return Explanation(matched=matches(pattern, event), alternatives=tuple(alternatives))
+    judged = [(_alternative(fields, leaves, isinstance(event, dict)), fields) for fields in pattern.alternatives]
+    judged.sort(key=lambda one: (not one[0].matched, len(one[0].failing)))
+    nearest = [_hinted(verdict, fields, leaves, event) for verdict, fields in judged[:hinted_alternatives_max]]
+    rest = [verdict for verdict, _ in judged[hinted_alternatives_max:]]
+    return Explanation(matched=matches(pattern, event), alternatives=(*nearest, *rest))
 
 
 def _alternative(fields: Sequence[Field], leaves: dict[str, list[Leaf]], is_object: bool) -> AlternativeVerdict:
@@ -77,104 +76,37 @@ def _alternative(fields: Sequence[Field], leaves: dict[str, list[Leaf]], is_obje
 
 
 def _field(field: Field, leaves: dict[str, list[Leaf]]) -> FieldVerdict:
-    found = [value for value, _ in question(field, leaves.get(field.path, ()))[0]]
+    found = _found(field, leaves)
     test = value_test(field.conditions)
-    matched = any(map(test, found)) or (not found and may_lack(field.conditions))
     return FieldVerdict(
         path=field.path,
-        matched=matched,
+        matched=any(map(test, found)) or (not found and may_lack(field.conditions)),
         wanted=tuple(str(condition) for condition in field.conditions),
         found=tuple(_shown(value) for value in found[:values_shown_max]),
         found_count=len(found),
-        hint="" if matched else _hint(field, found, leaves),
+        hint="",
     )
+
+
+def _found(field: Field, leaves: dict[str, list[Leaf]]) -> list[Any]:
+    return [value for value, _ in question(field, leaves.get(field.path, ()))[0]]
+
+
+def _hinted(
+    verdict: AlternativeVerdict, fields: Sequence[Field], leaves: dict[str, list[Leaf]], event: Any
+) -> AlternativeVerdict:
+    """The verdict with hints at the fields that failed."""
+    told: list[FieldVerdict] = []
+    left = hinted_fields_max
+    for one, field in zip(verdict.fields, fields, strict=True):
+        if one.matched or not left:
+            told.append(one)
+            continue
+        left -= 1
+        told.append(replace(one, hint=hint(field, _found(field, leaves), leaves, event)))
+    return replace(verdict, fields=tuple(told))
 
 
 def _shown(value: Any) -> str:
     text = value.text if isinstance(value, ExactNumber) else orjson.dumps(value).decode()
     return text if len(text) <= value_chars_max else f"{text[:value_chars_max]}…"
-
-
-def _hint(field: Field, found: Sequence[Any], leaves: dict[str, list[Leaf]]) -> str:
-    if not found:
-        return _absence_hint(field.path, leaves)
-    hints = (_value_hint(condition, value) for condition in field.conditions for value in found)
-    return next((hint for hint in hints if hint), "")
-
-
-def _absence_hint(path: str, leaves: dict[str, list[Leaf]]) -> str:
-    if path.endswith("."):
-        return "a path that ends in an empty key matches nothing"
-    below = next((other for other in leaves if other.startswith(f"{path}.")), None)
-    if below is not None:
-        return f"holds an object, not a value; the event has {below}"
-    parent = path
-    while "." in parent:
-        parent = parent.rpartition(".")[0]
-        if parent in leaves:
-            return f"{parent} holds a value, not an object"
-    folded = next((other for other in leaves if other.lower() == path.lower()), None)
-    if folded is not None:
-        return f"no such key; keys count case: did you mean {folded}?"
-    near = _near(path, islice(leaves, near_paths_max), 0.6) or _same_last_key(path, leaves)
-    return f"no such key; did you mean {near[0]}?" if near else "no such key"
-
-
-def _near(text: str, others: Iterable[str], likeness: float) -> list[str]:
-    if len(text) > near_chars_max:
-        return []
-    return get_close_matches(text, [other for other in others if len(other) <= near_chars_max], n=1, cutoff=likeness)
-
-
-def _same_last_key(path: str, leaves: Iterable[str]) -> list[str]:
-    last = path.rpartition(".")[2]
-    return [other for other in leaves if other.rpartition(".")[2] == last][:1]
-
-
-def _value_hint(condition: Condition, value: Any) -> str:
-    wants_text = isinstance(condition, (Exact, Affix)) or type(condition).__name__ in ("IgnoreCase", "Wildcard", "Cidr")
-    if isinstance(condition, Exists):
-        return "the event has it, the pattern wants it absent" if not condition.present else ""
-    if isinstance(condition, (Number, Numeric)):
-        return _number_hint(condition, value)
-    if isinstance(condition, AnythingBut):
-        return "it is what the pattern excludes"
-    if not wants_text:
-        return ""
-    if not isinstance(value, str):
-        return f"is {_kind(value)}, the pattern wants a string"
-    return _text_hint(condition, value)
-
-
-def _number_hint(condition: Number | Numeric, value: Any) -> str:
-    if isinstance(value, ExactNumber):
-        return "is a number that no double says exactly, which compares with nothing"
-    if isinstance(value, str):
-        return "is a string, the pattern wants a number"
-    if isinstance(value, bool) or value is None:
-        return f"is {_kind(value)}, the pattern wants a number"
-    return "is out of range" if isinstance(condition, Numeric) else ""
-
-
-def _text_hint(condition: Condition, value: str) -> str:
-    wanted = getattr(condition, "text", "")
-    if isinstance(condition, Exact) and value.strip() == wanted.strip():
-        return "differs only in space around it"
-    if isinstance(condition, Affix) and not condition.ignore_case:
-        loose = Affix(condition.kind, wanted, ignore_case=True)
-        return "differs only in case" if loose.test()(value) else ""
-    if isinstance(condition, Exact):
-        if value.lower() == wanted.lower():
-            return "differs only in case"
-        if "*" in wanted:
-            return 'a plain text has no wildcards; {"wildcard": …} does'
-        return f"nearly {wanted}" if _near(value, [wanted], 0.8) else ""
-    return ""
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    return "a string" if isinstance(value, str) else "a number"

@@ -25,3 +25,6 @@ assignments_max: Final = 10_000
 
 Reached only by dotted keys that lay several arrays over the same path; choices beyond it are not tried.
 """
+
+notes_max: Final = 100
+"""Notes told of one pattern by `lint`."""

@@ -134,16 +134,27 @@ def _ordered(draft: Draft) -> tuple[Field, ...]:
 
 
 def _check_complexity(alternatives: tuple[tuple[Field, ...], ...]) -> None:
-    """Wildcards that one automaton would hold are weighed together: same path, same fields before it."""
+    if wildcard_complexity(alternatives) > wildcard_complexity_max:
+        raise Refused(_TOO_COMPLEX)
+
+
+def wildcard_complexity(alternatives: tuple[tuple[Field, ...], ...]) -> int:
+    """That of the most complex field, 0 without wildcards; one more than the limit stands for all beyond it.
+
+    Wildcards that one automaton would hold are weighed together: same path, same fields before it.
+    """
     together: dict[tuple[tuple[Field, ...], str], set[str]] = {}
     for fields in alternatives:
         for index, field in enumerate(fields):
             texts = _wildcards(field.conditions)
             if texts:
                 together.setdefault((fields[:index], field.path), set()).update(texts)
+    greatest = 0
     for weighed in dict.fromkeys(map(frozenset, together.values())):
-        if complexity(weighed, wildcard_complexity_max) > wildcard_complexity_max:
-            raise Refused(_TOO_COMPLEX)
+        greatest = max(greatest, complexity(weighed, wildcard_complexity_max))
+        if greatest > wildcard_complexity_max:
+            break
+    return greatest
 
 
 def _wildcards(conditions: tuple[Condition, ...]) -> set[str]:
@@ -156,4 +167,4 @@ def _wildcards(conditions: tuple[Condition, ...]) -> set[str]:
     return texts
 
 
-__all__ = ["Field", "Pattern", "parse", "path_order"]
+__all__ = ["Field", "Pattern", "parse", "path_order", "wildcard_complexity"]

@@ -1,5 +1,6 @@
-"""The EventBridge door: rules and targets in the store, events to the bus."""
+"""The EventBridge door: buses, rules and targets in the store, events to the bus."""
 
-from tocsin.doors.events.door import EventsLimits, events_door
+from tocsin.doors.events.door import events_door
+from tocsin.doors.events.limits import EventsLimits
 
 __all__ = ["EventsLimits", "events_door"]

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tocsin.model.errors import Validation
 from tocsin.model.event import Event, envelope
-from tocsin.model.names import DEFAULT_BUS, Scope
+from tocsin.model.names import Scope
 
 ENTRIES_BYTES_MAX = 1 << 20  # AWS: the entries of one request together stay below 1 MB
 _TIME_BYTES = 14  # what AWS counts for an entry that carries a Time
@@ -37,9 +37,9 @@ def _entry_bytes(entry: dict[str, Any]) -> int:
 
 
 def to_event(
-    entry: dict[str, Any], *, scope: Scope, now: datetime, new_id: Callable[[int], str], aws_sources: bool
+    entry: dict[str, Any], *, bus: str, scope: Scope, now: datetime, new_id: Callable[[int], str], aws_sources: bool
 ) -> Event | Refusal:
-    """The event of an entry, or why it is refused. `aws_sources`: whether clients may speak as `aws.…`."""
+    """The entry's event on the bus, or why it is refused. `aws_sources`: whether clients may speak as `aws.…`."""
     for name in _REQUIRED:
         if not entry.get(name):
             return Refusal("InvalidArgument", f"Parameter {name} is not valid. Reason: {name} is a required argument.")
@@ -59,7 +59,7 @@ def to_event(
         resources=entry.get("Resources", []),
         detail=orjson.Fragment(detail),
     )
-    return Event(scope=scope, bus=DEFAULT_BUS, id=event_id, at_ms=at_ms, body=body)
+    return Event(scope=scope, bus=bus, id=event_id, at_ms=at_ms, body=body)
 
 
 def compact_object(text: str) -> bytes | None:

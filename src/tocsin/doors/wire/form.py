@@ -177,6 +177,8 @@ class Forms:
 
     def _wire_name(self, member: str, reference: dict[str, Any]) -> str:
         """A flattened list is called by its items' name, everything else by its own."""
+        if "queryName" in reference:
+            return str(reference["queryName"])
         resolved = Resolved(self._service, reference)
         if resolved.trait("flattened") and resolved.shape["type"] == "list":
             return str(resolved.shape["member"].get("locationName") or reference.get("locationName", member))

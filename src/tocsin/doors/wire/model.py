@@ -13,6 +13,8 @@ from typing import Any, cast
 
 import orjson
 
+from tocsin.doors.wire import queue_names
+
 Shape = dict[str, Any]
 
 # Metadata stands at the head of every service-2.json; 8 KiB holds the longest with room to spare.
@@ -68,7 +70,8 @@ class Service:
 
     @functools.cached_property
     def model(self) -> dict[str, Any]:
-        return cast("dict[str, Any]", orjson.loads(_read(model_file(self.name))))
+        model = cast("dict[str, Any]", orjson.loads(_read(model_file(self.name))))
+        return queue_names.taught(model) if self.name == "sqs" else model
 
     @property
     def operations(self) -> dict[str, dict[str, Any]]:

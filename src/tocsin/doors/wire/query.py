@@ -10,6 +10,7 @@ from tocsin.doors.wire.errors import QUERY_CODES, SQS_CODES, MalformedInput, spe
 from tocsin.doors.wire.form import Forms, tree_of
 from tocsin.doors.wire.frames import Request, Response
 from tocsin.doors.wire.model import Service
+from tocsin.doors.wire.queue_names import addressed
 from tocsin.doors.wire.xml import Writers, escaped
 from tocsin.model.errors import AwsError
 
@@ -31,9 +32,10 @@ class QueryProtocol:
             return {}
         forms = self._forms.setdefault(service.name, Forms(service))
         try:
-            return forms.of(shape["shape"])(tree_of(request))  # type: ignore[no-any-return]
+            members: dict[str, Any] = forms.of(shape["shape"])(tree_of(request))
         except RecursionError as error:
             raise MalformedInput("The parameters are nested too deeply") from error
+        return addressed(members, request.path) if service.name == "sqs" else members
 
     def write(self, service: Service, operation: str, result: Mapping[str, Any], request_id: str) -> Response:
         """The answer of a call that went well. Raises TypeError where the result is not of the output shape."""

@@ -56,7 +56,7 @@ class Writers:
 
     def _structure(self, shape_name: str, shape: Shape) -> Writer:
         members = {
-            member: (reference.get("locationName", member), self.of(reference))
+            member: (reference.get("queryName", reference.get("locationName", member)), self.of(reference))
             for member, reference in shape["members"].items()
         }
 

@@ -1,0 +1,70 @@
+"""`tocsin events`: what the bus accepted, past and to come. By itself it shows them; its own verbs do other things."""
+
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from tocsin.cli.options import given_text, reads
+
+
+class When(click.ParamType[int]):
+    """Epoch milliseconds."""
+
+    name = "when"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from tocsin.cli.when import epoch_ms
+
+        if isinstance(value, int):
+            return value
+        try:
+            return epoch_ms(str(value), datetime.now(UTC))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@reads
+@click.group(invoke_without_command=True)
+@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
+@click.option("--last", type=int, help="How many past events to begin with. [default: 20; with --since, all]")
+@click.option("--since", type=When(), help="Only events from then on: 30m, 2h, 7d (ago), or 2026-01-01T10:00Z.")
+@click.option("--until", type=When(), help="Only events before then.")
+@click.option("--match", metavar="PATTERN", help="Only events that this event pattern matches: JSON, @FILE or -.")
+@click.option("--bus", help="Only events of this bus.")
+@click.option("--source", help="Only events of this source.")
+@click.option("--detail-type", help="Only events whose detail-type contains this text.")
+@click.option("--cluster", help="Only events of this cluster.")
+def events(
+    follow: bool,
+    last: int | None,
+    since: int | None,
+    until: int | None,
+    match: str | None,
+    **given: str | None,
+) -> None:
+    """Events as the bus accepted them, whether a rule matched or not."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    if follow and until is not None:
+        raise click.UsageError("--follow and --until do not go together")
+    from tocsin.cli.watch import Filter, show_events
+
+    wanted = Filter(
+        since_ms=since,
+        until_ms=until,
+        match=_pattern(match) if match else None,
+        **{name: given.pop(name) for name in ("bus", "source", "detail_type", "cluster")},
+    )
+    sys.exit(show_events(given, wanted, last, follow=follow))
+
+
+def _pattern(given: str) -> str:
+    """The pattern's text, once it is known to be valid."""
+    from tocsin.core.patterns import parse
+    from tocsin.model.errors import InvalidEventPattern
+
+    try:
+        return parse(given_text(given)).text
+    except InvalidEventPattern as error:
+        raise click.BadParameter(error.message, param_hint="--match") from error

@@ -1,0 +1,48 @@
+"""What the audit is given and what it gives: the world as somebody read it, and notes."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+
+from msgspec import Struct
+
+from tocsin.model.cluster import Cluster, Node, NodeCursor
+from tocsin.model.event import Journaled
+from tocsin.model.logs import LogEvent
+from tocsin.model.machine import MachineState
+from tocsin.model.rule import Rule
+from tocsin.model.story import StoryLine
+
+# (rule ARN, target id): what each target of a rule was sent.
+Owed = tuple[str, str]
+
+
+class World(Struct, frozen=True, kw_only=True):
+    """What there is. What was not looked at is None, and not judged.
+
+    `journal` is all that is kept of it, in order; `routed` where the router stands in it. `rules_since` is the place
+    after which the rules and their log groups are as they are now: what came before was routed by others. `delivered`
+    holds the lines of each target's stream.
+    """
+
+    clusters: tuple[Cluster, ...]
+    nodes: tuple[Node, ...]
+    cursors: tuple[NodeCursor, ...] = ()
+    journal: tuple[Journaled, ...] = ()
+    routed: int = 0
+    rules: tuple[Rule, ...] = ()
+    rules_since: int = 0
+    delivered: Mapping[Owed, tuple[LogEvent, ...]] | None = None
+    story: tuple[StoryLine, ...] | None = None
+    machines: Mapping[str, MachineState] | None = None
+
+
+class Note(Struct, frozen=True):
+    """`law` is the sentence that does not hold, `about` whom it concerns, `what` is seen instead."""
+
+    law: str
+    about: str
+    what: str = ""
+
+
+def twins(law: str, keys: Iterable[Hashable]) -> Iterable[Note]:
+    return [Note(law, str(key), f"{times} of them") for key, times in Counter(keys).items() if times > 1]

@@ -1,0 +1,26 @@
+"""A rule -> what keeps it from delivering, whatever the events. `tocsin rule explain` says it first.
+
+Knows rules; what is missing in the world is told by the caller.
+"""
+
+from collections.abc import Collection
+
+from tocsin.model.names import log_group_of
+from tocsin.model.rule import Rule, RuleState
+
+
+def obstacles(rule: Rule, missing: Collection[str]) -> list[str]:
+    """Sentences. `missing` holds the ARNs of targets that do not exist."""
+    told: list[str] = []
+    if rule.state is RuleState.DISABLED:
+        told.append("The rule is disabled: nothing is delivered until it is enabled.")
+    if not rule.pattern:
+        told.append(f"The rule has no event pattern, only a schedule ({rule.schedule}): no event can match it.")
+    if not rule.targets:
+        told.append("The rule has no targets: a match leads to nothing.")
+    for target in rule.targets:
+        if target.arn in missing:
+            place = log_group_of(target.arn)
+            what = f"The log group {place[1]}" if place else target.arn
+            told.append(f"{what} of target {target.id} does not exist: deliveries to it are dropped.")
+    return told

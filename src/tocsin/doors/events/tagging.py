@@ -1,0 +1,74 @@
+"""Tags of rules and event buses, kept under their ARNs; the first tags of what is made, the last of what goes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tocsin.doors.door import Context, decided
+from tocsin.doors.events.finding import tagged_arn
+from tocsin.model.changes import Change, Delete, Put
+from tocsin.model.errors import LimitExceeded
+from tocsin.model.names import Scope
+from tocsin.model.records import successor
+from tocsin.model.tags import Tags
+from tocsin.ports import Store
+
+# "Each resource can have up to 50 tags" (AWS, tagging).
+TAGS_MAX = 50
+
+
+class Tagging:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def tag(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        added = told(request)
+        return await self._retag(context, request["ResourceARN"], lambda tags: tags | added)
+
+    async def untag(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        gone = set(request["TagKeys"])
+        return await self._retag(
+            context, request["ResourceARN"], lambda tags: {key: tags[key] for key in tags if key not in gone}
+        )
+
+    async def list(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        arn = await tagged_arn(self._store, context.scope, request["ResourceARN"])
+        record = await self._store.get(Tags, context.scope, arn)
+        return {"Tags": [{"Key": key, "Value": value} for key, value in (record.tags if record else {}).items()]}
+
+    async def _retag(
+        self, context: Context, given: str, change: Callable[[dict[str, str]], dict[str, str]]
+    ) -> dict[str, Any]:
+        async def attempt() -> None:
+            arn = await tagged_arn(self._store, context.scope, given)
+            record = await self._store.get(Tags, context.scope, arn)
+            tags = _checked(change(record.tags if record else {}))
+            await self._store.commit(
+                Put(successor(record, tags=tags) if record else Tags(scope=context.scope, arn=arn, tags=tags))
+            )
+
+        await decided(attempt)
+        return {}
+
+
+def told(request: dict[str, Any]) -> dict[str, str]:
+    """The tags a request carries. Raises LimitExceeded."""
+    return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
+
+
+async def first_tags(store: Store, scope: Scope, arn: str, tags: dict[str, str]) -> list[Change]:
+    """A tagging that lost the race against a deletion may have left tags behind: what is made anew starts clean."""
+    left = await store.get(Tags, scope, arn)
+    if left is not None:
+        return [Put(successor(left, tags=tags))]
+    return [Put(Tags(scope=scope, arn=arn, tags=tags))] if tags else []
+
+
+async def last_tags(store: Store, scope: Scope, arn: str) -> list[Change]:
+    tags = await store.get(Tags, scope, arn)
+    return [Delete(tags)] if tags else []
+
+
+def _checked(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > TAGS_MAX:
+        raise LimitExceeded("The requested resource exceeds the maximum number allowed.")
+    return tags

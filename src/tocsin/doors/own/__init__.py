@@ -1,0 +1,35 @@
+"""Our own API, outside AWS's namespace: what the CLI shows. JSON under /_tocsin/v1, and the health probes.
+
+Every answer is of one scope, which the front puts beside the request.
+"""
+
+from starlette.routing import BaseRoute, Route
+
+from tocsin.doors.own.events import Events
+from tocsin.doors.own.explain import Explain
+from tocsin.doors.own.status import Status
+from tocsin.doors.own.story import Story
+from tocsin.ports import Store
+from tocsin.services.bus import Bus
+from tocsin.services.fleet import Fleet
+
+
+class OwnDoor:
+    def __init__(self, *, fleet: Fleet, bus: Bus, store: Store) -> None:
+        self._status = Status(fleet, bus, store)
+        self._events = Events(store)
+        self._explain = Explain(store)
+        self._story = Story(store)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/healthz", self._status.alive),
+            Route("/readyz", self._status.ready),
+            Route("/_tocsin/v1/status", self._status.status),
+            Route("/_tocsin/v1/events", self._events.events),
+            Route("/_tocsin/v1/explain", self._explain.explain),
+            Route("/_tocsin/v1/story", self._story.story),
+        ]
+
+
+__all__ = ["OwnDoor"]

@@ -1,0 +1,99 @@
+"""Why a rule matched the last events of its bus, or did not, and why nothing is delivered although it did."""
+
+import asyncio
+from difflib import get_close_matches
+from typing import Any
+
+import orjson
+from msgspec import to_builtins
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tocsin.core.obstacles import obstacles
+from tocsin.core.patterns import Pattern, explain, lines, load_event, parse, sentence
+from tocsin.doors.own.asking import answer, number, refuse, scope_of
+from tocsin.doors.own.journal import Wanted, newest
+from tocsin.model.event import Event, Journaled
+from tocsin.model.logs import LogGroup
+from tocsin.model.names import DEFAULT_BUS, Scope, log_group_of
+from tocsin.model.rule import Rule
+from tocsin.ports import Store
+
+# Events explained in one answer: some milliseconds each for the largest pattern.
+EXPLAINED_MAX = 100
+EXPLAINED = 20
+ALTERNATIVES_TOLD = 3
+
+
+class Explain:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def explain(self, request: Request) -> Response:
+        """The rule `rule` of `bus`, as it is now, against the `last` events of the bus or the one with `event_id`."""
+        scope, query = scope_of(request), request.query_params
+        bus, name, event_id = query.get("bus", DEFAULT_BUS), query.get("rule", ""), query.get("event_id", "")
+        rule = await self._store.get(Rule, scope, f"{bus}/{name}")
+        if rule is None:
+            return refuse(await self._unknown(scope, bus, name), 404)
+        last = 1 if event_id else min(number(request, "last", EXPLAINED), EXPLAINED_MAX)
+        _, found = await newest(self._store, _on(scope, bus, event_id), last)
+        if event_id and not found:
+            return refuse(f"No event {event_id} is on bus {bus}, as far back as is looked.", 404)
+        told = [] if not rule.pattern else await _judged(parse(rule.pattern), found)
+        return answer(
+            {
+                "rule": {"name": rule.name, "arn": rule.arn, "bus": bus, "state": rule.state, "pattern": rule.pattern},
+                "obstacles": obstacles(rule, await self._missing(rule)),
+                "events": told,
+            }
+        )
+
+    async def _missing(self, rule: Rule) -> set[str]:
+        """The ARNs of the rule's targets that are log groups and not there."""
+        gone: set[str] = set()
+        for target in rule.targets:
+            place = log_group_of(target.arn)
+            if place and await self._store.get(LogGroup, *place) is None:
+                gone.add(target.arn)
+        return gone
+
+    async def _unknown(self, scope: Scope, bus: str, name: str) -> str:
+        if not name:
+            return "The parameter rule is missing."
+        names = [rule.name for rule in await self._store.find(Rule, scope, prefix=f"{bus}/")]
+        near = get_close_matches(name, names, n=1)
+        said = f"There is no rule {name} on bus {bus} in account {scope.account}, {scope.region}."
+        return f"{said} Did you mean {near[0]}?" if near else said
+
+
+def _on(scope: Scope, bus: str, event_id: str) -> Wanted:
+    def wanted(event: Event) -> bool:
+        return event.scope == scope and event.bus == bus and event_id in ("", event.id)
+
+    return wanted
+
+
+async def _judged(pattern: Pattern, found: list[Journaled]) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    for entry in found:
+        told.append(_verdict(pattern, entry.event))
+        await asyncio.sleep(0)
+    return told
+
+
+def _verdict(pattern: Pattern, event: Event) -> dict[str, Any]:
+    try:
+        content = load_event(event.body)
+    except ValueError as error:
+        why = f"cannot be read: {error}"
+        return {"id": event.id, "matched": False, "why": why, "lines": [why], "alternatives": [], "event": None}
+    found = explain(pattern, content)
+    return {
+        "id": event.id,
+        "matched": found.matched,
+        "why": sentence(found),
+        "lines": lines(found),
+        "alternatives": to_builtins(found.alternatives[:ALTERNATIVES_TOLD]),
+        "event": orjson.Fragment(event.body),
+    }

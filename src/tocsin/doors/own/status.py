@@ -1,0 +1,48 @@
+"""The health probes, and the state of everything at a glance."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tocsin import __version__
+from tocsin.core.commit import World
+from tocsin.doors.own.asking import answer, scope_of
+from tocsin.doors.sagemaker.describe import cluster_members, node_summary
+from tocsin.model.errors import StoreUnavailable
+from tocsin.ports import Store
+from tocsin.services.bus import Bus
+from tocsin.services.fleet import Fleet
+
+
+class Status:
+    def __init__(self, fleet: Fleet, bus: Bus, store: Store) -> None:
+        self._fleet = fleet
+        self._bus = bus
+        self._store = store
+
+    async def alive(self, _request: Request) -> Response:
+        return answer({"status": "ok", "version": __version__})
+
+    async def ready(self, _request: Request) -> Response:
+        """Ready means that the writer commits."""
+        try:
+            await self._store.ping()
+        except StoreUnavailable as error:
+            return answer({"status": "unavailable", "reason": str(error)}, 503)
+        return answer({"status": "ok"})
+
+    async def status(self, request: Request) -> Response:
+        scope = scope_of(request)
+        clusters = [_cluster(world) for world in self._fleet.worlds(scope)]
+        return answer({"account": scope.account, "region": scope.region, "clusters": clusters, "bus": self._bus.counts})
+
+
+def _cluster(world: World) -> dict[str, Any]:
+    members = cluster_members(world.cluster, world.nodes.values())
+    nodes = [
+        node_summary(node)
+        | {"Health": node.health, "Name": node.name, "Script": node.script, "Replaces": node.replaces}
+        for node in world.nodes.values()
+    ]
+    return members | {"Nodes": nodes, "Waiting": world.waiting}
