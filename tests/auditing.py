@@ -16,7 +16,7 @@ from tocsin.model.story import StoryLine
 from tocsin.ports import Store
 from tocsin.server.run import KINDS
 from tocsin.services.bus import ROUTER
-from tocsin.targets.inside import log_place
+from tocsin.targets.loggroups import log_place
 
 ALL = 1_000_000
 

@@ -230,7 +230,7 @@ def test_every_route_of_our_own_is_documented(route: Any) -> None:
 def test_every_parameter_of_our_own_api_is_documented() -> None:
     doors = SOURCE / "doors"
     files = [path.read_text() for path in (*sorted((doors / "own").glob("*.py")), doors / "identity.py")]
-    asks = r'(?:query_params\.get|query\.get|asked\.get)\("(\w+)"|(?:_time|number)\(request, "(\w+)"|"(\w+)" in request\.query'
+    asks = r'(?:query_params|query|asked)\.get\("(\w+)"|(?:_time|number)\(request, "(\w+)"|"(\w+)" in request\.query'
     named = {name for text in files for found in re.findall(asks, text) for name in found if name}
     assert {"account", "last", "of", "since_ms", "source"} <= named
     assert named <= code_words(section(DOCS["operations.md"], "Our own API"))

@@ -240,8 +240,9 @@ def test_a_story_is_told_in_order_with_reasons(told: Shown) -> None:
         "g-1 ordered: ml.t3.medium",
         "g-1: lifecycle script started",
         "g-1: lifecycle script failed",
-        "g-1: Pending → ShuttingDown",
+        "g-1: Pending → Failure",
         "Creating → RollingBack",
+        "g-1: Failure → ShuttingDown",
         "g-1 is gone",
         "RollingBack → Failed",
     ]

@@ -179,10 +179,19 @@ def test_a_rule_needs_a_pattern_or_a_schedule(bus: Bus) -> None:
     assert refusal(bus.events.put_rule, Name="empty") == ("ValidationException", said, 400)
 
 
-def test_a_schedule_is_refused_as_not_there_yet(bus: Bus) -> None:
-    refused = refusal(bus.events.put_rule, Name="tick", ScheduleExpression="rate(5 minutes)")
-    assert (refused.code, refused.status) == ("NotImplemented", 501)
-    assert "ScheduleExpression" in refused.message
+@pytest.mark.parametrize("schedule", ["rate(5 minutes)", "cron(0 8 ? * MON-FRI *)"])
+def test_a_rule_may_have_a_schedule_and_is_described_with_it(bus: Bus, schedule: str) -> None:
+    bus.events.put_rule(Name="tick", ScheduleExpression=schedule)
+    described = bus.events.describe_rule(Name="tick")
+    assert described["ScheduleExpression"] == schedule
+    assert "EventPattern" not in described
+
+
+@pytest.mark.parametrize("schedule", ["rate(5 minute)", "rate(0 minutes)", "cron(0 8 * * * *)", "every day"])
+def test_a_schedule_that_is_none_is_refused(bus: Bus, schedule: str) -> None:
+    said = "Parameter ScheduleExpression is not valid."
+    refused = refusal(bus.events.put_rule, Name="tick", ScheduleExpression=schedule)
+    assert refused == ("ValidationException", said, 400)
 
 
 def test_bad_names_are_refused_with_the_constraint_they_break(bus: Bus) -> None:
@@ -377,10 +386,8 @@ def test_a_target_takes_one_kind_of_input_only(bus: Bus) -> None:
     ("target", "named"),
     [
         ({"Arn": "arn:aws:sns:us-west-2:111122223333:topic"}, "sns"),
-        ({"Arn": "arn:aws:sqs:us-west-2:111122223333:queue"}, "sqs"),
         ({"Arn": "arn:aws:lambda:us-west-2:111122223333:function:f"}, "lambda"),
         ({"HttpParameters": {"HeaderParameters": {"a": "b"}}}, "HttpParameters"),
-        ({"DeadLetterConfig": {"Arn": "arn:aws:sqs:us-west-2:111122223333:q"}}, "DeadLetterConfig"),
     ],
 )
 def test_what_a_target_cannot_do_yet_is_refused_by_name(bus: Bus, target: dict[str, Any], named: str) -> None:
@@ -410,7 +417,7 @@ def test_what_a_target_cannot_do_yet_is_refused_by_name(bus: Bus, target: dict[s
 )
 def test_a_log_group_is_sent_what_the_target_asks_for(bus: Bus, shaping: dict[str, Any], line: str) -> None:
     bus.route("/shaped")
-    bus.events.put_targets(Rule="rule", Targets=[{"Id": "1", "Arn": bus.group_arn("/shaped"), **shaping}])
+    bus.events.put_targets(Rule="rule", Targets=[{"Id": "log", "Arn": bus.group_arn("/shaped"), **shaping}])
     bus.put(Detail='{"n": 12345678901234567890}')
     assert bus.lines("/shaped") == [line]
 

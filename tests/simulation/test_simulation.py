@@ -39,7 +39,7 @@ from tocsin.ports import Store
 from tocsin.server.run import KINDS
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
-from tocsin.targets.inside import LogGroups
+from tocsin.targets.loggroups import LogGroups
 
 T = TypeVar("T")
 

@@ -25,25 +25,13 @@ class Refused(Unreachable):
 
 def get(where: Mapping[str, str | None], path: str, **query: object) -> dict[str, Any]:
     """The JSON object at the path. Raises Unreachable."""
-    return _asked(where, "GET", path, b"", query)
-
-
-def post(where: Mapping[str, str | None], path: str, content: object, **query: object) -> dict[str, Any]:
-    """Send JSON to the path, and answer the JSON object that comes back. Raises Unreachable."""
-    return _asked(where, "POST", path, json.dumps(content).encode(), query)
-
-
-def _asked(
-    where: Mapping[str, str | None], method: str, path: str, body: bytes, query: Mapping[str, object]
-) -> dict[str, Any]:
     endpoint = (where["endpoint_url"] or "").rstrip("/")
     asked = {name: where[name] for name in ("account", "region") if where.get(name)}
     asked |= {name: str(value) for name, value in query.items() if value is not None}
     url = f"{endpoint}{path}?{urllib.parse.urlencode(asked)}"
     if not url.startswith(("http://", "https://")):
         raise Unreachable(f"{endpoint} is no http:// address")
-    headers = _signature(method, url, body, where.get("region"))
-    request = urllib.request.Request(url, body or None, headers, method=method)  # noqa: S310 - checked above
+    request = urllib.request.Request(url, headers=_signature(url, where.get("region")))  # noqa: S310 - checked above
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
@@ -68,7 +56,7 @@ def _refusal(endpoint: str, error: urllib.error.HTTPError) -> Unreachable:
     return Unreachable(f"{endpoint} answers {error.code}: {said[:2000]}{hint}")
 
 
-def _signature(method: str, url: str, body: bytes, region: str | None) -> dict[str, str]:
+def _signature(url: str, region: str | None) -> dict[str, str]:
     """SigV4 headers from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; none when they are not set."""
     key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if not key or not secret:
@@ -77,7 +65,7 @@ def _signature(method: str, url: str, body: bytes, region: str | None) -> dict[s
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    request = AWSRequest(method, url, data=body)
+    request = AWSRequest("GET", url)
     where = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-west-2"
     SigV4Auth(Credentials(key, secret), "tocsin", where).add_auth(request)
     return dict(request.headers.items())

@@ -16,6 +16,11 @@ C = TypeVar("C", bound=click.Command)
 
 def reads(command: C) -> C:
     """The options of every verb that asks a running server."""
+    return prints(serves(command))
+
+
+def serves(command: C) -> C:
+    """Which server, and whose state."""
     options = [
         click.Option(
             ["--endpoint-url"],
@@ -25,9 +30,8 @@ def reads(command: C) -> C:
             show_envvar=True,
             help="The server to ask.",
         ),
-        click.Option(["--account"], help="Whose state to show. [default: the server's]"),
-        click.Option(["--region"], help="Which region's state to show. [default: the server's]"),
-        OUTPUT_OPTION,
+        click.Option(["--account"], help="Whose state is meant. [default: the server's]"),
+        click.Option(["--region"], help="Which region's state is meant. [default: the server's]"),
     ]
     command.params.extend(options)
     return command

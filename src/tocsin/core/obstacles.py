@@ -5,7 +5,7 @@ Knows rules; what is missing in the world is told by the caller.
 
 from collections.abc import Collection
 
-from tocsin.model.names import log_group_of
+from tocsin.model.names import bus_of, log_group_of, queue_of
 from tocsin.model.rule import Rule, RuleState
 
 
@@ -20,7 +20,15 @@ def obstacles(rule: Rule, missing: Collection[str]) -> list[str]:
         told.append("The rule has no targets: a match leads to nothing.")
     for target in rule.targets:
         if target.arn in missing:
-            place = log_group_of(target.arn)
-            what = f"The log group {place[1]}" if place else target.arn
-            told.append(f"{what} of target {target.id} does not exist: deliveries to it are dropped.")
+            dead_letters = target.spec.get("DeadLetterConfig", {}).get("Arn")
+            end = f"go to {dead_letters}" if dead_letters else "are dropped"
+            told.append(f"{_named(target.arn)} of target {target.id} does not exist: deliveries to it {end}.")
     return told
+
+
+def _named(arn: str) -> str:
+    for place_of, kind in ((log_group_of, "log group"), (queue_of, "queue"), (bus_of, "event bus")):
+        place = place_of(arn)
+        if place:
+            return f"The {kind} {place[1]}"
+    return arn

@@ -32,7 +32,8 @@ def tell(
     if status_before != status_after:
         words = status_words(status_before, status_after)
         failure = after.failure_message if after else ""
-        why = failure if before is None or failure != before.failure_message else ""
+        known = before is not None and failure == before.failure_message and status_after is not ClusterStatus.FAILED
+        why = "" if known else failure
         lines.append(line(cluster, at, Chapter.STATUS, words, why))
     if after and before and before.groups != after.groups:
         lines += [line(cluster, at, Chapter.STATUS, words, "") for words in _group_lines(before, after)]

@@ -19,7 +19,7 @@ from tocsin.doors.bundles import BundleMissing, Bundles
 from tocsin.doors.links import Link, Links
 from tocsin.model.changes import Change, Log, Put
 from tocsin.model.cluster import Cluster
-from tocsin.model.errors import Stale
+from tocsin.model.errors import Stale, TocsinError
 from tocsin.model.link import Ack, Beat, FromAgent, Halt, Hello, Report, ScriptOutput, Welcome
 from tocsin.model.logs import LogGroup, LogLine
 from tocsin.model.names import lifecycle_stream
@@ -82,6 +82,8 @@ class NodesDoor:
             await self._listen(socket, instance_id, link)
         except (WebSocketDisconnect, msgspec.MsgspecError) as error:
             log.debug("link of %s ended: %s", instance_id, error)
+        except TocsinError as error:  # not committed, so not acknowledged: the agent comes back and sends it again
+            log.info("link of %s is cut: %s", instance_id, error)
         finally:
             writing.cancel()
             if self._links.closed(instance_id, link, self._clock.now()):

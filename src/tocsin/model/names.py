@@ -59,6 +59,23 @@ def log_group_of(text: str) -> tuple[Scope, str] | None:
     return (split[1], name) if name else None
 
 
+def queue_of(text: str) -> tuple[Scope, str] | None:
+    """(scope, queue name) of an SQS ARN; None for anything else."""
+    split = split_arn(text)
+    if split is None or split[0] != "sqs" or not split[2] or ":" in split[2]:
+        return None
+    return split[1], split[2]
+
+
+def bus_of(text: str) -> tuple[Scope, str] | None:
+    """(scope, bus name) of an event bus's ARN; None for anything else."""
+    split = split_arn(text)
+    if split is None or split[0] != "events" or not split[2].startswith("event-bus/"):
+        return None
+    name = split[2].removeprefix("event-bus/")
+    return (split[1], name) if name else None
+
+
 def cluster_log_group(name: str, cluster_id: str) -> str:
     """The log group HyperPod writes a cluster's logs to (facts/hyperpod.md §4.5)."""
     return f"/aws/sagemaker/Clusters/{name}/{cluster_id}"

@@ -44,7 +44,10 @@ from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.queues import Queues
 from tocsin.services.replays import Replays
-from tocsin.targets.inside import LogGroups
+from tocsin.services.schedules import Schedules
+from tocsin.targets.buses import BusTargets
+from tocsin.targets.loggroups import LogGroups
+from tocsin.targets.queues import DeadLetterQueues, QueueTargets
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +105,14 @@ async def _assembled(
         secret=_secret(settings.data / "secret"),
     )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
-    bus = Bus(store=store, clock=clock, targets={"logs": LogGroups(store)})
+    schedules = Schedules(store, clock)
+    bus = Bus(
+        store=store,
+        clock=clock,
+        targets={"logs": LogGroups(store), "sqs": QueueTargets(queues), "events": BusTargets(store)},
+        dead_letters=DeadLetterQueues(queues),
+        rules_changed=schedules.changed,
+    )
     replays = Replays(store, clock)
     housekeeping = Housekeeping(store, clock, settings.housekeeping)
     identity = Identity(settings.account, settings.region, settings.access_keys)
@@ -134,7 +144,7 @@ async def _assembled(
         await queues.load()
         await bus.load()
         await fleet.load()
-        yield front, [fleet.run(), bus.run(), replays.run(), queues.run(), housekeeping.run()]
+        yield front, [fleet.run(), bus.run(), schedules.run(), replays.run(), queues.run(), housekeeping.run()]
     finally:
         await machines.close(detach=settings.detach_agents)
 

@@ -7,7 +7,7 @@ it goes on where it was, and a delivery into our own store is made exactly once.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from tocsin.core.archives import Archives, archives_owed, let_through
@@ -29,7 +29,10 @@ RETRY_PAUSE_S = 0.5
 
 
 class Bus:
-    """Accepts and routes the events of all buses. `targets` are those inside our own store, by their ARN's service."""
+    """Accepts and routes the events of all buses. `targets` are those inside our own store, by their ARN's service.
+
+    `rules_changed` is called after rules were taken up.
+    """
 
     def __init__(
         self,
@@ -38,11 +41,13 @@ class Bus:
         clock: Clock,
         targets: Mapping[str, InsideTarget],
         dead_letters: DeadLetters | None = None,
+        rules_changed: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._targets = targets
         self._dead_letters = dead_letters
+        self._rules_changed = rules_changed
         self._rules: dict[BusName, RuleIndex] = {}
         self._archives = Archives()
         self._reloading = asyncio.Lock()
@@ -60,6 +65,8 @@ class Bus:
         """Take up changed rules, before their change is answered: build the index fresh, then swap one reference."""
         async with self._reloading:
             self._rules[scope, bus] = RuleIndex.of(await self._store.find(Rule, scope, prefix=f"{bus}/"))
+        if self._rules_changed:
+            self._rules_changed()
 
     async def reload_archives(self) -> None:
         """Take up changed archives and replays, as `reload` does rules."""

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 RETRY_PAUSE_S = 1.0
 # How far back missed times are looked for. Whoever was down for longer hears of the last day's.
-CATCH_UP_MAX = timedelta(days=1)
+CATCH_UP_S_MAX = 86_400
 
 
 class Schedules:
@@ -59,7 +59,7 @@ class Schedules:
             schedule, anchor = parse(rule.schedule), datetime.fromtimestamp(rule.scheduled_ms / 1000, UTC)
             cursor = f"schedule/{rule.arn}/{rule.scheduled_ms}"
             fired = await self._store.cursor(cursor)
-            base = max(datetime.fromtimestamp(fired, UTC), anchor, now - CATCH_UP_MAX)
+            base = max(datetime.fromtimestamp(fired, UTC), anchor, now - timedelta(seconds=CATCH_UP_S_MAX))
             due = _latest_due(schedule, base, anchor, now)
             if due is not None:
                 seconds = int(due.timestamp())

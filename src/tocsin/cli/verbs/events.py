@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
-from tocsin.cli.options import given_text, reads
+from tocsin.cli.options import given_text, reads, serves
 
 
 class When(click.ParamType[int]):
@@ -44,7 +44,9 @@ def events(
     **given: str | None,
 ) -> None:
     """Events as the bus accepted them, whether a rule matched or not."""
-    if click.get_current_context().invoked_subcommand is not None:
+    context = click.get_current_context()
+    if context.invoked_subcommand is not None:
+        _demand_none(context)
         return
     if follow and until is not None:
         raise click.UsageError("--follow and --until do not go together")
@@ -59,6 +61,13 @@ def events(
     sys.exit(show_events(given, wanted, last, follow=follow))
 
 
+def _demand_none(context: click.Context) -> None:
+    """An option before a verb would be lost, and the verb would go to another server. Raises click.UsageError."""
+    for parameter in context.command.params:
+        if context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} belongs behind {context.invoked_subcommand}")
+
+
 def _pattern(given: str) -> str:
     """The pattern's text, once it is known to be valid."""
     from tocsin.core.patterns import parse
@@ -68,3 +77,18 @@ def _pattern(given: str) -> str:
         return parse(given_text(given)).text
     except InvalidEventPattern as error:
         raise click.BadParameter(error.message, param_hint="--match") from error
+
+
+@serves
+@events.command()
+@click.argument("file")
+@click.option("--bus", help="The bus to put them on, where an event does not say. [default: default]")
+def publish(file: str, bus: str | None, **where: str | None) -> None:
+    """Put events on the bus with PutEvents, as any client does.
+
+    FILE, or - for standard input, holds one event, a list of them, or one a line: envelopes, or objects with source,
+    detail-type and detail. Exits 1 if one was refused.
+    """
+    from tocsin.cli.publish import publish_events
+
+    sys.exit(publish_events(where, given_text(file if file == "-" else f"@{file}"), bus))

@@ -122,6 +122,8 @@ class Draft:
                     self._steps.append(Terminate(node))
             elif node.status is not NodeStatus.FAILURE and self._wanted(node):
                 self._list_running_steps(node, machine)
+            elif node.joined and machine is MachineState.STOPPED:
+                self._steps.append(Launch(node))  # given up for lost, then put to rest: it may be well when it is back
 
     def _wanted(self, node: Node) -> bool:
         """Whether the node is to be helped up: not one on its way into what is being taken back."""

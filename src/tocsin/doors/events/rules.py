@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tocsin.core.patterns import parse
+from tocsin.core.schedule import parse as parse_schedule
 from tocsin.doors.door import Context, decided
 from tocsin.doors.events.finding import PAGE_MAX, TOO_MANY, bus_of, named_rule, rules_of
 from tocsin.doors.events.limits import EventsLimits
@@ -11,7 +12,7 @@ from tocsin.doors.events.tagging import first_tags, last_tags, told
 from tocsin.doors.paging import page
 from tocsin.model.bus import EventBus
 from tocsin.model.changes import Change, Delete, Put
-from tocsin.model.errors import LimitExceeded, NotImplementedYet, Validation
+from tocsin.model.errors import LimitExceeded, Validation
 from tocsin.model.names import DEFAULT_BUS
 from tocsin.model.records import successor
 from tocsin.model.rule import Rule, RuleState
@@ -33,7 +34,7 @@ class Rules:
         async def attempt() -> Rule:
             bus = await bus_of(self._store, context.scope, request)
             old = await self._store.get(Rule, context.scope, f"{bus.name}/{request['Name']}")
-            rule = _made(bus, old, request)
+            rule = _made(bus, old, request, context.now_ms)
             changes: list[Change] = [Put(rule)]
             if old is None:
                 changes += await self._firsts(bus, rule, tags)
@@ -84,9 +85,7 @@ class Rules:
         return {}
 
     async def enable(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        return await self.change(
-            context, request, request["Name"], lambda rule: successor(rule, state=RuleState.ENABLED)
-        )
+        return await self.change(context, request, request["Name"], lambda rule: _enabled(rule, context.now_ms))
 
     async def disable(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         return await self.change(
@@ -107,6 +106,12 @@ class Rules:
         return {}
 
 
+def _enabled(rule: Rule, now_ms: int) -> Rule:
+    """A schedule that was off counts from its enabling: what it missed meanwhile is not caught up."""
+    since_ms = now_ms if rule.state is RuleState.DISABLED else rule.scheduled_ms
+    return successor(rule, state=RuleState.ENABLED, scheduled_ms=since_ms)
+
+
 def holding(bus: EventBus) -> list[Change]:
     """A new thing on a bus makes a bus that is being deleted meanwhile stale: nothing ends up on a bus that is gone."""
     return [] if bus.name == DEFAULT_BUS else [Put(successor(bus))]
@@ -116,21 +121,26 @@ def _check(bus: EventBus, request: dict[str, Any]) -> None:
     if request.get("ScheduleExpression"):
         if bus.name != DEFAULT_BUS:
             raise Validation("ScheduleExpression is supported only on the default event bus.")
-        raise NotImplementedYet("ScheduleExpression is not implemented in Tocsin yet.")
-    if not request.get("EventPattern"):
+        parse_schedule(request["ScheduleExpression"])
+    if request.get("EventPattern"):
+        parse(request["EventPattern"])
+    elif not request.get("ScheduleExpression"):
         raise Validation("Parameter(s) EventPattern or ScheduleExpression must be specified.")
-    parse(request["EventPattern"])
 
 
-def _made(bus: EventBus, old: Rule | None, request: dict[str, Any]) -> Rule:
-    """The rule as put: what the request leaves out is cleared, the targets stay."""
+def _made(bus: EventBus, old: Rule | None, request: dict[str, Any], now_ms: int) -> Rule:
+    """The rule as put: what the request leaves out is cleared, the targets stay. A schedule that stays counts on."""
+    schedule = request.get("ScheduleExpression", "")
+    counting = old is not None and old.schedule == schedule and old.state is not RuleState.DISABLED
     return Rule(
         scope=bus.scope,
         revision=old.revision + 1 if old else 1,
         bus=bus.name,
         name=request["Name"],
         state=RuleState(request.get("State", RuleState.ENABLED)),
-        pattern=request["EventPattern"],
+        pattern=request.get("EventPattern", ""),
+        schedule=schedule,
+        scheduled_ms=old.scheduled_ms if old and counting else now_ms,
         description=request.get("Description", ""),
         role_arn=request.get("RoleArn", ""),
         targets=old.targets if old else (),

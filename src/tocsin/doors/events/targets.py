@@ -1,36 +1,65 @@
 """PutTargets entries -> targets: what a target may be, and what this server can deliver to."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tocsin.core.transform import shaping
 from tocsin.model.errors import LimitExceeded, NotImplementedYet, Validation
-from tocsin.model.names import Scope, log_group_of, split_arn
+from tocsin.model.names import Scope, bus_of, log_group_of, queue_of, split_arn
 from tocsin.model.rule import Rule, Target
 
-# Accepted members of any target. The rest of AWS's Target belongs to kinds of targets that are not there yet.
-_CARRIED = frozenset({"Id", "Arn", "RoleArn", "RetryPolicy", "Input", "InputPath", "InputTransformer"})
+_ANY = frozenset({"Id", "Arn", "RoleArn", "RetryPolicy", "DeadLetterConfig"})
+_SHAPED = _ANY | {"Input", "InputPath", "InputTransformer"}
+
+
+def _log_group(arn: str) -> tuple[Scope, str] | None:
+    """No name of a log group holds a colon: what follows one is a stream or a mistake."""
+    place = log_group_of(arn)
+    return place if place and ":" not in place[1] else None
+
+
+# By the ARN's service: where such a target is, and the members it may have. AWS shapes nothing on the way to a bus.
+_KINDS: dict[str, tuple[Callable[[str], tuple[Scope, str] | None], frozenset[str]]] = {
+    "logs": (_log_group, _SHAPED),
+    "sqs": (queue_of, _SHAPED | {"SqsParameters"}),
+    "events": (bus_of, _ANY),
+}
 
 
 def to_target(spec: dict[str, Any], scope: Scope) -> Target:
     """Raises Validation on a bad target, NotImplementedYet on one that could not be delivered to."""
     target_id, arn = spec["Id"], spec["Arn"]
     shaping(spec)
-    split, place = split_arn(arn), log_group_of(arn)
-    # No name of a log group holds a colon: what follows one is a stream or a mistake.
-    if split is None or (split[0] == "logs" and (place is None or ":" in place[1])):
-        raise Validation(f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.")
-    if place is None:
+    split = split_arn(arn)
+    if split is None:
+        raise _malformed(arn)
+    if split[0] not in _KINDS or split[2].startswith("api-destination/"):
         raise NotImplementedYet(
             f"Targets of service {split[0]} are not implemented in Tocsin yet (target {target_id})."
         )
+    where, members = _KINDS[split[0]]
+    place = where(arn)
+    if place is None:
+        raise _malformed(arn)
     if place[0] != scope:
-        raise Validation(
-            f"Parameter {arn} is not valid. Reason: The log group must be in account and region of the rule."
-        )
-    later = sorted(spec.keys() - _CARRIED)
+        raise Validation(f"Parameter {arn} is not valid. Reason: It must be in account and region of the rule.")
+    later = sorted(spec.keys() - members)
     if later:
         raise NotImplementedYet(f"{', '.join(later)} of target {target_id} is not implemented in Tocsin yet.")
+    _check_queues(spec)
     return Target(id=target_id, arn=arn, spec=spec)
+
+
+def _check_queues(spec: dict[str, Any]) -> None:
+    if spec["Arn"].endswith(".fifo") and not spec.get("SqsParameters", {}).get("MessageGroupId"):
+        raise Validation(f"Parameter(s) SqsParameters must be specified for target: {spec['Id']}.")
+    dead_letters = spec.get("DeadLetterConfig", {}).get("Arn")
+    if dead_letters is not None and (queue_of(dead_letters) is None or dead_letters.endswith(".fifo")):
+        raise Validation(f"Parameter {dead_letters} is not valid. Reason: A dead-letter queue is a standard SQS queue.")
+
+
+def _malformed(arn: str) -> Validation:
+    return Validation(f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.")
 
 
 def with_targets(rule: Rule, added: list[Target], targets_max: int) -> tuple[Target, ...]:

@@ -1,6 +1,7 @@
 """Why a rule matched the last events of its bus, or did not, and why nothing is delivered although it did."""
 
 import asyncio
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,9 +14,12 @@ from tocsin.core.obstacles import obstacles
 from tocsin.core.patterns import Pattern, explain, lines, load_event, parse, sentence
 from tocsin.doors.own.asking import answer, number, refuse, scope_of
 from tocsin.doors.own.journal import Wanted, newest
+from tocsin.model.bus import EventBus
 from tocsin.model.event import Event, Journaled
 from tocsin.model.logs import LogGroup
-from tocsin.model.names import DEFAULT_BUS, Scope, log_group_of
+from tocsin.model.names import DEFAULT_BUS, Scope, bus_of, log_group_of, queue_of
+from tocsin.model.queue import Queue
+from tocsin.model.records import Record
 from tocsin.model.rule import Rule
 from tocsin.ports import Store
 
@@ -23,6 +27,14 @@ from tocsin.ports import Store
 EXPLAINED_MAX = 100
 EXPLAINED = 20
 ALTERNATIVES_TOLD = 3
+
+
+# What a target's ARN may name, and the record that is there when it is.
+_KINDS: tuple[tuple[Callable[[str], tuple[Scope, str] | None], type[Record]], ...] = (
+    (log_group_of, LogGroup),
+    (queue_of, Queue),
+    (bus_of, EventBus),
+)
 
 
 class Explain:
@@ -50,12 +62,13 @@ class Explain:
         )
 
     async def _missing(self, rule: Rule) -> set[str]:
-        """The ARNs of the rule's targets that are log groups and not there."""
+        """The ARNs of the rule's targets that are not there."""
         gone: set[str] = set()
         for target in rule.targets:
-            place = log_group_of(target.arn)
-            if place and await self._store.get(LogGroup, *place) is None:
-                gone.add(target.arn)
+            for place_of, kind in _KINDS:
+                place = place_of(target.arn)
+                if place and place[1] != DEFAULT_BUS and await self._store.get(kind, *place) is None:
+                    gone.add(target.arn)
         return gone
 
     async def _unknown(self, scope: Scope, bus: str, name: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from tocsin.core.queues.attributes import dead_letter_arn
 from tocsin.core.queues.line import Counts
 from tocsin.core.queues.messages import Draft, check_draft, deduplication_id, deduplication_key
-from tocsin.model.errors import StoreUnavailable
+from tocsin.model.errors import TocsinError
 from tocsin.model.names import Scope
 from tocsin.model.queue import MessageAttribute, Queue, QueueMessage
 from tocsin.model.queue_errors import QueueDoesNotExist, QueueError
@@ -73,7 +73,7 @@ class Queues:
         while True:
             try:
                 await self.sweep(self._clock.now())
-            except StoreUnavailable as away:
+            except TocsinError as away:
                 log.warning("housekeeping waits for the store: %s", away)
             await self._clock.sleep(self._places.limits.sweep_period_s)
 

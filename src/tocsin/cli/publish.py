@@ -1,0 +1,103 @@
+"""`tocsin events publish`: events from a file onto the bus, by PutEvents as any client of AWS sends it."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import click
+
+from tocsin.cli.show import Where
+
+ENTRIES_MAX = 10
+"""Of one PutEvents call: AWS's limit."""
+
+# Where nobody gives credentials or says whose account is meant: those of the server's own default.
+ACCOUNT, REGION = "111122223333", "us-west-2"
+_NEEDED = ("source", "detail-type", "detail")
+NOT_TAKEN, INVALID = 1, 2
+
+
+def publish_events(where: Where, text: str, bus: str | None) -> int:
+    """0: all were taken. 1: the server refused one or does not answer. 2: the text holds no events; none is sent."""
+    try:
+        entries = [_entry(event, number, bus) for number, event in enumerate(_events(text), 1)]
+    except ValueError as error:
+        click.echo(f"tocsin: {error}", err=True)
+        return INVALID
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        refused = sum(_put(_client(where), entries))
+    except (BotoCoreError, ClientError, ValueError) as error:
+        click.echo(f"tocsin: {error}", err=True)
+        return NOT_TAKEN
+    return NOT_TAKEN if refused else 0
+
+
+def _put(client: Any, entries: Sequence[dict[str, Any]]) -> Iterator[int]:
+    """How many of each call's entries were refused. Ids go to standard output, reasons to standard error."""
+    number, waiting = 0, iter(entries)
+    while some := list(islice(waiting, ENTRIES_MAX)):
+        answer = client.put_events(Entries=some)
+        for one in answer["Entries"]:
+            number += 1
+            if "EventId" in one:
+                click.echo(one["EventId"])
+            else:
+                click.echo(f"tocsin: event {number}: {one['ErrorCode']}: {one['ErrorMessage']}", err=True)
+        yield answer["FailedEntryCount"]
+
+
+def _events(text: str) -> list[Any]:
+    """One JSON value, a list of them, or one a line. Raises ValueError."""
+    try:
+        given = json.loads(text)
+    except ValueError as whole:
+        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        if len(lines) < 2:
+            raise ValueError(f"that is no JSON: {whole}") from None
+        return [_line(number, line) for number, line in lines]
+    found = given if isinstance(given, list) else [given]
+    if not found:
+        raise ValueError("there are no events in it")
+    return found
+
+
+def _line(number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"line {number} is no JSON: {error}") from None
+
+
+def _entry(event: Any, number: int, bus: str | None) -> dict[str, Any]:
+    """The event as an entry of PutEvents; of an envelope, id, account and region are given anew."""
+    if not isinstance(event, dict):
+        raise ValueError(f"event {number} is no JSON object")
+    missing = [name for name in _NEEDED if name not in event]
+    if missing:
+        raise ValueError(f"event {number} has no {', '.join(missing)}")
+    if not isinstance(event["detail"], dict):
+        raise ValueError(f"the detail of event {number} is no JSON object")
+    entry = {
+        "Source": event["source"],
+        "DetailType": event["detail-type"],
+        "Detail": json.dumps(event["detail"]),
+        "Time": event.get("time"),
+        "Resources": event.get("resources"),
+        "EventBusName": bus,
+    }
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _client(where: Where) -> Any:
+    """With the credentials of the environment, unless an account is named."""
+    import boto3
+
+    account = where.get("account")
+    ours = account or not os.environ.get("AWS_ACCESS_KEY_ID")
+    named = {"aws_access_key_id": account or ACCOUNT, "aws_secret_access_key": "unsigned"} if ours else {}
+    region = where.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
+    return boto3.client("events", endpoint_url=where["endpoint_url"], region_name=region, **named)

@@ -1,0 +1,138 @@
+"""Targets beside log groups: queues, other buses, and the dead-letter queue of what can go nowhere."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.doors.asking import log_lines, refusal
+from tests.harness import REGION, RunningServer, eventually
+
+PATTERN = '{"source":["my.app"]}'
+
+
+class Aim:
+    """The clients of one account, and one rule whose targets the test sets."""
+
+    def __init__(self, server: RunningServer, account: str) -> None:
+        self.server, self.account = server, account
+        self.events, self.logs, self.sqs = (server.client(name, account) for name in ("events", "logs", "sqs"))
+        self.events.put_rule(Name="rule", EventPattern=PATTERN)
+
+    def queue(self, name: str, **attributes: str) -> tuple[str, str]:
+        """URL and ARN of a new queue."""
+        url = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        return url, f"arn:aws:sqs:{REGION}:{self.account}:{name}"
+
+    def target(self, arn: str, rule: str = "rule", **more: Any) -> None:
+        self.events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": arn, **more}])
+
+    def put(self, detail: str = "{}") -> str:
+        entry = {"Source": "my.app", "DetailType": "thing", "Detail": detail}
+        event_id: str = self.events.put_events(Entries=[entry])["Entries"][0]["EventId"]
+        return event_id
+
+    def received(self, url: str) -> Any:
+        """The next message of the queue, taken off it."""
+        asked = {"MessageAttributeNames": ["All"], "AttributeNames": ["All"], "WaitTimeSeconds": 20}
+        [message] = self.sqs.receive_message(QueueUrl=url, **asked)["Messages"]
+        self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return message
+
+
+@pytest.fixture
+def aim(server: RunningServer, account: str) -> Aim:
+    return Aim(server, account)
+
+
+def test_an_event_reaches_a_queue_as_its_message(aim: Aim) -> None:
+    url, arn = aim.queue("q")
+    aim.target(arn)
+    event_id = aim.put('{"n": 12345678901234567890}')
+    body = aim.received(url)["Body"]
+    assert json.loads(body)["id"] == event_id
+    assert '"detail":{"n":12345678901234567890}' in body
+
+
+def test_a_queue_is_sent_what_the_target_asks_for(aim: Aim) -> None:
+    url, arn = aim.queue("q")
+    aim.target(arn, InputTransformer={"InputPathsMap": {"n": "$.detail.n"}, "InputTemplate": '"n is <n>"'})
+    aim.put('{"n": 7}')
+    assert aim.received(url)["Body"] == '"n is 7"'
+
+
+def test_a_fifo_queue_keeps_the_order_of_the_group_that_the_target_names(aim: Aim) -> None:
+    url, arn = aim.queue("q.fifo", FifoQueue="true")
+    said = "Parameter(s) SqsParameters must be specified for target: 1."
+    refused = refusal(aim.events.put_targets, Rule="rule", Targets=[{"Id": "1", "Arn": arn}])
+    assert refused == ("ValidationException", said, 400)
+    aim.target(arn, SqsParameters={"MessageGroupId": "nodes"})
+    for number in range(3):
+        aim.put(json.dumps({"n": number}))
+    taken = [aim.received(url) for _ in range(3)]
+    assert [json.loads(one["Body"])["detail"]["n"] for one in taken] == [0, 1, 2]
+    assert {one["Attributes"]["MessageGroupId"] for one in taken} == {"nodes"}
+
+
+def test_what_has_nowhere_to_go_ends_in_the_dead_letter_queue_with_the_reason(aim: Aim) -> None:
+    url, dead_letters = aim.queue("dead")
+    gone = f"arn:aws:logs:{REGION}:{aim.account}:log-group:/gone"
+    aim.target(gone, DeadLetterConfig={"Arn": dead_letters})
+    event_id = aim.put()
+    message = aim.received(url)
+    assert json.loads(message["Body"])["id"] == event_id
+    assert {name: one["StringValue"] for name, one in message["MessageAttributes"].items()} == {
+        "RULE_ARN": f"arn:aws:events:{REGION}:{aim.account}:rule/rule",
+        "TARGET_ARN": gone,
+        "ERROR_CODE": "NO_RESOURCE",
+        "ERROR_MESSAGE": "The log group /gone does not exist.",
+        "RETRY_ATTEMPTS": "0",
+    }
+
+
+def test_the_dead_letter_is_the_event_not_what_the_template_made_of_it(aim: Aim) -> None:
+    url, dead_letters = aim.queue("dead")
+    _, arn = aim.queue("q")
+    broken = {"InputPathsMap": {"d": "$.detail"}, "InputTemplate": '{"d": "<d>"}'}
+    aim.target(arn, InputTransformer=broken, DeadLetterConfig={"Arn": dead_letters})
+    event_id = aim.put('{"a": "b"}')
+    message = aim.received(url)
+    assert json.loads(message["Body"])["id"] == event_id
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "INVALID_PARAMETER"
+
+
+def test_a_dead_letter_queue_is_a_standard_queue(aim: Aim) -> None:
+    for arn in (f"arn:aws:sqs:{REGION}:{aim.account}:q.fifo", f"arn:aws:sns:{REGION}:{aim.account}:topic"):
+        target = {"Id": "1", "Arn": f"arn:aws:sqs:{REGION}:{aim.account}:q", "DeadLetterConfig": {"Arn": arn}}
+        refused = refusal(aim.events.put_targets, Rule="rule", Targets=[target])
+        assert (refused.code, refused.status) == ("ValidationException", 400)
+
+
+def _route_on(aim: Aim, bus: str, group: str) -> str:
+    """A bus with a rule that delivers to a log group; the bus's ARN."""
+    aim.logs.create_log_group(logGroupName=group)
+    arn: str = aim.events.create_event_bus(Name=bus)["EventBusArn"]
+    aim.events.put_rule(Name="there", EventPattern=PATTERN, EventBusName=bus)
+    target = {"Id": "1", "Arn": f"arn:aws:logs:{REGION}:{aim.account}:log-group:{group}"}
+    aim.events.put_targets(Rule="there", EventBusName=bus, Targets=[target])
+    return arn
+
+
+def test_an_event_goes_on_to_another_bus_under_its_own_id(aim: Aim) -> None:
+    aim.target(_route_on(aim, "next", "/there"))
+    event_id = aim.put()
+    [line] = eventually(lambda: log_lines(aim.server, aim.account, "/there", REGION), "the line")
+    assert json.loads(line)["id"] == event_id
+
+
+def test_events_sent_in_a_circle_come_to_an_end(aim: Aim) -> None:
+    aim.target(_route_on(aim, "next", "/there"))
+    aim.events.put_rule(Name="back", EventPattern=PATTERN, EventBusName="next")
+    default = f"arn:aws:events:{REGION}:{aim.account}:event-bus/default"
+    aim.events.put_targets(Rule="back", EventBusName="next", Targets=[{"Id": "1", "Arn": default}])
+    first = aim.put()
+    second = aim.put()
+    lines = eventually(
+        lambda: len(found := log_lines(aim.server, aim.account, "/there", REGION)) >= 2 and found, "both lines"
+    )
+    assert [json.loads(line)["id"] for line in lines] == [first, second], "each once"
