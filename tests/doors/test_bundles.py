@@ -3,7 +3,12 @@
 import asyncio
 import io
 import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -79,3 +84,58 @@ def test_a_bucket_that_is_no_folder_is_asked_of_s3_with_boto3s_settings(
         monkeypatch.setenv(name, value)
     with pytest.raises(BundleMissing, match=r"no folder .*S3 answers: .*127\.0\.0\.1:9"):
         asyncio.run(Bundles(root).tar("s3://elsewhere/config/"))
+
+
+OBJECTS = {"config/on_create.sh": b"#!/bin/sh\n", "config/lib/data.txt": b"x", "config/": b"", "other.txt": b"no"}
+
+
+class SmallS3(BaseHTTPRequestHandler):
+    """Two operations of S3, path-style, a page of one object at a time: enough for boto3 to read a prefix."""
+
+    def do_GET(self) -> None:
+        path, query = unquote(urlsplit(self.path).path), parse_qs(urlsplit(self.path).query)
+        key = path.partition("/")[2].partition("/")[2]
+        self._send(OBJECTS[key] if key else self._listed(query))
+
+    def _listed(self, query: dict[str, list[str]]) -> bytes:
+        prefix, place = query["prefix"][0], int(query.get("continuation-token", ["0"])[0])
+        keys = sorted(key for key in OBJECTS if key.startswith(prefix))
+        more = place + 1 < len(keys)
+        token = f"<NextContinuationToken>{place + 1}</NextContinuationToken>" if more else ""
+        item = f"<Contents><Key>{keys[place]}</Key><Size>{len(OBJECTS[keys[place]])}</Size></Contents>"
+        head = '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        return f"{head}<IsTruncated>{str(more).lower()}</IsTruncated>{item}{token}</ListBucketResult>".encode()
+
+    def _send(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+        pass
+
+
+@contextmanager
+def small_s3() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SmallS3) as http:
+        serving = threading.Thread(target=http.serve_forever)
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{http.server_address[1]}"
+        finally:
+            http.shutdown()
+            serving.join()
+
+
+def test_a_bundle_in_s3_is_all_objects_of_its_prefix_page_by_page(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with small_s3() as endpoint:
+        for name, value in {
+            "AWS_ENDPOINT_URL_S3": endpoint,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_DEFAULT_REGION": "us-west-2",
+        }.items():
+            monkeypatch.setenv(name, value)
+        found = names(root, "s3://elsewhere/config/")
+    assert found == {"on_create.sh": (b"#!/bin/sh\n", 0o755), "lib/data.txt": (b"x", 0o755)}

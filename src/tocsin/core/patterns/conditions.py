@@ -25,11 +25,11 @@ class Condition(msgspec.Struct, frozen=True):
 
     def test(self) -> Test:
         """A function that says whether a value meets the condition."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} does not say")
 
     def shown(self) -> Any:
         """The condition as it stands in a pattern, as JSON."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} does not say")
 
     def __str__(self) -> str:
         return json.dumps(self.shown(), ensure_ascii=False)
