@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.doors.asking import configured, log_lines, members, refusal
+from tests.doors.asking import ask, configured, connect, log_lines, members, refusal
 from tests.harness import REGION, RunningServer, cli_environment, eventually
 
 INSTANCE_TYPE = "ml.t3.medium"
@@ -45,6 +45,14 @@ class HyperPod:
 
     def describe(self, name: str) -> dict[str, Any]:
         return members(self.api.describe_cluster(ClusterName=name))
+
+    def told(self, name: str) -> list[dict[str, Any]]:
+        """Every state change of the cluster so far, as journaled: what was ever true, however shortly."""
+        asked = f"account={self.account}&region={self.region}&cluster={name}&last=1000&detail_type=State"
+        with connect(self.server) as connection:
+            answer = ask(connection, "GET", f"/_tocsin/v1/events?{asked}")
+        assert answer.status == 200
+        return [event["detail"] for event in json.loads(answer.body)["events"]]
 
     def until(self, name: str, status: str) -> dict[str, Any]:
         """The description once the cluster is in that status. Fails at once when it comes to rest in another."""
@@ -560,18 +568,17 @@ def test_more_instances_than_the_limit_are_refused(strict: RunningServer, accoun
 def test_a_cluster_is_creating_then_in_service_then_deleting_then_gone(pod: HyperPod) -> None:
     name = "short-lived"
     arn = pod.create(name, group("empty", 0), group("bare", 1), until=None)
-    described = pod.describe(name)
-    assert described["ClusterStatus"] == "Creating"
-    assert described["ClusterArn"] == arn
-    assert counts(described) == {"empty": (0, 0, "Creating"), "bare": (0, 1, "Creating")}
+    begun = pod.told(name)[0]
+    assert (begun["ClusterStatus"], begun["ClusterArn"]) == ("Creating", arn)
+    assert counts(begun) == {"empty": (0, 0, "Creating"), "bare": (0, 1, "Creating")}
     assert counts(pod.until(name, "InService")) == {"empty": (0, 0, "InService"), "bare": (1, 1, "InService")}
     [node] = pod.nodes(name)
     assert node["InstanceStatus"] == {"Status": "Running"}
     place = pod.server.data_dir / "machines" / node["InstanceId"]
     assert place.is_dir()
     assert members(pod.api.delete_cluster(ClusterName=name)) == {"ClusterArn": arn}
-    assert pod.describe(name)["ClusterStatus"] == "Deleting"
-    assert refusal(pod.api.delete_cluster, ClusterName=name).code == "ConflictException"
+    assert pod.told(name)[-1]["ClusterStatus"] == "Deleting"
+    assert refusal(pod.api.delete_cluster, ClusterName=name).code in ("ConflictException", "ResourceNotFound")
     pod.until_gone(name)
     assert not place.exists()
     assert refusal(pod.api.describe_cluster, ClusterName=name).code == "ResourceNotFound"
@@ -651,11 +658,12 @@ def test_an_update_grows_shrinks_adds_and_deletes_groups(pod: HyperPod) -> None:
     [old] = pod.nodes("c", InstanceGroupNameContains="a")
 
     def update(**request: Any) -> dict[str, tuple[int, int, str]]:
-        """The counts right after the call, which shows that the status flips before the answer."""
+        """The counts as the status flips, which it has done when the call is answered."""
+        before = len(pod.told("c"))
         assert pod.api.update_cluster(ClusterName="c", **request)["ClusterArn"]
-        described = pod.describe("c")
-        assert described["ClusterStatus"] == "Updating"
-        return counts(described)
+        flipped = pod.told("c")[before]
+        assert flipped["ClusterStatus"] == "Updating"
+        return counts(flipped)
 
     during = update(InstanceGroups=[group("a", 2), group("new", 1)], InstanceGroupsToDelete=["z"])
     assert during == {
@@ -728,7 +736,7 @@ def test_a_cluster_can_be_deleted_while_it_is_created(pod: HyperPod, tmp_path: P
     pod.create("early", group("g", 1, pod.scripts(on_create=script)), until=None)
     pid = eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip(), "the script")
     pod.api.delete_cluster(ClusterName="early")
-    assert pod.describe("early")["ClusterStatus"] == "Deleting"
+    assert pod.told("early")[-1]["ClusterStatus"] == "Deleting"
     pod.until_gone("early")
     assert not Path(f"/proc/{pid}").exists()
 
