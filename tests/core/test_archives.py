@@ -106,7 +106,7 @@ def test_a_replay_s_filter_holds_for_its_own_events_only() -> None:
     archives = Archives.of([], [replay(filter_arns=(rules[1].arn,)), replay(name="free")])
 
     def reached(one: Event) -> list[str]:
-        owed = route(one, RuleIndex.of(rules), "")
+        owed = route(one, RuleIndex.of(rules))
         return [delivery.rule.name for delivery in let_through(one, owed, archives)[0]]
 
     archived = Archived(id=1, at_ms=1, body=event().body)

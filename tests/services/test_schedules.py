@@ -112,7 +112,7 @@ def test_a_firing_reaches_its_own_rules_targets_only(tmp_path: Path) -> None:
             [mine.arn],
             {},
         )
-        deliveries, unfit = route(entry.event, RuleIndex.of([mine, other, by_pattern]), "")
+        deliveries, unfit = route(entry.event, RuleIndex.of([mine, other, by_pattern]))
         assert [one.rule.name for one in deliveries] == ["mine"]
         assert unfit == []
 

@@ -11,6 +11,7 @@ from typing import Any
 from tocsin.model.cluster import Cluster, Health, InstanceGroup, Node, NodeRecovery, NodeStatus
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import DEFAULT_BUS, derived_uuid
+from tocsin.model.times import epoch_ms, iso_second
 
 SOURCE = "aws.sagemaker"
 STATE_CHANGE = "SageMaker HyperPod Cluster State Change"
@@ -72,16 +73,11 @@ def _event(cluster: Cluster, at: datetime, detail_type: str, detail: dict[str, A
         id=event_id,
         source=SOURCE,
         detail_type=detail_type,
-        time=f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        time=iso_second(at),
         resources=[cluster.arn],
         detail=detail,
     )
     return Event(scope=cluster.scope, bus=DEFAULT_BUS, id=event_id, at_ms=epoch_ms(at), body=body)
-
-
-def epoch_ms(at: datetime) -> int:
-    """Whole milliseconds since 1970, without the rounding of float seconds."""
-    return int(at.timestamp()) * 1000 + at.microsecond // 1000
 
 
 def current_count(group: InstanceGroup, nodes: Iterable[Node]) -> int:

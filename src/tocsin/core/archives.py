@@ -17,6 +17,7 @@ from tocsin.model.changes import Change, Keep
 from tocsin.model.delivery import Delivery, Refused
 from tocsin.model.event import Event
 from tocsin.model.names import Scope, derived_uuid
+from tocsin.model.times import epoch_ms
 
 # The envelope's member that marks a replayed event, and the one it stands before (facts/peers.md §3.2).
 _REPLAYED = b'"replay-name":'
@@ -110,6 +111,6 @@ def replay_of(body: bytes) -> str:
 def told_ms(event: Event) -> int:
     """The time an event's envelope tells, or that of its acceptance where it tells none that can be read."""
     try:
-        return int(datetime.fromisoformat(_head(event.body).time).timestamp() * 1000)
+        return epoch_ms(datetime.fromisoformat(_head(event.body).time))
     except (msgspec.DecodeError, ValueError):
         return event.at_ms

@@ -14,6 +14,7 @@ from tocsin.core.lifecycle import cluster_may_move, node_may_move
 from tocsin.core.tell import tell
 from tocsin.model.changes import Accept, Change, Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node
+from tocsin.model.records import R
 
 
 class World(Struct, frozen=True, kw_only=True):
@@ -33,8 +34,8 @@ def commit(before: World | None, after: World | None, at: datetime) -> tuple[Wor
     old_cluster, old_nodes = (before.cluster, before.nodes) if before else (None, {})
     new_cluster, new_nodes = (after.cluster, after.nodes) if after else (None, {})
     _assert_lawful(old_cluster, new_cluster, old_nodes, new_nodes)
-    new_cluster = _next_cluster(old_cluster, new_cluster)
-    new_nodes = {key: _next_node(old_nodes.get(key), node) for key, node in new_nodes.items()}
+    new_cluster = _numbered(old_cluster, new_cluster) if new_cluster else None
+    new_nodes = {key: _numbered(old_nodes.get(key), node) for key, node in new_nodes.items()}
     changes: list[Change] = []
     if new_cluster and new_cluster is not old_cluster:
         changes.append(Put(new_cluster))
@@ -48,14 +49,8 @@ def commit(before: World | None, after: World | None, at: datetime) -> tuple[Wor
     return world, changes
 
 
-def _next_cluster(old: Cluster | None, new: Cluster | None) -> Cluster | None:
+def _numbered(old: R | None, new: R) -> R:
     """The new record as the direct successor of the old; the old itself when they do not differ."""
-    if new is None or old is None:
-        return new
-    return old if replace(new, revision=old.revision) == old else replace(new, revision=old.revision + 1)
-
-
-def _next_node(old: Node | None, new: Node) -> Node:
     if old is None:
         return replace(new, revision=1)
     return old if replace(new, revision=old.revision) == old else replace(new, revision=old.revision + 1)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from tocsin.core.plan import SCRIPT_FAILED, SCRIPT_TIMED_OUT
 from tocsin.model.cluster import Node, NodeStatus, ScriptState
 from tocsin.model.link import Report, ScriptEnded, ScriptOutput, ScriptStarted
+from tocsin.model.times import epoch_ms
 
 
 def effect(report: Report) -> Callable[[Node], Node]:
@@ -44,5 +45,5 @@ def lines(report: ScriptOutput) -> list[tuple[int, str]]:
 
 def acceptable_time(at_ms: int, now: datetime, skew_ms: int = 2 * 3600 * 1000) -> int:
     """A node's clock may be wrong; its log lines are kept within the two hours AWS allows around ours."""
-    here = int(now.timestamp() * 1000)
+    here = epoch_ms(now)
     return at_ms if abs(at_ms - here) <= skew_ms else here

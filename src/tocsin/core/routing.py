@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from tocsin.model.delivery import Delivery, Refused
 from tocsin.model.event import Event
 from tocsin.model.names import Scope
 from tocsin.model.rule import Rule, RuleState, Target
+from tocsin.model.times import iso_second
 
 BusName = tuple[Scope, str]
 
@@ -42,11 +44,8 @@ def _firing(rule: Rule) -> str:
     return json.dumps({"source": [SCHEDULED_SOURCE], "detail-type": [SCHEDULED_EVENT], "resources": [rule.arn]})
 
 
-def route(event: Event, rules: RuleIndex, ingested_at: str) -> tuple[list[Delivery], list[Refused]]:
-    """What the event owes the targets, rule by rule, and what its transformation made unfit to be sent.
-
-    `ingested_at` is the time of acceptance in ISO 8601, for templates that ask for it.
-    """
+def route(event: Event, rules: RuleIndex) -> tuple[list[Delivery], list[Refused]]:
+    """What the event owes the targets, rule by rule, and what its transformation made unfit to be sent."""
     index = rules.index
     owed: list[Delivery] = []
     unfit: list[Refused] = []
@@ -55,7 +54,8 @@ def route(event: Event, rules: RuleIndex, ingested_at: str) -> tuple[list[Delive
             if shaped is None:
                 owed.append(Delivery(event=event, rule=rule, target=target, payload=event.body))
                 continue
-            payload = shape(shaped, event.body, About(rule.arn, rule.name, ingested_at))
+            accepted = iso_second(datetime.fromtimestamp(event.at_ms / 1000, UTC))
+            payload = shape(shaped, event.body, About(rule.arn, rule.name, accepted))
             filled = isinstance(shaped, Filled)
             delivery = Delivery(event=event, rule=rule, target=target, payload=payload, from_template=filled)
             if sendable(shaped, payload):

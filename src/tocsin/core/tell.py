@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from tocsin.core.announce import epoch_ms
 from tocsin.model.cluster import Cluster, ClusterStatus, Health, Node, NodeStatus, ScriptState
 from tocsin.model.story import Chapter, StoryLine
+from tocsin.model.times import epoch_ms
 
 _SCRIPT = {
     ScriptState.STARTED: "lifecycle script started",

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tocsin.model.errors import ConcurrentModification, Stale
 from tocsin.model.names import Scope
+from tocsin.model.times import epoch_ms
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ class Context(Struct, frozen=True, kw_only=True):
     @property
     def now_ms(self) -> int:
         """Epoch milliseconds."""
-        return int(self.now.timestamp() * 1000)
+        return epoch_ms(self.now)
 
 
 Handler = Callable[[Context, dict[str, Any]], Awaitable[Mapping[str, Any]]]

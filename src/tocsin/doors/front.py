@@ -143,16 +143,12 @@ async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     """The whole body. Raises RequestTooLarge, or RequestTimeout when the client does not get it out."""
     if int(headers.get("content-length") or 0) > BODY_BYTES_MAX:
         raise RequestTooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes.")
-    message = await _part(receive)
-    if not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        if len(body) <= BODY_BYTES_MAX:
-            return body
-    parts, size = [message.get("body", b"")], len(message.get("body", b""))
-    while message.get("more_body"):
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await _part(receive)
         parts.append(message.get("body", b""))
-        size += len(parts[-1])
+        size, more = size + len(parts[-1]), message.get("more_body", False)
         if size > BODY_BYTES_MAX:
             raise RequestTooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes.")
     return b"".join(parts)

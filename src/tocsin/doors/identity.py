@@ -45,13 +45,14 @@ def _demand_local(host: str) -> None:
     127.0.0.1 and then send what it likes; but its requests carry that name.
     """
     name = urlsplit(f"//{host}").hostname or ""
-    if not (name == "localhost" or name.endswith(".localhost") or _is_loopback(name)):
+    if not (name == "localhost" or name.endswith(".localhost") or is_loopback(name)):
         raise AccessDenied(
             f"The request is for the host {name!r}. Without access_keys in the settings, only localhost is answered."
         )
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether the text is an address that only this machine reaches."""
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:

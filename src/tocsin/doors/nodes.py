@@ -23,6 +23,7 @@ from tocsin.model.errors import Stale, TocsinError
 from tocsin.model.link import Ack, Beat, FromAgent, Halt, Hello, Report, ScriptOutput, Welcome
 from tocsin.model.logs import LogGroup, LogLine
 from tocsin.model.names import lifecycle_stream
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.fleet import BUNDLE_PATH, Fleet
 
@@ -123,7 +124,7 @@ class NodesDoor:
             if found is None or await self._group_exists(found[0].cluster):
                 raise
             cluster = found[0].cluster
-            now_ms = int(self._clock.now().timestamp() * 1000)
+            now_ms = epoch_ms(self._clock.now())
             await self._store.commit(Put(LogGroup(scope=cluster.scope, name=cluster.log_group, created_ms=now_ms)))
             await self._fleet.report(instance_id, report.n, effect(report), *self._output(instance_id, report))
 
@@ -142,7 +143,7 @@ class NodesDoor:
                 group=world.cluster.log_group,
                 stream=lifecycle_stream(node.group, instance_id),
                 lines=tuple(LogLine(acceptable_time(at_ms, now), text) for at_ms, text in lines(report)),
-                ingested_ms=int(now.timestamp() * 1000),
+                ingested_ms=epoch_ms(now),
             )
         ]
 

@@ -1,6 +1,5 @@
 """Settings: defaults, then a TOML file, then TOCSIN_… variables, then the command line. docs/settings.md lists all."""
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -13,6 +12,7 @@ from msgspec import Struct, field
 
 from tocsin.core.policy import FleetPolicy
 from tocsin.doors.events import EventsLimits
+from tocsin.doors.identity import is_loopback
 from tocsin.model.errors import TocsinError
 from tocsin.services.housekeeping import HousekeepingLimits
 
@@ -87,17 +87,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"region must look like us-west-2, not {settings.region!r}")
     if not 0 <= settings.port <= 65535:
         raise SettingsError(f"port must be 0 to 65535, not {settings.port}")
-    if not settings.access_keys and not _is_loopback(settings.host):
+    if not settings.access_keys and settings.host != "localhost" and not is_loopback(settings.host):
         raise SettingsError(
             f"host {settings.host} can be reached from other machines, and without access_keys in the settings anybody "
             "there could run scripts here: set access_keys, or bind to 127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

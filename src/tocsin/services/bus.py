@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 
 from tocsin.core.archives import Archives, archives_owed, let_through
 from tocsin.core.routing import BusName, RuleIndex, route
@@ -18,6 +17,7 @@ from tocsin.model.delivery import Delivery, Landed, Refused
 from tocsin.model.event import Event, Journaled
 from tocsin.model.names import Scope, split_arn
 from tocsin.model.rule import Rule
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, DeadLetters, InsideTarget, Store
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Bus:
             return place
         counted = Counter(routed=len(batch))
         owed, refused = self._owed(batch, counted)
-        now_ms = int(self._clock.now().timestamp() * 1000)
+        now_ms = epoch_ms(self._clock.now())
         landed = [await self._targets[kind].land(some, now_ms) for kind, some in owed.items()]
         refused += [one for some in landed for one in some.refused]
         counted["delivered"] += sum(map(len, owed.values())) - sum(len(some.refused) for some in landed)
@@ -121,7 +121,7 @@ class Bus:
             if rules is None or not rules.owed:
                 continue
             try:
-                deliveries, refused = let_through(event, route(event, rules, _iso(event.at_ms)), self._archives)
+                deliveries, refused = let_through(event, route(event, rules), self._archives)
             except Exception:  # an event nobody can read must not keep those behind it from being delivered
                 log.exception("event %s cannot be routed: it is passed over", event.id)
                 counted["unreadable"] += 1
@@ -149,7 +149,3 @@ def _kind(arn: str) -> str:
     split = split_arn(arn)
     assert split is not None, "PutTargets takes only ARNs"
     return split[0]
-
-
-def _iso(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -15,7 +15,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from tocsin.core import requests
-from tocsin.core.announce import epoch_ms
 from tocsin.core.commit import World, commit
 from tocsin.core.plan import Launch, Observed, Plan, RunLifecycle, Step, Terminate, plan
 from tocsin.core.policy import FleetPolicy
@@ -29,6 +28,7 @@ from tocsin.model.logs import LogGroup
 from tocsin.model.machine import LaunchOrder
 from tocsin.model.names import Scope, split_arn
 from tocsin.model.story import Chapter
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Machines, NodeLinks, Store
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Delete, DropLogs
 from tocsin.model.errors import Stale, TocsinError
 from tocsin.model.logs import LogGroup, LogQuery
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.bus import ROUTER
 
@@ -73,7 +74,7 @@ class Housekeeping:
         """
         swept = Swept()
         try:
-            now_ms = int(now.timestamp() * 1000)
+            now_ms = epoch_ms(now)
             await self._expire_logs(now_ms, swept)
             await self._expire_archives(now_ms, swept)
             await self._forget_replays(now_ms, swept)

@@ -14,6 +14,7 @@ from tocsin.model.changes import Accept, Put
 from tocsin.model.errors import Stale
 from tocsin.model.names import DEFAULT_BUS
 from tocsin.model.records import successor
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.bus import ROUTER
 
@@ -67,7 +68,7 @@ class Replays:
             await self._clock.sleep(BEHIND_PAUSE_S)
 
     async def _advance(self, replay: Replay) -> None:
-        now_ms = int(self._clock.now().timestamp() * 1000)
+        now_ms = epoch_ms(self._clock.now())
         if replay.state is ReplayState.CANCELLING:
             await self._end(replay, ReplayState.CANCELLED, now_ms)
             return

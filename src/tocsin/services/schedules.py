@@ -16,6 +16,7 @@ from tocsin.model.errors import Stale, StoreUnavailable, Throttling
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import derived_uuid
 from tocsin.model.rule import Rule, RuleState
+from tocsin.model.times import epoch_ms, iso_second
 from tocsin.ports import Clock, Store
 
 log = logging.getLogger(__name__)
@@ -88,8 +89,8 @@ def scheduled_event(rule: Rule, at: datetime, now: datetime) -> Event:
         id=event_id,
         source=SCHEDULED_SOURCE,
         detail_type=SCHEDULED_EVENT,
-        time=f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        time=iso_second(at),
         resources=[rule.arn],
         detail={},
     )
-    return Event(scope=rule.scope, bus=rule.bus, id=event_id, at_ms=int(now.timestamp() * 1000), body=body)
+    return Event(scope=rule.scope, bus=rule.bus, id=event_id, at_ms=epoch_ms(now), body=body)

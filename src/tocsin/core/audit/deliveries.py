@@ -54,7 +54,7 @@ def _owed(world: World) -> dict[Owed, list[int]]:
         rules = indexes.get((entry.event.scope, entry.event.bus))
         if rules is None or not world.rules_since < entry.seq <= world.routed:
             continue
-        deliveries, _unfit = route(entry.event, rules, ingested_at="")
+        deliveries, _unfit = route(entry.event, rules)
         for one in deliveries:
             owed[one.rule.arn, one.target.id].append(entry.seq)
     return owed

@@ -11,6 +11,7 @@ from msgspec import Struct
 from tocsin.model.errors import Validation
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import Scope
+from tocsin.model.times import epoch_ms, iso_second
 
 ENTRIES_BYTES_MAX = 1 << 20  # AWS: the entries of one request together stay below 1 MB
 _TIME_BYTES = 14  # what AWS counts for an entry that carries a Time
@@ -48,14 +49,14 @@ def to_event(
     detail = compact_object(entry["Detail"])
     if detail is None:
         return Refusal("MalformedDetail", "Detail is malformed.")
-    at_ms = int(now.timestamp() * 1000)
+    at_ms = epoch_ms(now)
     event_id = new_id(at_ms)
     body = envelope(
         scope=scope,
         id=event_id,
         source=entry["Source"],
         detail_type=entry["DetailType"],
-        time=f"{entry.get('Time', now):%Y-%m-%dT%H:%M:%SZ}",
+        time=iso_second(entry.get("Time", now)),
         resources=entry.get("Resources", []),
         detail=orjson.Fragment(detail),
     )

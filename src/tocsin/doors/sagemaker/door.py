@@ -9,6 +9,7 @@ from tocsin.doors.paging import page
 from tocsin.doors.sagemaker.describe import cluster_members, cluster_summary, node_members, node_summary
 from tocsin.model.errors import ResourceNotFound, Validation
 from tocsin.model.names import cluster_id
+from tocsin.model.times import epoch_ms
 from tocsin.services.fleet import Fleet
 
 T = TypeVar("T")
@@ -149,7 +150,7 @@ def _sorted_page(
     sign = -1 if request.get("SortOrder") == "Descending" else 1
 
     def rank(item: T) -> list[object]:
-        when = sign * int(created(item).timestamp() * 1000)
+        when = sign * epoch_ms(created(item))
         text = [*(sign * ord(letter) for letter in name(item)), 0]  # 0 ends it: a prefix sorts right both ways
         return [text, when] if by_name else [when, text]
 

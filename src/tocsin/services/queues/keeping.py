@@ -10,6 +10,7 @@ from tocsin.model.names import Scope
 from tocsin.model.queue import Queue
 from tocsin.model.queue_errors import OverLimit, PurgeQueueInProgress, QueueDoesNotExist
 from tocsin.model.records import successor
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.queues.deciding import decided
 from tocsin.services.queues.place import Place, Places
@@ -35,7 +36,7 @@ class Keeping:
             if existing is not None:
                 check_same(existing.queue, wanted)
                 return existing.queue
-            now_ms = self._now_ms()
+            now_ms = epoch_ms(self._clock.now())
             queue = Queue(
                 scope=scope,
                 name=name,
@@ -59,7 +60,9 @@ class Keeping:
         wanted = checked(attributes, fifo=place.queue.fifo)
 
         def change(queue: Queue) -> Queue:
-            after = successor(queue, attributes=merged(queue.attributes, wanted), modified_ms=self._now_ms())
+            after = successor(
+                queue, attributes=merged(queue.attributes, wanted), modified_ms=epoch_ms(self._clock.now())
+            )
             if "RedrivePolicy" in wanted:
                 self._check(after)
             return after
@@ -83,7 +86,7 @@ class Keeping:
     async def purge(self, scope: Scope, name: str) -> None:
         """All messages there are now are gone, those in flight too."""
         place = self._places.named(scope, name)
-        now_ms = self._now_ms()
+        now_ms = epoch_ms(self._clock.now())
 
         def change(queue: Queue) -> Queue:
             if queue.purged_ms and now_ms < queue.purged_ms + PURGE_REST_MS:
@@ -120,6 +123,3 @@ class Keeping:
         policy = redrive(queue)
         target = self._places.by_arn(policy.arn) if policy else None
         check_redrive(queue, target.queue if target else None)
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)

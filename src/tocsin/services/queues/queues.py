@@ -16,6 +16,7 @@ from tocsin.model.names import Scope
 from tocsin.model.queue import MessageAttribute, Queue, QueueMessage
 from tocsin.model.queue_errors import QueueDoesNotExist, QueueError
 from tocsin.model.records import successor
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.queues.keeping import Keeping
 from tocsin.services.queues.place import Place, Places, QueueLimits
@@ -79,7 +80,7 @@ class Queues:
 
     async def sweep(self, now: datetime) -> int:
         """Remove what is over from the disk; how many messages that were."""
-        return await self._sweeping.sweep(int(now.timestamp() * 1000))
+        return await self._sweeping.sweep(epoch_ms(now))
 
     # queues
     def named(self, scope: Scope, name: str) -> Queue:
@@ -104,7 +105,7 @@ class Queues:
 
     def counts(self, queue: Queue) -> Counts:
         place = self._places.by_id.get(queue.id)
-        return place.line.counts(self._now_ms()) if place else Counts(0, 0, 0)
+        return place.line.counts(epoch_ms(self._clock.now())) if place else Counts(0, 0, 0)
 
     async def create(self, scope: Scope, name: str, attributes: Mapping[str, str], tags: Mapping[str, str]) -> Queue:
         return await self._keeping.create(scope, name, attributes, tags)
@@ -166,9 +167,6 @@ class Queues:
         place = self._places.by_id.get(message.queue_id)
         if place is not None:
             place.take(message)
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
 
 
 def _repeats(place: Place, draft: Draft, now_ms: int) -> bool:

@@ -13,6 +13,7 @@ from tocsin.model.names import Scope
 from tocsin.model.queue import QueueMessage
 from tocsin.model.queue_errors import OverLimit, QueueDoesNotExist
 from tocsin.model.records import successor
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.queues.place import Place, Places, stub
 
@@ -43,13 +44,13 @@ class Receiving:
         """Messages, now hidden from others; none when none came in time. Raises QueueDoesNotExist, OverLimit."""
         place = self._places.named(scope, name)
         wait_s = number(place.queue, "ReceiveMessageWaitTimeSeconds") if ask.wait_s is None else ask.wait_s
-        until_ms = self._now_ms() + wait_s * 1000
+        until_ms = epoch_ms(self._clock.now()) + wait_s * 1000
         if self._polls >= self._places.limits.polls_max:
             until_ms = 0
         self._polls += 1
         try:
             while not (received := await self._take(place, ask)):
-                now_ms = self._now_ms()
+                now_ms = epoch_ms(self._clock.now())
                 opens_ms = place.line.opens_ms(now_ms)
                 if opens_ms is not None and opens_ms <= now_ms and self._room(place):
                     continue  # more became ready while dead letters were moved, or another was faster
@@ -72,7 +73,7 @@ class Receiving:
             if place.queue.fifo:  # "Amazon SQS returns no error messages" (AWS, SQS FIFO quotas)
                 return []
             raise OverLimit("The maximum number of in flight messages is reached. Delete some before you receive more.")
-        now_ms = self._now_ms()
+        now_ms = epoch_ms(self._clock.now())
         policy = redrive(place.queue)
         target = self._places.by_arn(policy.arn) if policy else None
         picked = place.line.pick(
@@ -119,10 +120,7 @@ class Receiving:
 
     def _room(self, place: Place) -> bool:
         most = self._places.limits.in_flight_max
-        return len(place.line.held) < most or place.line.counts(self._now_ms()).in_flight < most
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return len(place.line.held) < most or place.line.counts(epoch_ms(self._clock.now())).in_flight < most
 
 
 async def stored(store: Store, place: Place, held: Held) -> QueueMessage:

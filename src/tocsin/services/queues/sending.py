@@ -11,6 +11,7 @@ from tocsin.model.changes import Put
 from tocsin.model.names import Scope
 from tocsin.model.queue import Queue, QueueMessage
 from tocsin.model.queue_errors import QueueDoesNotExist, QueueError
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.queues.place import Place, Places
 
@@ -44,11 +45,11 @@ class Sending:
     async def _others_settled(self, place: Place, drafts: Sequence[Draft]) -> None:
         """Wait while another sender's message of the same deduplication id may still fail."""
         keys = [_key(place.queue, draft) for draft in drafts if place.queue.fifo]
-        while any((seen := place.dedups.find(key, self._now_ms())) and seen.pending for key in keys):
+        while any((seen := place.dedups.find(key, epoch_ms(self._clock.now()))) and seen.pending for key in keys):
             await place.stirred(self._clock)
 
     async def _commit(self, place: Place, drafts: Sequence[Draft]) -> list[Sent]:
-        now_ms = self._now_ms()
+        now_ms = epoch_ms(self._clock.now())
         answers: list[Sent] = []
         messages: list[QueueMessage] = []
         reserved: list[tuple[str, Seen]] = []
@@ -78,9 +79,6 @@ class Sending:
             place.take(message)
         place.stir()
         return answers
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
 
 
 def built(place: Place, draft: Draft, message_id: str, now_ms: int, *, deleted: bool = False) -> QueueMessage:

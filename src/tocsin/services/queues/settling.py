@@ -9,6 +9,7 @@ from tocsin.model.errors import Stale
 from tocsin.model.names import Scope
 from tocsin.model.queue_errors import InvalidParameterValue, MessageNotInflight, QueueError, invalid_value
 from tocsin.model.records import successor
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.queues.deciding import decided
 from tocsin.services.queues.place import Place, Places, stub
@@ -43,14 +44,14 @@ class Settling:
         if held is None:
             return None
         current = held.receives == handle.receives
-        if place.queue.fifo and (not current or held.visible_at_ms <= self._now_ms()):
+        if place.queue.fifo and (not current or held.visible_at_ms <= epoch_ms(self._clock.now())):
             return invalid_value(text, "ReceiptHandle", "The receipt handle has expired.")
         if current:
             doomed[held.sequence] = held
         return None
 
     async def _end(self, place: Place, doomed: list[Held]) -> None:
-        now_ms, queue = self._now_ms(), place.queue
+        now_ms, queue = epoch_ms(self._clock.now()), place.queue
         try:
             changes: list[Change] = []
             for held in doomed:
@@ -85,7 +86,7 @@ class Settling:
             handle, held = _found(place, text)
         except QueueError as refused:
             return refused
-        now_ms = self._now_ms()
+        now_ms = epoch_ms(self._clock.now())
         if held is None or held.receives != handle.receives:
             reason = "Message does not exist or is not available for visibility timeout change."
             return invalid_value(text, "ReceiptHandle", reason)
@@ -111,9 +112,6 @@ class Settling:
         for (held, _), message in zip(wanted, after, strict=True):
             in_step(place, held, message)
         place.stir()
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
 
 
 def _found(place: Place, text: str) -> tuple[Handle, Held | None]:
