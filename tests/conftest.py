@@ -1,6 +1,7 @@
 """One server for all door tests of a worker; every test has an account of its own in it."""
 
 import itertools
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def account() -> str:
     """An account that no other test uses."""
     return str(next(_accounts))
+
+
+def pytest_configure() -> None:
+    """Children get Ctrl-C as at a terminal, also where whoever started us ignores it (a shell's background job)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,6 +12,7 @@ from tocsin.model.link import Order
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.machine import LaunchOrder, LinkSeen, MachineState
 from tocsin.model.names import Scope
+from tocsin.model.outbound import Outbound, Outcome
 from tocsin.model.records import Record
 from tocsin.model.story import Told
 
@@ -117,6 +118,13 @@ class DeadLetters(Protocol):
 
     async def bury(self, refused: Sequence[Refused], now_ms: int) -> Landed:
         """One change for each that has a dead-letter queue which is there; the others are left out."""
+
+
+class Carrier(Protocol):
+    """Who can make outbound deliveries of one kind. It may fail half-way, so a delivery may be made twice."""
+
+    async def carry(self, outbound: Outbound) -> Outcome:
+        """Make one attempt, within a time limit of the carrier's own. Never raises but CancelledError."""
 
 
 class Machines(Protocol):

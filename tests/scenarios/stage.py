@@ -73,7 +73,8 @@ class Stage:
 
         def attempt() -> list[Any] | None:
             try:
-                return [request()]
+                answer = request()
+                return None if _bare(answer) else [answer]
             except _CUT:
                 return None
             except ClientError as error:
@@ -254,6 +255,13 @@ class Jobs:
         assert not self._thread.is_alive()
         if self.broken:
             raise self.broken
+
+
+def _bare(answer: Any) -> bool:
+    """Whether the server fell between an answer's head and its body: boto3 takes that for an answer without members."""
+    if not isinstance(answer, dict) or answer.keys() != {"ResponseMetadata"}:
+        return False
+    return answer["ResponseMetadata"]["HTTPHeaders"].get("content-length", "0") not in ("0", "2")  # nothing, or {}
 
 
 @contextlib.contextmanager
