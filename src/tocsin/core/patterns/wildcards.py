@@ -73,15 +73,16 @@ def complexity(texts: Iterable[str], most: int) -> int:
     """The greatest number of prefixes of these wildcards that one text can match at once, or `most + 1` if over it.
 
     All wildcards of one field are read side by side, quotes included, as sets of positions (bits). Only sets that
-    some text leads to are looked at, and no more than `complexity_states_max` of them.
+    some text leads to are looked at, and no more than `complexity_states_max` of them. Two positions of a wildcard
+    are no choice and do not count: its start, and the one that its first star holds behind a literal head.
     """
-    start, steps, before_star, after_star = _automaton(sorted(set(texts)))
+    start, steps, before_star, after_star, free = _automaton(sorted(set(texts)))
     greatest = 0
     seen = {start}
     waiting = [start]
     while waiting:
         alive = waiting.pop()
-        greatest = max(greatest, (alive & ~start).bit_count())
+        greatest = max(greatest, (alive & ~free).bit_count())
         if greatest > most or len(seen) > complexity_states_max:
             return most + 1
         kept = alive & after_star
@@ -94,13 +95,16 @@ def complexity(texts: Iterable[str], most: int) -> int:
     return greatest
 
 
-def _automaton(texts: list[str]) -> tuple[int, dict[str, int], int, int]:
-    """Positions as bits: the starts, those a character leaves, those before a star, those after one."""
-    start = before_star = after_star = base = 0
+def _automaton(texts: list[str]) -> tuple[int, dict[str, int], int, int, int]:
+    """Positions as bits: the starts, those a character leaves, those before a star, those after one, the free ones."""
+    start = before_star = after_star = free = base = 0
     steps: dict[str, int] = {}
     for text in texts:
         quoted: list[str | None] = ['"', *elements(text), '"']
         start |= 1 << base
+        free |= 1 << base
+        if STAR in quoted and quoted[1] is not STAR:
+            free |= 1 << (base + quoted.index(STAR) + 1)
         for index, element in enumerate(quoted):
             bit = 1 << (base + index)
             if element is STAR:
@@ -109,4 +113,4 @@ def _automaton(texts: list[str]) -> tuple[int, dict[str, int], int, int]:
             else:
                 steps[element] = steps.get(element, 0) | bit
         base += len(quoted) + 1
-    return start, steps, before_star, after_star
+    return start, steps, before_star, after_star, free
