@@ -15,6 +15,7 @@ from tocsin.model.names import Scope
 from tocsin.model.outbound import Outbound, Outcome
 from tocsin.model.records import Record
 from tocsin.model.story import Told
+from tocsin.model.topic import TopicMessage
 
 R = TypeVar("R", bound=Record)
 
@@ -118,6 +119,13 @@ class DeadLetters(Protocol):
 
     async def bury(self, refused: Sequence[Refused], now_ms: int) -> Landed:
         """One change for each that has a dead-letter queue which is there; the others are left out."""
+
+
+class Listeners(Protocol):
+    """Who hears topics besides their subscriptions (channels of chats). What they owe commits with the publication."""
+
+    async def heard(self, topic_arn: str, message: TopicMessage, now_ms: int) -> Landed:
+        """The changes that hand the message on. Nothing is refused: `refused` stays empty. Writes nothing itself."""
 
 
 class Carrier(Protocol):

@@ -67,6 +67,18 @@ def queue_of(text: str) -> tuple[Scope, str] | None:
     return split[1], split[2]
 
 
+def topic_arn(scope: Scope, name: str) -> str:
+    return arn("sns", scope, name)
+
+
+def topic_of(text: str) -> tuple[Scope, str] | None:
+    """(scope, topic name) of an SNS topic's ARN; None for anything else, a subscription's too."""
+    split = split_arn(text)
+    if split is None or split[0] != "sns" or not split[2] or ":" in split[2]:
+        return None
+    return split[1], split[2]
+
+
 def bus_of(text: str) -> tuple[Scope, str] | None:
     """(scope, bus name) of an event bus's ARN; None for anything else."""
     split = split_arn(text)

@@ -37,6 +37,7 @@ from tocsin.model.names import time_ordered_uuid
 from tocsin.model.queue import Queue, QueueMessage
 from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
+from tocsin.model.topic import Subscription, Topic
 from tocsin.server.clock import SystemClock
 from tocsin.server.settings import Settings, SettingsError
 from tocsin.services.bus import Bus
@@ -51,7 +52,10 @@ from tocsin.targets.queues import DeadLetterQueues, QueueTargets
 
 log = logging.getLogger(__name__)
 
-KINDS = (Cluster, Node, NodeCursor, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy, Queue, QueueMessage, Tags)
+KINDS = (
+    *(Cluster, Node, NodeCursor, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
+    *(Queue, QueueMessage, Topic, Subscription, Tags),
+)
 # Of the 5 s a stop may take: open requests get one, agents up to three.
 DRAIN_S_MAX = 1
 BACKLOG = 2048
