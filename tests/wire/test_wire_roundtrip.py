@@ -6,7 +6,18 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.wire.wire_models import WIRE, inputs, protocol_of, pruned, results, serialized, understood
+from tests.wire.wire_models import (
+    WIRE,
+    inputs,
+    model_of,
+    protocol_of,
+    pruned,
+    results,
+    serialized,
+    success_of,
+    understood,
+)
+from tocsin.doors.wire import Call
 
 OPERATIONS = [
     ("events", "PutEvents"),
@@ -42,6 +53,14 @@ OPERATIONS = [
     ("sns", "SetSubscriptionAttributes"),
     ("sns", "ListTopics"),
     ("sns", "GetTopicAttributes"),
+    *(("chatbot", name) for name in sorted(model_of("chatbot").operation_names)),
+    ("scheduler", "CreateSchedule"),
+    ("scheduler", "ListSchedules"),
+    ("scheduler", "UntagResource"),
+    ("appconfig", "StopDeployment"),
+    ("securityhub", "DeleteActionTarget"),
+    ("entityresolution", "BatchDeleteUniqueId"),
+    ("amp", "ListScrapers"),
 ]
 
 QUICK = settings(
@@ -68,7 +87,7 @@ def same(service: str, left: Any, right: Any) -> bool:
 def test_what_botocore_sends_is_what_we_read(service: str, operation: str, data: st.DataObject) -> None:
     members = data.draw(inputs(service, operation))
     request = serialized(service, operation, members)
-    call = WIRE.resolve(request, service)
+    call = WIRE.resolve(request, model_of(service).signing_name)
     assert (call.service, call.operation) == (service, operation)
     assert same(service, WIRE.read(call, request), members)
 
@@ -78,9 +97,8 @@ def test_what_botocore_sends_is_what_we_read(service: str, operation: str, data:
 @given(data=st.data())
 def test_what_we_write_is_what_botocore_reads(service: str, operation: str, data: st.DataObject) -> None:
     result = data.draw(results(service, operation))
-    call = WIRE.resolve(serialized(service, operation, {}), service)
-    response = WIRE.write(call, result, "the-request")
+    response = WIRE.write(Call(service, operation, protocol_of(service)), result, "the-request")
     found = understood(service, operation, response)
     assert found.pop("ResponseMetadata")["RequestId"] == "the-request"
-    assert response.status == 200
+    assert response.status == success_of(service, operation)
     assert same(service, found, result)

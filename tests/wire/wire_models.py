@@ -12,13 +12,17 @@ import botocore.model
 import botocore.parsers
 import botocore.serialize
 import orjson
+from botocore.compat import HTTPHeaders
+from botocore.utils import percent_encode_sequence
 from hypothesis import strategies as st
 
 from tocsin.doors.wire import Call, Request, Response, Wire
 from tocsin.doors.wire.regex import parsed, spelled
 
-SERVICES = ("events", "logs", "sagemaker", "sts", "sns", "sqs", "ssm", "cloudcontrol")
-WIRE = Wire(SERVICES)
+SERVICES = ("events", "logs", "sagemaker", "sts", "sns", "sqs", "ssm", "cloudcontrol", "chatbot")
+# Not served: their models bind members wherever REST-JSON can, and chatbot's only in the body.
+BOUND = ("scheduler", "appconfig", "dataexchange", "lambda", "securityhub", "entityresolution", "amp")
+WIRE = Wire((*SERVICES, *BOUND))
 
 depth_max = 4
 
@@ -40,6 +44,11 @@ def model_of(service: str) -> botocore.model.ServiceModel:
 
 def protocol_of(service: str) -> str:
     return str(model_of(service).metadata["protocol"])
+
+
+def success_of(service: str, operation: str) -> int:
+    """The status of an answer that went well."""
+    return int(model_of(service).operation_model(operation).http.get("responseCode", 200))
 
 
 def json_call(service: str, operation: str, body: object) -> tuple[Call, Request]:
@@ -67,14 +76,16 @@ def serialized(service: str, operation: str, members: dict[str, Any]) -> Request
     body = sent["body"]
     if isinstance(body, dict):
         body = urlencode(body, doseq=True)
-    return Request("POST", "/", "", headers, body.encode() if isinstance(body, str) else body)
+    path, _, asked = sent["url_path"].partition("?")
+    query = "&".join(filter(None, (asked, percent_encode_sequence(sent["query_string"] or {}))))
+    return Request(sent["method"], path, query, headers, body.encode() if isinstance(body, str) else body)
 
 
 def understood(service: str, operation: str, response: Response) -> dict[str, Any]:
     """What botocore reads in an answer."""
     parser = botocore.parsers.create_parser(protocol_of(service))
     operation_model = model_of(service).operation_model(operation)
-    headers = {name.lower(): value for name, value in response.headers}
+    headers = HTTPHeaders.from_pairs(response.headers)
     raw = {"status_code": response.status, "headers": headers, "body": response.body}
     found = parser.parse(raw, operation_model.output_shape)
     return dict(found)

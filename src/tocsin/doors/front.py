@@ -36,6 +36,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 BODY_BYTES_MAX = 4 << 20
 BODY_TIMEOUT_S = 30.0
 WARNED_EVERY = timedelta(seconds=10)
+NO_CONTENT = 204
 OWN_PATHS = ("/_tocsin", "/healthz", "/readyz")
 SIGNED_OWN_PATHS = "/_tocsin/v1"  # agents prove themselves by their tokens, probes tell nothing worth hiding
 
@@ -74,7 +75,8 @@ class Front:
         else:
             response = await self._answer(scope, receive)
         headers = [(name.encode(), value.encode()) for name, value in response.headers]
-        headers.append((b"content-length", str(len(response.body)).encode()))
+        if response.status != NO_CONTENT:  # which must not name a length (RFC 9110, 8.6)
+            headers.append((b"content-length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
@@ -121,9 +123,10 @@ class Front:
 
 
 def _request(scope: Message) -> Request:
-    """The request without its body."""
+    """The request without its body, its path as the client wrote it: signatures are made over that."""
+    path = scope["raw_path"].decode("latin-1")
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    return Request(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, b"")
+    return Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, b"")
 
 
 def _aws_error(error: Exception, call: Call | None) -> AwsError:

@@ -18,6 +18,12 @@ class MissingAction(AwsError):
     code = "MissingAction"
 
 
+class UnknownPath(UnknownOperation):
+    """REST's: no operation has this method and path."""
+
+    status = 404
+
+
 class InvalidAction(UnknownOperation):
     """Query's word for an unknown operation."""
 
@@ -56,6 +62,7 @@ class InvalidParameterValue(Validation):
 
 # Per service: the error when something required is missing, and the error for any other violation.
 VALIDATION: dict[str, tuple[type[AwsError], type[AwsError]]] = {
+    "chatbot": (InvalidParameter, InvalidParameter),
     "logs": (InvalidParameter, InvalidParameter),
     "sns": (ValidationError, InvalidQueryParameter),
     "sqs": (MissingParameter, InvalidParameterValue),

@@ -30,7 +30,7 @@ class Call(msgspec.Struct, frozen=True):
     """Which operation is called, and in which protocol.
 
     `service` is botocore's folder name ('events'), `operation` AWS's name ('PutEvents'),
-    `protocol` a key of `wire.PROTOCOLS` ('json', 'query').
+    `protocol` a key of `wire.PROTOCOLS` ('json', 'query', 'rest-json').
     """
 
     service: str

@@ -143,15 +143,16 @@ class Parsers:
             case "map":
                 return map_parser(self.of(shape["value"]["shape"]))
             case _:
-                return self._structure(shape)
+                return self.structure(shape["members"])
 
-    def _structure(self, shape: dict[str, Any]) -> Parser:
+    def structure(self, members: dict[str, dict[str, Any]]) -> Parser:
+        """The parser of a structure with these members, which may be a part of a shape's."""
         fields = {
             Resolved(self._service, member).traits.get("locationName", name): (
                 name,
                 self.of(member["shape"]),
             )
-            for name, member in shape["members"].items()
+            for name, member in members.items()
         }
         return structure_parser(fields)
 

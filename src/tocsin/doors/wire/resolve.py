@@ -1,16 +1,19 @@
-"""Which service and operation a request calls: by X-Amz-Target, or by Action and the signature's service name.
+"""Which service and operation a request calls: by X-Amz-Target, by Action, or by method and path.
 
-`wire` asks the Directory; it reads the headers and, for Query, the names in the form, nothing else of the body.
+The signature's service name says where to look for the latter two. `wire` asks the Directory; it reads the headers
+and, for Query, the names in the form, nothing else of the body.
 """
 
 from collections.abc import Iterable
 
-from tocsin.doors.wire.errors import InvalidAction, MissingAction
+from tocsin.doors.wire.errors import InvalidAction, MissingAction, UnknownPath
 from tocsin.doors.wire.form import action_of
 from tocsin.doors.wire.frames import Call, Request
 from tocsin.doors.wire.model import Service
+from tocsin.doors.wire.paths import paths_of
 from tocsin.model.errors import AwsError, NotImplementedYet, UnknownOperation
 
+REST = "rest-json"
 # What a message quotes of a header or parameter.
 quote_chars_max = 128
 
@@ -39,8 +42,14 @@ class Directory:
         target = request.headers.get("x-amz-target")
         if target is not None:
             return self._resolved.get(target) or self._by_header(target)
+        signed_for = self._by_signature.get(signing_name or "")
+        if signed_for is not None and signed_for.protocol == REST:
+            return self._by_path(signed_for, request)
         if looks_like_query(request):
             return self._by_action(request, signing_name)
+        found = self._by_any_path(request) if signing_name is None else None
+        if found is not None:
+            return found
         raise self._not_recognised(request, signing_name)
 
     def _by_header(self, target: str) -> Call:
@@ -70,6 +79,20 @@ class Directory:
         shown, of_version = action[:quote_chars_max], (version or "none")[:quote_chars_max]
         raise InvalidAction(f"Could not find operation {shown} for version {of_version}")
 
+    def _by_path(self, service: Service, request: Request) -> Call:
+        operation = paths_of(service).find(request)
+        if operation is None:
+            shown = f"{request.method} {request.path}"[:quote_chars_max]
+            raise UnknownPath(f"{service.name} has no operation at {shown}.")
+        return Call(service.name, operation, REST)
+
+    def _by_any_path(self, request: Request) -> Call | None:
+        """An unsigned request: the first REST service that has an operation there."""
+        for service in self.services.values():
+            if service.protocol == REST and (operation := paths_of(service).find(request)):
+                return Call(service.name, operation, REST)
+        return None
+
     def _candidates(self, signing_name: str | None) -> list[Service]:
         """The Query services to look in: the signature's own first, else all of them."""
         signed_for = self._by_signature.get(signing_name or "")
@@ -80,7 +103,7 @@ class Directory:
         if "rpc-v2-cbor" in request.headers.get("smithy-protocol", ""):
             return NotImplementedYet("The protocol rpc-v2-cbor is not spoken here: choose JSON or Query.")
         service = self._by_signature.get(signing_name or "")
-        if service is not None and service.protocol not in ("json", "query"):
+        if service is not None and service.protocol not in ("json", "query", REST):
             return NotImplementedYet(f"{service.name} speaks {service.protocol}, which is not spoken here.")
         if signing_name is not None and service is None:
             return NotImplementedYet(f"The service {signing_name[:quote_chars_max]!r} is not served here.")

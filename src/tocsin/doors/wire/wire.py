@@ -7,7 +7,7 @@ same three verbs; nothing here does I/O but for botocore's data files, once each
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from tocsin.doors.wire import aws_json, query
+from tocsin.doors.wire import aws_json, query, rest_json
 from tocsin.doors.wire.errors import invalid
 from tocsin.doors.wire.frames import Call, Request, Response
 from tocsin.doors.wire.model import Service
@@ -34,7 +34,8 @@ class Wire:
         self._protocols: dict[str, WireProtocol] = {
             "json": aws_json.JsonProtocol(),
             "query": query.QueryProtocol(),
-            # "rest-json" and "rpc-v2-cbor" take their place here.
+            "rest-json": rest_json.RestJsonProtocol(),
+            # "rpc-v2-cbor" takes its place here.
         }
         self._validators: dict[str, Validators] = {}
         self._checks: dict[tuple[str, str], Check | None] = {}
