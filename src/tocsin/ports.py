@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
 from tocsin.model.delivery import Delivery, Landed, Refused
-from tocsin.model.event import Journaled
+from tocsin.model.event import Journaled, JournalMark
 from tocsin.model.link import Order
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.machine import LaunchOrder, LinkSeen, MachineState
@@ -60,6 +60,9 @@ class Store(Protocol):
     # journal
     async def journal(self, after: int, limit: int) -> list[Journaled]:
         """Journal entries beyond `after`, in order: at most `limit`, fewer when large, none only at the end."""
+
+    async def journal_marks(self, after: int, limit: int) -> list[JournalMark]:
+        """Of the first `limit` journal entries beyond `after`: place, age and size, without what they say."""
 
     async def journal_bounds(self) -> tuple[int, int]:
         """(first, last) seq in the journal; (0, 0) when nothing was ever journaled. Emptied, it keeps its last."""

@@ -16,6 +16,7 @@ from tests.conformance.conftest import KINDS
 from tocsin.backends.sqlite import SqliteStore, connection, store
 from tocsin.backends.sqlite.connection import open_writer
 from tocsin.backends.sqlite.queries import MIGRATIONS, SQL
+from tocsin.backends.sqlite.tape import mark
 from tocsin.model.changes import Accept, Log, Put
 from tocsin.model.errors import Locked, StoreUnavailable, Throttling
 from tocsin.model.event import Event
@@ -236,6 +237,25 @@ async def test_more_than_can_wait_is_refused(tmp_path: Path, monkeypatch: pytest
     assert [type(fate) for fate in fates] == [type(None), Throttling]
     await opened.commit(accept("500", b"x" * 500))
     assert len(await opened.journal(0, 100)) == 13
+    await opened.close()
+
+
+async def test_a_journal_of_an_older_schema_is_taken_over(tmp_path: Path) -> None:
+    database = apsw.Connection(str(tmp_path / "tocsin.db"))
+    for number, text in MIGRATIONS[:2]:
+        database.execute(text)
+        database.execute(f"PRAGMA user_version = {number}")
+    old = "INSERT INTO journal (account, region, bus, id, at_ms, mark, body) VALUES ('1', 'r', 'b', ?, 7, ?, ?)"
+    for name in ("a", "bc"):
+        database.execute(old, (name, mark(name), name.encode()))
+    database.close()
+    opened = await SqliteStore.open(tmp_path, KINDS)
+    await opened.commit(accept("d", b"def"))
+    repeat = Event(scope=Scope("1", "r"), bus="b", id="a", at_ms=8, body=b"again")
+    await opened.commit(Accept(repeat))
+    found = [(entry.event.id, entry.event.body, entry.event.by_hand) for entry in await opened.journal(0, 9)]
+    assert found == [("a", b"a", False), ("bc", b"bc", False), ("d", b"def", False)]
+    assert [one.through_bytes for one in await opened.journal_marks(0, 9)] == [1, 3, 6]
     await opened.close()
 
 

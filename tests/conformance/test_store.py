@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from tests.conformance.conftest import Opened
 from tocsin.model.archive import Archive, ArchiveSum
@@ -289,6 +290,28 @@ async def test_an_event_journaled_before_is_left_as_it_is(opened: Opened) -> Non
     async with opened() as store:
         await store.commit(Accept(event("a")))
         assert len(await ids(store)) == 5
+
+
+async def test_marks_tell_of_entries_without_their_bodies(opened: Opened) -> None:
+    async with opened() as store:
+        assert await store.journal_marks(0, 9) == []
+        await store.commit(*(Accept(event(f"{n}", body=b"x" * n, at_ms=n)) for n in range(5)))
+        await store.commit(Forget(through_seq=(await store.journal(0, 2))[-1].seq))
+    async with opened() as store:
+        await store.commit(Accept(event("5", body=b"x" * 5, at_ms=9)))
+        entries, marks = await store.journal(0, 9), await store.journal_marks(0, 9)
+        assert [(mark.seq, mark.at_ms) for mark in marks] == [(entry.seq, entry.event.at_ms) for entry in entries]
+        sums = [mark.through_bytes - marks[0].through_bytes for mark in marks]
+        assert sums == [0, 3, 3 + 4, 3 + 4 + 5]
+        assert await store.journal_marks(marks[0].seq, 2) == marks[1:3]
+
+
+async def test_an_event_put_by_hand_stays_marked(opened: Opened) -> None:
+    async with opened() as store:
+        made = replace(event("a"), by_hand=True)
+        await store.commit(Accept(made), Accept(event("b")))
+    async with opened() as store:
+        assert [entry.event for entry in await store.journal(0, 9)] == [made, event("b")]
 
 
 async def test_an_id_is_journaled_once_for_each_bus(opened: Opened) -> None:

@@ -63,11 +63,12 @@ records |= st.builds(
     st.integers(1, 2),
 )
 events = st.builds(
-    lambda scope, bus, name, body: Event(scope=scope, bus=bus, id=name, at_ms=1, body=body),
+    lambda scope, bus, name, body, hand: Event(scope=scope, bus=bus, id=name, at_ms=1, body=body, by_hand=hand),
     scopes,
     st.sampled_from(["b", "b", "c"]),
     st.sampled_from(["p", "q", "12345678-1234-4234-8234-1234567890ab", "12345678-1234-4234-8234-000000000000"]),
     st.binary(max_size=20),
+    st.booleans(),
 )
 lines = st.builds(LogLine, times, texts)
 logs = st.builds(

@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.doors.asking import tocsin
+from tests.doors.asking import log_lines, tocsin
 from tests.doors.test_cli_show import Shown
-from tests.harness import RunningServer
+from tests.harness import RunningServer, eventually
 
 
 @pytest.fixture
 def shown(server: RunningServer, account: str) -> Shown:
     return Shown(server, account)
+
+
+SAMPLES = sorted((Path(__file__).parents[1] / "core" / "golden").glob("*.json"))
 
 
 def event(number: int, **more: Any) -> dict[str, Any]:
@@ -81,3 +84,62 @@ def test_an_option_before_the_verb_is_not_lost_silently(tmp_path: Path) -> None:
     done = tocsin("events", "--endpoint-url", "http://127.0.0.1:1", "publish", str(tmp_path / "one.json"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "--endpoint-url belongs behind publish" in done.stderr
+
+
+# in the place of a service
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_service_s_event_reaches_the_target_as_its_file_has_it(shown: Shown, path: Path) -> None:
+    logs, events = (shown.server.client(service, shown.account) for service in ("logs", "events"))
+    logs.create_log_group(logGroupName="/g")
+    events.put_rule(Name="r", EventPattern='{"source": ["aws.sagemaker"]}')
+    arn = f"arn:aws:logs:us-west-2:{shown.account}:log-group:/g"
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": arn}])
+    given = json.loads(path.read_text())
+    done = tocsin("events", "publish", "--as-service", str(path), *shown.options())
+    [event_id] = done.stdout.split()
+    [line] = eventually(lambda: log_lines(shown.server, shown.account, "/g"), "a delivery")
+    assert json.loads(line) == given | {"id": event_id}
+    assert list(json.loads(line)) == list(given)
+    [found] = shown.json("events", "--source", "aws.sagemaker")
+    assert found == given | {"id": event_id, "tocsin": {"by_hand": True}}
+    assert "made by hand" in shown.text("events")
+
+
+def test_what_a_file_does_not_say_is_said_for_it_and_the_bus_is_chosen(shown: Shown, tmp_path: Path) -> None:
+    shown.server.client("events", shown.account).create_event_bus(Name="other")
+    (tmp_path / "one.json").write_text(json.dumps([event(1, source="aws.x"), event(2, source="my.app")]))
+    done = tocsin("events", "publish", "--as-service", str(tmp_path / "one.json"), "--bus", "other", *shown.options())
+    found = shown.json("events", "--bus", "other")
+    assert [one["id"] for one in found] == done.stdout.split()
+    assert {(one["account"], one["region"], one["version"]) for one in found} == {(shown.account, "us-west-2", "0")}
+    assert all(one["time"] for one in found)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"source": 7}, "Expected `str`, got `int` - at `$.events[1].source`"),
+        ({"source": ""}, "Event 2: source is empty."),
+        ({"time": "yesterday"}, "Event 2: its time 'yesterday' is none that ISO 8601 knows."),
+        ({"resources": "x"}, "Expected `array`, got `str` - at `$.events[1].resources`"),
+        ({"detail": {"text": "x" * (1 << 20)}}, "Event 2: it is larger than 1048576 bytes."),
+    ],
+    ids=["type", "empty", "time", "resources", "size"],
+)
+def test_of_events_of_which_one_is_wrong_none_is_taken(
+    shown: Shown, tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    (tmp_path / "two.json").write_text(json.dumps([event(1), event(2, **wrong)]))
+    done = tocsin("events", "publish", "--as-service", str(tmp_path / "two.json"), *shown.options())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert shown.json("events") == []
+
+
+def test_a_bus_that_is_not_there_takes_nothing(shown: Shown, tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(event(1)))
+    done = tocsin("events", "publish", "--as-service", str(tmp_path / "one.json"), "--bus", "none", *shown.options())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"There is no event bus none in account {shown.account}, us-west-2." in done.stderr

@@ -64,8 +64,8 @@ def bus(server: RunningServer, account: str) -> Bus:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server of small limits, whose clients may speak as AWS."""
-    toml = "[events]\nrules_per_bus_max = 2\ntargets_per_rule_max = 1\naws_sources = true\n"
+    """A server of small limits."""
+    toml = "[events]\nrules_per_bus_max = 2\ntargets_per_rule_max = 1\n"
     with configured(tmp_path_factory.mktemp("small"), toml) as running:
         yield running
 
@@ -584,10 +584,6 @@ def test_nobody_speaks_as_aws(bus: Bus) -> None:
         "ErrorMessage": "Not authorized for the source.",
     }
     assert "EventId" in bus.put(Source="awsome.app")
-
-
-def test_clients_may_speak_as_aws_where_the_settings_say_so(small: RunningServer, account: str) -> None:
-    assert "EventId" in Bus(small, account).put(Source="aws.sagemaker")
 
 
 def test_more_than_ten_entries_are_refused_with_all_their_text(bus: Bus) -> None:

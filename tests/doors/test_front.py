@@ -298,6 +298,31 @@ def test_a_body_that_was_changed_on_the_way_does_not(guarded: RunningServer) -> 
     assert statuses == [200, 403]
 
 
+def test_the_body_of_our_own_api_is_signed_too(guarded: RunningServer) -> None:
+    path = "/_tocsin/v1/events"
+    given = b'{"events": [{"source": "aws.x", "detail-type": "t", "detail": {}}]}'
+    request = AWSRequest("POST", f"{guarded.endpoint}{path}", {"content-type": "application/json"}, given)
+    SigV4Auth(Credentials(KEY, SECRET), "tocsin", "us-west-2").add_auth(request)
+    headers = dict(request.headers.items())
+    with connect(guarded) as connection:
+        statuses = []
+        for body in (given, given.replace(b"aws.x", b"aws.y")):
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        assert statuses == [200, 403]
+        assert ask(connection, "POST", path, given, content_type="application/json").status == 403
+
+
+def test_what_a_web_page_may_send_unasked_changes_nothing(connection: http.client.HTTPConnection) -> None:
+    given = b'{"events": [{"source": "aws.x", "detail-type": "t", "detail": {}}]}'
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = ask(connection, "POST", "/_tocsin/v1/events", given, content_type=content_type)
+        assert (answer.status, b"UnsupportedMediaTypeException" in answer.body) == (415, True)
+    assert ask(connection, "POST", "/_tocsin/v1/status", b"{}", content_type="application/json").status == 405
+
+
 def test_nodes_need_no_access_key(guarded: RunningServer) -> None:
     api = signed(guarded, "sagemaker")
     source = guarded.bucket("guarded-bucket", {"on_create.sh": "exit 0\n"})

@@ -1,18 +1,19 @@
 """Housekeeping: log events leave with their retention, the journal keeps its length, nothing else goes."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.logs.desk import GROUP, HERE, START, START_MS, STREAM, Desk, at_the_desk
-from tocsin.core.retention import drop, expired, forget
+from tocsin.core.retention import JournalBounds, drop, expired, forget
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Accept, Advance, Keep, Put
 from tocsin.model.errors import StoreUnavailable
-from tocsin.model.event import Event
+from tocsin.model.event import Event, JournalMark
 from tocsin.model.logs import LogEvent, LogGroup
 from tocsin.services.housekeeping import Housekeeping, HousekeepingLimits, Swept
 
@@ -38,9 +39,12 @@ class StillClock:
             await asyncio.Event().wait()
 
 
-async def journal(desk: Desk, count: int, routed: int) -> None:
+async def journal(desk: Desk, count: int, routed: int, step_ms: int = 0) -> None:
     await desk.store.commit(
-        *(Accept(Event(scope=HERE, bus="default", id=f"{n}", at_ms=START_MS, body=b"{}")) for n in range(count))
+        *(
+            Accept(Event(scope=HERE, bus="default", id=f"{n}", at_ms=START_MS + n * step_ms, body=b"{}"))
+            for n in range(count)
+        )
     )
     if routed:
         await desk.store.commit(Advance(cursor="router", expected=0, seq=routed))
@@ -158,14 +162,51 @@ def test_a_group_kept_for_ever_and_a_group_without_old_events_lose_nothing() -> 
     assert drop(query, []) is None
 
 
-@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 60), st.integers(0, 20), st.integers(1, 9))
-def test_forgetting_goes_in_bites_up_to_its_bound(first: int, length: int, routed: int, keep: int, bite: int) -> None:
-    last = first + length
-    ends = [change.through_seq for change in forget((first, last), routed, events_max=keep, bite=bite)]
-    bound = min(last - keep, routed)
-    assert ends == sorted(set(ends))
-    assert (ends[-1] if ends else first - 1) == max(bound, first - 1)
-    assert all(0 < after - before <= bite for before, after in zip([first - 1, *ends], ends, strict=False))
+def test_the_journal_forgets_what_is_older_than_its_days(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await journal(desk, 10, 10, step_ms=DAY)
+        keeper = Housekeeping(desk.store, StillClock(), HousekeepingLimits(journal_days=7, journal_bite=2))
+        assert (await keeper.sweep(START + timedelta(days=10))).journal_events == 3
+        assert await desk.store.journal_bounds() == (4, 10)
+        for_ever = Housekeeping(desk.store, StillClock(), HousekeepingLimits(journal_days=0))
+        assert (await for_ever.sweep(START + timedelta(days=99))).journal_events == 0
+
+    at_the_desk(tmp_path, story)
+
+
+def test_the_journal_keeps_so_many_bytes(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await journal(desk, 10, 10)
+        keeper = Housekeeping(desk.store, StillClock(), HousekeepingLimits(journal_bytes_max=7, journal_bite=2))
+        assert (await keeper.sweep(START)).journal_events == 6  # of 2 bytes each, 4 come to 7 at least
+        assert await desk.store.journal_bounds() == (7, 10)
+
+    at_the_desk(tmp_path, story)
+
+
+marks = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20)
+
+
+@given(marks, st.integers(0, 60), st.integers(1, 20), st.integers(1, 60), st.integers(0, 9), st.integers(1, 20))
+def test_what_is_forgotten_is_out_of_bounds_and_routed(
+    steps: list[tuple[int, int, int]], routed: int, events_max: int, bytes_max: int, since_ms: int, look: int
+) -> None:
+    """The longest run from the oldest on of entries that are each routed, and too old, too many or too much."""
+    journal, seq, total = list[JournalMark](), 0, 0
+    for gap, at_ms, size in steps:
+        seq, total = seq + gap, total + size
+        journal.append(JournalMark(seq, at_ms, total))
+    newest, bounds = journal[-1], JournalBounds(events_max=events_max, bytes_max=bytes_max, since_ms=since_ms)
+
+    def goes(mark: JournalMark) -> bool:
+        too_old = mark.at_ms < since_ms
+        too_many = newest.seq - mark.seq >= events_max
+        too_much = newest.through_bytes - mark.through_bytes >= bytes_max
+        return mark.seq <= routed and (too_old or too_many or too_much)
+
+    run = list(takewhile(goes, journal[:look]))
+    found = forget(journal[:look], newest, routed, bounds)
+    assert (found.through_seq if found else 0) == (run[-1].seq if run else 0)
 
 
 def test_archived_events_leave_with_the_retention_of_their_archive(tmp_path: Path) -> None:

@@ -25,13 +25,26 @@ class Refused(Unreachable):
 
 def get(where: Mapping[str, str | None], path: str, **query: object) -> dict[str, Any]:
     """The JSON object at the path. Raises Unreachable."""
+    return _ask(where, "GET", path, query)
+
+
+def post(where: Mapping[str, str | None], path: str, content: object, **query: object) -> dict[str, Any]:
+    """What the server answers to the content, which goes as JSON. Raises Unreachable."""
+    return _ask(where, "POST", path, query, json.dumps(content).encode())
+
+
+def _ask(
+    where: Mapping[str, str | None], method: str, path: str, query: Mapping[str, object], body: bytes | None = None
+) -> dict[str, Any]:
     endpoint = (where["endpoint_url"] or "").rstrip("/")
     asked = {name: where[name] for name in ("account", "region") if where.get(name)}
     asked |= {name: str(value) for name, value in query.items() if value is not None}
     url = f"{endpoint}{path}?{urllib.parse.urlencode(asked)}"
     if not url.startswith(("http://", "https://")):
         raise Unreachable(f"{endpoint} is no http:// address")
-    request = urllib.request.Request(url, headers=_signature(url, where.get("region")))  # noqa: S310 - checked above
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    headers |= _signature(method, url, body, where.get("region"))
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - checked above
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
@@ -56,7 +69,7 @@ def _refusal(endpoint: str, error: urllib.error.HTTPError) -> Unreachable:
     return Unreachable(f"{endpoint} answers {error.code}: {said[:2000]}{hint}")
 
 
-def _signature(url: str, region: str | None) -> dict[str, str]:
+def _signature(method: str, url: str, body: bytes | None, region: str | None) -> dict[str, str]:
     """SigV4 headers from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; none when they are not set."""
     key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if not key or not secret:
@@ -65,7 +78,7 @@ def _signature(url: str, region: str | None) -> dict[str, str]:
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    request = AWSRequest("GET", url)
+    request = AWSRequest(method, url, data=body)
     where = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-west-2"
     SigV4Auth(Credentials(key, secret), "tocsin", where).add_auth(request)
     return dict(request.headers.items())

@@ -1,4 +1,7 @@
-"""`tocsin events publish`: events from a file onto the bus, by PutEvents as any client of AWS sends it."""
+"""`tocsin events publish`: events from a file onto the bus, by PutEvents as any client of AWS sends it.
+
+Events of AWS's services, which PutEvents refuses, go by an operation of our own.
+"""
 
 import json
 import os
@@ -8,7 +11,8 @@ from typing import Any
 
 import click
 
-from tocsin.cli.show import Where
+from tocsin.cli.client import Unreachable, post
+from tocsin.cli.show import Where, failed
 
 ENTRIES_MAX = 10
 """Of one PutEvents call: AWS's limit."""
@@ -22,7 +26,7 @@ NOT_TAKEN, INVALID = 1, 2
 def publish_events(where: Where, text: str, bus: str | None) -> int:
     """0: all were taken. 1: the server refused one or does not answer. 2: the text holds no events; none is sent."""
     try:
-        entries = [_entry(event, number, bus) for number, event in enumerate(_events(text), 1)]
+        entries = [_entry(event, bus) for event in _events(text)]
     except ValueError as error:
         click.echo(f"tocsin: {error}", err=True)
         return INVALID
@@ -34,6 +38,23 @@ def publish_events(where: Where, text: str, bus: str | None) -> int:
         click.echo(f"tocsin: {error}", err=True)
         return NOT_TAKEN
     return NOT_TAKEN if refused else 0
+
+
+def publish_as_service(where: Where, text: str, bus: str | None) -> int:
+    """The same, each event as it is but for its id."""
+    try:
+        waiting = iter(_events(text))
+    except ValueError as error:
+        click.echo(f"tocsin: {error}", err=True)
+        return INVALID
+    named = {"bus": bus} if bus else {}
+    try:
+        while some := list(islice(waiting, ENTRIES_MAX)):
+            for event_id in post(where, "/_tocsin/v1/events", {"events": some, **named})["ids"]:
+                click.echo(event_id)
+    except Unreachable as error:
+        return failed(error)
+    return 0
 
 
 def _put(client: Any, entries: Sequence[dict[str, Any]]) -> Iterator[int]:
@@ -50,8 +71,15 @@ def _put(client: Any, entries: Sequence[dict[str, Any]]) -> Iterator[int]:
         yield answer["FailedEntryCount"]
 
 
-def _events(text: str) -> list[Any]:
-    """One JSON value, a list of them, or one a line. Raises ValueError."""
+def _events(text: str) -> list[dict[str, Any]]:
+    """One event, a list of them, or one a line. Raises ValueError."""
+    found = _values(text)
+    for number, event in enumerate(found, 1):
+        _demand_event(event, number)
+    return found
+
+
+def _values(text: str) -> list[Any]:
     try:
         given = json.loads(text)
     except ValueError as whole:
@@ -72,8 +100,7 @@ def _line(number: int, line: str) -> Any:
         raise ValueError(f"line {number} is no JSON: {error}") from None
 
 
-def _entry(event: Any, number: int, bus: str | None) -> dict[str, Any]:
-    """The event as an entry of PutEvents; of an envelope, id, account and region are given anew."""
+def _demand_event(event: Any, number: int) -> None:
     if not isinstance(event, dict):
         raise ValueError(f"event {number} is no JSON object")
     missing = [name for name in _NEEDED if name not in event]
@@ -81,6 +108,10 @@ def _entry(event: Any, number: int, bus: str | None) -> dict[str, Any]:
         raise ValueError(f"event {number} has no {', '.join(missing)}")
     if not isinstance(event["detail"], dict):
         raise ValueError(f"the detail of event {number} is no JSON object")
+
+
+def _entry(event: dict[str, Any], bus: str | None) -> dict[str, Any]:
+    """The event as an entry of PutEvents; of an envelope, id, account and region are given anew."""
     entry = {
         "Source": event["source"],
         "DetailType": event["detail-type"],

@@ -84,7 +84,12 @@ def describe_event(event: Mapping[str, Any]) -> str:
         facts += f"  {escape(health['HealthStatusReason'])}  repair: {escape(health['RepairAction'])}"
     else:
         facts = f"[dim]{escape(event['source'])}[/] {escape(json.dumps(detail))}"
-    return f"[dim]{event['time']}[/] [cyan]{escape(what)}[/]  {facts}"
+    return f"[dim]{event['time']}[/] [cyan]{escape(what)}[/]  {facts}{_marks(event.get('tocsin', {}))}"
+
+
+def _marks(told: Mapping[str, Any]) -> str:
+    """What only the journal knows of an event."""
+    return "  [magenta]made by hand[/]" if told.get("by_hand") else ""
 
 
 def show_story(where: Where, name: str) -> int:

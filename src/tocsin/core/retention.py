@@ -4,10 +4,13 @@ Housekeeping asks, reads what is asked for, and commits the answer. Every answer
 serves others between two of them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
 
 from tocsin.model.archive import Archive, Archived, Replay
 from tocsin.model.changes import DropArchived, DropLogs, Forget
+from tocsin.model.event import JournalMark
 from tocsin.model.logs import LogEvent, LogGroup, LogQuery
 
 DAY_MS = 24 * 3600 * 1000
@@ -67,9 +70,27 @@ def _bite_end(first: int, last: int, since: int) -> int:
     return before
 
 
-def forget(bounds: tuple[int, int], routed: int, *, events_max: int, bite: int) -> Iterator[Forget]:
-    """Bring the journal down to its newest `events_max` entries, but never past `routed`, where the router stands."""
-    first, last = bounds
-    through = min(last - events_max, routed)
-    for start in range(first, through + 1, bite):
-        yield Forget(through_seq=min(start + bite - 1, through))
+class JournalBounds(Struct, frozen=True, kw_only=True):
+    """What the journal keeps: its newest so many entries, so many bytes of them, and none accepted before the time."""
+
+    events_max: int
+    bytes_max: int
+    since_ms: int
+
+
+def forget(oldest: Sequence[JournalMark], newest: JournalMark, routed: int, bounds: JournalBounds) -> Forget | None:
+    """Of the journal's oldest entries those that go: all up to the first that stays. What is not routed stays."""
+    through = 0
+    for mark in oldest:
+        if mark.seq > routed or _within(mark, newest, bounds):
+            break
+        through = mark.seq
+    return Forget(through_seq=through) if through else None
+
+
+def _within(mark: JournalMark, newest: JournalMark, bounds: JournalBounds) -> bool:
+    return (
+        mark.at_ms >= bounds.since_ms
+        and newest.seq - mark.seq < bounds.events_max
+        and newest.through_bytes - mark.through_bytes < bounds.bytes_max
+    )

@@ -41,8 +41,15 @@ OWN_PATHS = ("/_tocsin", "/healthz", "/readyz")
 SIGNED_OWN_PATHS = "/_tocsin/v1"  # agents prove themselves by their tokens, probes tell nothing worth hiding
 
 
+BODILESS = ("GET", "HEAD", "OPTIONS")
+
+
 class RequestTimeout(AwsError):
     code, status = "RequestTimeoutException", 408
+
+
+class UnsupportedMediaType(AwsError):
+    code, status = "UnsupportedMediaTypeException", 415
 
 
 class Front:
@@ -67,11 +74,11 @@ class Front:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
-            refusal = self._admit(scope) if scope["path"].startswith(SIGNED_OWN_PATHS) else None
-            if refusal is None:
-                await self._own(scope, receive, send)
+            admitted = await self._admit(scope, receive) if _signed(scope) else receive
+            if not isinstance(admitted, Response):
+                await self._own(scope, admitted, send)
                 return
-            response = refusal
+            response = admitted
         else:
             response = await self._answer(scope, receive)
         headers = [(name.encode(), value.encode()) for name, value in response.headers]
@@ -80,12 +87,18 @@ class Front:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
-    def _admit(self, scope: Message) -> Response | None:
-        """Put the scope in which our own API answers beside the request; a refusal when it is not signed as it must."""
+    async def _admit(self, scope: Message, receive: Receive) -> Receive | Response:
+        """Put the scope in which our own API answers beside the request, and say where its body is read from.
+
+        A refusal when it is not signed as it must. A body is a part of what is signed.
+        """
         request = _request(scope)
         try:
+            if request.method not in BODILESS:
+                request = replace(request, body=await _body(receive, request.headers))
+                _demand_json(request.headers)
             scope["tocsin.scope"] = self._identity.of_own(request, self._now())
-            return None
+            return _again(request.body, receive)
         except AwsError as error:
             return self._wire.fail(None, request, error, self._new_id())
 
@@ -120,6 +133,26 @@ class Front:
         if handler is None:
             raise NotImplementedYet(f"{call.service}:{call.operation} is not implemented in Tocsin yet.")
         return handler
+
+
+def _signed(scope: Message) -> bool:
+    return bool(scope["path"].startswith(SIGNED_OWN_PATHS))
+
+
+def _demand_json(headers: Mapping[str, str]) -> None:
+    """A web page can send a text to any address, but JSON only where its browser is told that it may."""
+    if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise UnsupportedMediaType("The body must be JSON, with the header Content-Type: application/json.")
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What was read comes once more; behind it whatever else comes, which is that the client goes away."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def read() -> Message:
+        return left.pop() if left else await receive()
+
+    return read
 
 
 def _request(scope: Message) -> Request:

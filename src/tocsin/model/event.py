@@ -9,13 +9,17 @@ from tocsin.model.names import Scope
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One accepted event. `body` is the envelope as one line of JSON; `at_ms` the time of acceptance."""
+    """One accepted event. `body` is the envelope as one line of JSON; `at_ms` the time of acceptance.
+
+    `by_hand` marks what a person put in the place of a service; nothing in the envelope tells.
+    """
 
     scope: Scope
     bus: str
     id: str
     at_ms: int
     body: bytes
+    by_hand: bool = False
 
 
 class Journaled(Struct, frozen=True, kw_only=True):
@@ -23,6 +27,15 @@ class Journaled(Struct, frozen=True, kw_only=True):
 
     seq: int
     event: Event
+
+
+class JournalMark(Struct, frozen=True, array_like=True):
+    """Where an entry stands in the journal, when it was accepted, and how many bytes of events the journal took in up
+    to and with it. Only the difference of two such sums means something."""
+
+    seq: int
+    at_ms: int
+    through_bytes: int
 
 
 def envelope(

@@ -129,7 +129,7 @@ async def _assembled(
         beat_interval_s=settings.fleet.beat_interval_s,
     )
 
-    own = OwnDoor(fleet=fleet, bus=bus, store=store)
+    own = OwnDoor(fleet=fleet, bus=bus, store=store, clock=clock, new_event_id=_event_id)
     front = Front(
         doors=[
             events_door(store, bus, settings.events, _event_id, replays.wake),

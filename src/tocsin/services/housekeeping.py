@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from tocsin.core.retention import drop, drop_archived, expired, forget, forgotten, kept_since
+from tocsin.core.retention import JournalBounds, drop, drop_archived, expired, forget, forgotten, kept_since
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Delete, DropLogs
 from tocsin.model.errors import Stale, TocsinError
@@ -26,8 +26,11 @@ class HousekeepingLimits(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     # AWS takes up to 72 hours to delete what has expired; a minute keeps the disk honest and costs nothing.
     period_s: float = 60.0
-    # About 1 GB of events of the usual size.
+    # 0: age alone removes nothing.
+    journal_days: int = 7
+    # A million of the usual size come to about as many bytes as may be.
     journal_events_max: int = 1_000_000
+    journal_bytes_max: int = 1 << 30
     journal_bite: int = 5_000
     # A bite is one transaction: some 10 ms of the writer.
     log_bite_events: int = 1_000
@@ -78,7 +81,7 @@ class Housekeeping:
             await self._expire_logs(now_ms, swept)
             await self._expire_archives(now_ms, swept)
             await self._forget_replays(now_ms, swept)
-            await self._forget_journal(swept)
+            await self._forget_journal(now_ms, swept)
         finally:
             self.dropped.add(swept)
         return swept
@@ -123,14 +126,23 @@ class Housekeeping:
                 await self._store.commit(Delete(replay))
                 swept.replays += 1
 
-    async def _forget_journal(self, swept: Swept) -> None:
-        limits = self._limits
+    async def _forget_journal(self, now_ms: int, swept: Swept) -> None:
         first, last = await self._store.journal_bounds()
-        routed = await self._store.cursor(ROUTER)
-        for bite in forget((first, last), routed, events_max=limits.journal_events_max, bite=limits.journal_bite):
+        newest = await self._store.journal_marks(last - 1, 1)
+        if not newest:
+            return
+        limits, routed = self._limits, await self._store.cursor(ROUTER)
+        bounds = JournalBounds(
+            events_max=limits.journal_events_max,
+            bytes_max=limits.journal_bytes_max,
+            since_ms=kept_since(limits.journal_days, now_ms) or 0,
+        )
+        look = 1  # most sweeps find the oldest entry within its bounds, and need to know no more
+        while bite := forget(await self._store.journal_marks(0, look), newest[0], routed, bounds):
             await self._store.commit(bite)
             swept.journal_events += bite.through_seq - first + 1
             first = bite.through_seq + 1
+            look = limits.journal_bite
 
 
 def _goes(at_ms: int, change: DropLogs) -> bool:

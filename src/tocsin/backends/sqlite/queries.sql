@@ -25,9 +25,9 @@ BEGIN
           AND record.key = gone.value ->> 3
     );
 
-    INSERT INTO journal (seq, account, region, bus, id, at_ms, mark, body)
+    INSERT INTO journal (seq, account, region, bus, id, at_ms, mark, by_hand, through_bytes, body)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-           coalesce(substr(NEW.bodies, value ->> 7, value ->> 8), x'')  -- of no bytes at all, substr makes NULL
+           value ->> 9, value ->> 10, coalesce(substr(NEW.bodies, value ->> 7, value ->> 8), x'')  -- of no bytes at all, substr makes NULL
     FROM json_each(NEW.journal)
     WHERE NOT EXISTS (
         SELECT 1 FROM journal
@@ -112,7 +112,8 @@ SELECT
     (SELECT coalesce(max(id), 0) FROM log_stream),
     (SELECT coalesce(max(id), 0) FROM log_group),
     (SELECT coalesce(max(id), 0) FROM archive),
-    max((SELECT value FROM counter WHERE name = 'archived'), (SELECT coalesce(max(id), 0) FROM archived));
+    max((SELECT value FROM counter WHERE name = 'archived'), (SELECT coalesce(max(id), 0) FROM archived)),
+    (SELECT coalesce(max(through_bytes), 0) FROM (SELECT through_bytes FROM journal ORDER BY seq DESC LIMIT 1));
 
 -- name: keep_counters
 UPDATE counter SET value = CASE name
@@ -194,9 +195,13 @@ SELECT CAST('[' || group_concat(body, ',') || ']' AS BLOB) FROM (
 );
 
 -- name: journal
-SELECT json_group_array(json_array(seq, account, region, bus, id, at_ms, octet_length(body))),
+SELECT json_group_array(json_array(seq, account, region, bus, id, at_ms, by_hand, octet_length(body))),
        CAST(group_concat(body, '') AS BLOB)
 FROM (SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?);
+
+-- name: journal_marks
+SELECT json_group_array(json_array(seq, at_ms, through_bytes))
+FROM (SELECT seq, at_ms, through_bytes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?);
 
 -- name: journal_bounds
 SELECT (SELECT min(seq) FROM journal), (SELECT max(seq) FROM journal),

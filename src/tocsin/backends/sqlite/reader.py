@@ -12,7 +12,7 @@ import msgspec
 from tocsin.backends.sqlite.queries import SQL
 from tocsin.backends.sqlite.ticket import Kinds, demand_kind
 from tocsin.model.archive import Archived, ArchiveSum
-from tocsin.model.event import Event, Journaled
+from tocsin.model.event import Event, Journaled, JournalMark
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.names import Scope
 from tocsin.model.records import Record
@@ -30,7 +30,8 @@ _NO_END = b""
 _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 _encode = msgspec.json.Encoder().encode
-_heads = msgspec.json.Decoder(list[tuple[int, str, str, str, str, int, int]]).decode
+_heads = msgspec.json.Decoder(list[tuple[int, str, str, str, str, int, int, int]]).decode
+_marks = msgspec.json.Decoder(list[JournalMark]).decode
 _streams = msgspec.json.Decoder(list[LogStream]).decode
 _events = msgspec.json.Decoder(list[tuple[int, str, int, int, str]]).decode
 _archive_sums = msgspec.json.Decoder(dict[str, ArchiveSum]).decode
@@ -92,16 +93,20 @@ class Reader:
         scopes: dict[tuple[str, str], Scope] = {}
         entries: list[Journaled] = []
         begin = 0
-        for seq, account, region, bus, name, at_ms, size in _heads(heads):
+        for seq, account, region, bus, name, at_ms, by_hand, size in _heads(heads):
             scope = scopes.get((account, region))
             if scope is None:
                 scope = scopes[account, region] = Scope(account, region)
             body = bodies[begin : begin + size]
             begin += size
-            entries.append(
-                Journaled(seq=seq, event=Event(scope=scope, bus=bus, id=name, at_ms=at_ms, body=body)),
-            )
+            event = Event(scope=scope, bus=bus, id=name, at_ms=at_ms, body=body, by_hand=bool(by_hand))
+            entries.append(Journaled(seq=seq, event=event))
         return entries
+
+    def journal_marks(self, after: int, limit: int) -> list[JournalMark]:
+        row = self._row("journal_marks", (after, limit))
+        assert row is not None
+        return _marks(row[0])
 
     def log_streams(self, scope: Scope, group: str, prefix: str, after: str, limit: int | None) -> list[LogStream]:
         row = self._row(

@@ -21,7 +21,7 @@ from tocsin.backends.sqlite.writer import Fate, Writer
 from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
 from tocsin.model.errors import StoreUnavailable, Throttling
-from tocsin.model.event import Journaled
+from tocsin.model.event import Journaled, JournalMark
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.names import Scope
 from tocsin.model.records import Record
@@ -180,6 +180,9 @@ class SqliteStore:
 
     async def journal(self, after: int, limit: int) -> list[Journaled]:
         return self._read(self._near.journal, after, limit)
+
+    async def journal_marks(self, after: int, limit: int) -> list[JournalMark]:
+        return self._read(self._near.journal_marks, after, limit)
 
     async def journal_bounds(self) -> tuple[int, int]:
         """Emptied, the journal begins where its next entry will stand: (last + 1, last)."""

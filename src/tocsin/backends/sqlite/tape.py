@@ -35,6 +35,7 @@ class Numbers(Struct):
     group: int
     archive: int
     archived: int
+    journal_bytes: int
 
 
 class StreamSum(Struct):
@@ -106,6 +107,7 @@ class Tape:
         self._journaled.add((scope, event.bus, name))
         self.numbers.seq += 1
         size = len(body)
+        self.numbers.journal_bytes += size
         self._journal.append(
             (
                 self.numbers.seq,
@@ -117,6 +119,8 @@ class Tape:
                 mark(name),
                 self._bytes,
                 size,
+                event.by_hand,
+                self.numbers.journal_bytes,
             )
         )
         self._bodies.append(body)

@@ -83,12 +83,14 @@ def _pattern(given: str) -> str:
 @events.command()
 @click.argument("file")
 @click.option("--bus", help="The bus to put them on, where an event does not say. [default: default]")
-def publish(file: str, bus: str | None, **where: str | None) -> None:
-    """Put events on the bus with PutEvents, as any client does.
+@click.option("--as-service", is_flag=True, help="Put events of AWS's services, too; they are marked as made by hand.")
+def publish(file: str, bus: str | None, as_service: bool, **where: str | None) -> None:
+    """Put events on the bus with PutEvents, as any client does, or as the service whose events they are.
 
     FILE, or - for standard input, holds one event, a list of them, or one a line: envelopes, or objects with source,
     detail-type and detail. Exits 1 if one was refused.
     """
-    from tocsin.cli.publish import publish_events
+    from tocsin.cli.publish import publish_as_service, publish_events
 
-    sys.exit(publish_events(where, given_text(file if file == "-" else f"@{file}"), bus))
+    text = given_text(file if file == "-" else f"@{file}")
+    sys.exit(publish_as_service(where, text, bus) if as_service else publish_events(where, text, bus))

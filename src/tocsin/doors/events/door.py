@@ -30,7 +30,7 @@ def events_door(
     rules = Rules(store, bus, limits)
     aiming = Aiming(store, rules, limits.targets_per_rule_max)
     buses, permissions = Buses(store, bus, limits.buses_max), Permissions(store)
-    putting = Putting(store, bus, new_id, aws_sources=limits.aws_sources)
+    putting = Putting(store, bus, new_id)
     archives = Archives(store, bus, limits.archives_max)
     replays = Replays(store, bus, limits.replays_at_work_max, wake_replays)
     tagging = Tagging(store)

@@ -38,13 +38,13 @@ def _entry_bytes(entry: dict[str, Any]) -> int:
 
 
 def to_event(
-    entry: dict[str, Any], *, bus: str, scope: Scope, now: datetime, new_id: Callable[[int], str], aws_sources: bool
+    entry: dict[str, Any], *, bus: str, scope: Scope, now: datetime, new_id: Callable[[int], str]
 ) -> Event | Refusal:
-    """The entry's event on the bus, or why it is refused. `aws_sources`: whether clients may speak as `aws.…`."""
+    """The entry's event on the bus, or why it is refused."""
     for name in _REQUIRED:
         if not entry.get(name):
             return Refusal("InvalidArgument", f"Parameter {name} is not valid. Reason: {name} is a required argument.")
-    if entry["Source"].startswith("aws.") and not aws_sources:
+    if entry["Source"].startswith("aws."):
         return Refusal("NotAuthorizedForSourceException", "Not authorized for the source.")
     detail = compact_object(entry["Detail"])
     if detail is None:

@@ -4,11 +4,10 @@ from msgspec import Struct
 
 
 class EventsLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """AWS's quotas, and what AWS never allows: `aws_sources` lets clients put events as `aws.…`, for tests."""
+    """AWS's quotas."""
 
     buses_max: int = 100
     rules_per_bus_max: int = 300
     targets_per_rule_max: int = 5
     archives_max: int = 100
     replays_at_work_max: int = 10
-    aws_sources: bool = False

@@ -17,11 +17,10 @@ _ENVELOPE_NEEDED = ("id", "account", "source", "time", "region", "detail-type")
 
 
 class Putting:
-    def __init__(self, store: Store, bus: Bus, new_id: Callable[[int], str], *, aws_sources: bool) -> None:
+    def __init__(self, store: Store, bus: Bus, new_id: Callable[[int], str]) -> None:
         self._store = store
         self._bus = bus
         self._new_id = new_id
-        self._aws_sources = aws_sources
 
     async def put_events(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         entries = request["Entries"]
@@ -33,7 +32,6 @@ class Putting:
                 scope=context.scope,
                 now=context.now,
                 new_id=self._new_id,
-                aws_sources=self._aws_sources,
             )
             for entry in entries
         ]

@@ -3,21 +3,29 @@
 Every answer is of one scope, which the front puts beside the request.
 """
 
+from collections.abc import Callable
+
 from starlette.routing import BaseRoute, Route
 
 from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
+from tocsin.doors.own.publishing import Publishing
 from tocsin.doors.own.status import Status
 from tocsin.doors.own.story import Story
-from tocsin.ports import Store
+from tocsin.ports import Clock, Store
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 
 
 class OwnDoor:
-    def __init__(self, *, fleet: Fleet, bus: Bus, store: Store) -> None:
+    """`new_event_id` gives a fresh event id; it is told the time in epoch milliseconds."""
+
+    def __init__(
+        self, *, fleet: Fleet, bus: Bus, store: Store, clock: Clock, new_event_id: Callable[[int], str]
+    ) -> None:
         self._status = Status(fleet, bus, store)
         self._events = Events(store)
+        self._publishing = Publishing(store, bus, clock, new_event_id)
         self._explain = Explain(store)
         self._story = Story(store)
 
@@ -27,6 +35,7 @@ class OwnDoor:
             Route("/readyz", self._status.ready),
             Route("/_tocsin/v1/status", self._status.status),
             Route("/_tocsin/v1/events", self._events.events),
+            Route("/_tocsin/v1/events", self._publishing.publish, methods=["POST"]),
             Route("/_tocsin/v1/explain", self._explain.explain),
             Route("/_tocsin/v1/story", self._story.story),
         ]

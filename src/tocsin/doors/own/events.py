@@ -60,7 +60,15 @@ class Events:
 
 
 def _told(place: int, *, more: bool, found: list[Journaled]) -> Response:
-    return answer({"after": place, "more": more, "events": [orjson.Fragment(one.event.body) for one in found]})
+    return answer({"after": place, "more": more, "events": [_shown(one.event) for one in found]})
+
+
+def _shown(event: Event) -> orjson.Fragment:
+    """The envelope as it is; what only the journal knows stands behind it, in a member that no event of AWS has."""
+    if not event.by_hand:
+        return orjson.Fragment(event.body)
+    told = orjson.dumps({"by_hand": True})
+    return orjson.Fragment(b'%b,"tocsin":%b}' % (event.body[:-1], told))
 
 
 def _time(request: Request, name: str) -> int | None:
