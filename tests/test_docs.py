@@ -215,7 +215,9 @@ def test_the_operations_documented_are_those_implemented(name: str) -> None:
 
 
 def own_routes() -> list[BaseRoute]:
-    own = OwnDoor(fleet=NOTHING, bus=NOTHING, store=NOTHING, clock=NOTHING, new_event_id=NOTHING)
+    own = OwnDoor(
+        fleet=NOTHING, bus=NOTHING, store=NOTHING, clock=NOTHING, new_event_id=NOTHING, log_groups_granted=True
+    )
     nodes = NodesDoor(
         fleet=NOTHING, links=NOTHING, store=NOTHING, clock=NOTHING, bundles=NOTHING, beat_interval_s=NOTHING
     )

@@ -97,6 +97,14 @@ def lifecycle_stream(group: str, instance_id: str) -> str:
     return f"LifecycleConfig/{group}/{instance_id}"
 
 
+def delivery_stream(rule_arn: str, target_id: str) -> str:
+    """The log stream of a rule's deliveries: one for each rule and target, UUID-shaped as on AWS.
+
+    Source: facts/hyperpod.md §10.2.
+    """
+    return derived_uuid(rule_arn, target_id)
+
+
 def _digest(parts: tuple[object, ...]) -> bytes:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
 

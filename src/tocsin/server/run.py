@@ -113,7 +113,11 @@ async def _assembled(
     bus = Bus(
         store=store,
         clock=clock,
-        targets={"logs": LogGroups(store), "sqs": QueueTargets(queues), "events": BusTargets(store)},
+        targets={
+            "logs": LogGroups(store, granted=settings.events.grant_log_groups),
+            "sqs": QueueTargets(queues),
+            "events": BusTargets(store),
+        },
         dead_letters=DeadLetterQueues(queues),
         rules_changed=schedules.changed,
     )
@@ -129,7 +133,14 @@ async def _assembled(
         beat_interval_s=settings.fleet.beat_interval_s,
     )
 
-    own = OwnDoor(fleet=fleet, bus=bus, store=store, clock=clock, new_event_id=_event_id)
+    own = OwnDoor(
+        fleet=fleet,
+        bus=bus,
+        store=store,
+        clock=clock,
+        new_event_id=_event_id,
+        log_groups_granted=settings.events.grant_log_groups,
+    )
     front = Front(
         doors=[
             events_door(store, bus, settings.events, _event_id, replays.wake),

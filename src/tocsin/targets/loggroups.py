@@ -4,13 +4,14 @@ So a delivery to a log group happens exactly once, whatever crashes when. Each t
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from tocsin.core.loggrants import may_write
 from tocsin.core.transform import log_line
 from tocsin.model.changes import Log
 from tocsin.model.delivery import Delivery, Landed, Refused
-from tocsin.model.logs import LogGroup, LogLine
-from tocsin.model.names import Scope, derived_uuid, log_group_of
+from tocsin.model.logs import LogGroup, LogLine, LogPolicy
+from tocsin.model.names import Scope, delivery_stream, log_group_of
 from tocsin.ports import Store
 
 # Streams are named again after this many others; naming one costs a few microseconds.
@@ -21,20 +22,19 @@ LogPlace = tuple[Scope, str, str]
 
 @functools.lru_cache(STREAMS_REMEMBERED_MAX)
 def log_place(rule_arn: str, target_id: str, target_arn: str) -> LogPlace:
-    """Scope and name of the target's log group, and the stream: one for each rule and target, UUID-shaped as on AWS.
-
-    Source: facts/hyperpod.md §10.2.
-    """
+    """Scope and name of the target's log group, and the stream."""
     place = log_group_of(target_arn)
     assert place is not None, "PutTargets takes only ARNs of kinds that can be delivered"
-    return *place, derived_uuid(rule_arn, target_id)
+    return *place, delivery_stream(rule_arn, target_id)
 
 
 class LogGroups:
     """The event as one line, at the time of its acceptance; or what an input transformer made, in the form AWS asks."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, granted: bool = True) -> None:
+        """`granted`: every rule may write to every log group. Else a resource policy must let it, as on AWS."""
         self._store = store
+        self._granted = granted
 
     async def land(self, deliveries: Sequence[Delivery], now_ms: int) -> Landed:
         lines: dict[LogPlace, list[LogLine]] = {}
@@ -49,16 +49,32 @@ class LogGroups:
             place = log_place(one.rule.arn, one.target.id, one.target.arn)
             lines.setdefault(place, []).append(line)
             owed.setdefault(place, []).append(one)
-        for scope, group in {(scope, group) for scope, group, _ in lines}:
-            if await self._store.get(LogGroup, scope, group) is None:
-                for place in [place for place in lines if place[:2] == (scope, group)]:
-                    del lines[place]
-                    refused += [_missing(one, group) for one in owed[place]]
+        for (scope, group), places in _by_group(lines).items():
+            missing = await self._store.get(LogGroup, scope, group) is None
+            documents = [] if missing or self._granted else await self._policies(scope)
+            for place in places:
+                if missing:
+                    refused += [_missing(one) for one in owed[place]]
+                elif self._granted or _granted(owed[place][0], documents):
+                    continue
+                else:
+                    refused += [_not_granted(one) for one in owed[place]]
+                del lines[place]
         changes = tuple(
             Log(scope=scope, group=group, stream=stream, lines=tuple(written), ingested_ms=now_ms)
             for (scope, group, stream), written in lines.items()
         )
         return Landed(changes=changes, refused=tuple(refused))
+
+    async def _policies(self, scope: Scope) -> list[str]:
+        return [policy.document for policy in await self._store.find(LogPolicy, scope)]
+
+
+def _by_group(places: Iterable[LogPlace]) -> dict[tuple[Scope, str], list[LogPlace]]:
+    found: dict[tuple[Scope, str], list[LogPlace]] = {}
+    for place in places:
+        found.setdefault(place[:2], []).append(place)
+    return found
 
 
 def _line(delivery: Delivery) -> LogLine | None:
@@ -68,5 +84,17 @@ def _line(delivery: Delivery) -> LogLine | None:
     return LogLine(*line) if line else None
 
 
-def _missing(delivery: Delivery, group: str) -> Refused:
+def _granted(delivery: Delivery, documents: Sequence[str]) -> bool:
+    """One delivery stands for all of its place: they are of one rule and target."""
+    return may_write(documents, delivery.rule.arn, delivery.target)
+
+
+def _missing(delivery: Delivery) -> Refused:
+    group = log_place(delivery.rule.arn, delivery.target.id, delivery.target.arn)[1]
     return Refused(delivery=delivery, code="NO_RESOURCE", message=f"The log group {group} does not exist.")
+
+
+def _not_granted(delivery: Delivery) -> Refused:
+    group = log_place(delivery.rule.arn, delivery.target.id, delivery.target.arn)[1]
+    message = f"No resource policy of CloudWatch Logs lets EventBridge write to the log group {group}."
+    return Refused(delivery=delivery, code="NO_PERMISSIONS", message=message)

@@ -1,4 +1,4 @@
-"""Resource policies: documents that let AWS services write here. Kept and listed; nothing here asks them yet."""
+"""Resource policies: documents that let AWS services write here. Kept and listed here; targets ask them."""
 
 from typing import Any
 

@@ -21,12 +21,19 @@ class OwnDoor:
     """`new_event_id` gives a fresh event id; it is told the time in epoch milliseconds."""
 
     def __init__(
-        self, *, fleet: Fleet, bus: Bus, store: Store, clock: Clock, new_event_id: Callable[[int], str]
+        self,
+        *,
+        fleet: Fleet,
+        bus: Bus,
+        store: Store,
+        clock: Clock,
+        new_event_id: Callable[[int], str],
+        log_groups_granted: bool,
     ) -> None:
         self._status = Status(fleet, bus, store)
         self._events = Events(store)
         self._publishing = Publishing(store, bus, clock, new_event_id)
-        self._explain = Explain(store)
+        self._explain = Explain(store, log_groups_granted=log_groups_granted)
         self._story = Story(store)
 
     def routes(self) -> list[BaseRoute]:

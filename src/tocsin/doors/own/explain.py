@@ -10,13 +10,14 @@ from msgspec import to_builtins
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tocsin.core.loggrants import may_write
 from tocsin.core.obstacles import obstacles
 from tocsin.core.patterns import Pattern, explain, lines, load_event, parse, sentence
 from tocsin.doors.own.asking import answer, number, refuse, scope_of
 from tocsin.doors.own.journal import Wanted, newest
 from tocsin.model.bus import EventBus
 from tocsin.model.event import Event, Journaled
-from tocsin.model.logs import LogGroup
+from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.names import DEFAULT_BUS, Scope, bus_of, log_group_of, queue_of
 from tocsin.model.queue import Queue
 from tocsin.model.records import Record
@@ -38,8 +39,9 @@ _KINDS: tuple[tuple[Callable[[str], tuple[Scope, str] | None], type[Record]], ..
 
 
 class Explain:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, log_groups_granted: bool) -> None:
         self._store = store
+        self._log_groups_granted = log_groups_granted
 
     async def explain(self, request: Request) -> Response:
         """The rule `rule` of `bus`, as it is now, against the `last` events of the bus or the one with `event_id`."""
@@ -56,7 +58,7 @@ class Explain:
         return answer(
             {
                 "rule": {"name": rule.name, "arn": rule.arn, "bus": bus, "state": rule.state, "pattern": rule.pattern},
-                "obstacles": obstacles(rule, await self._missing(rule)),
+                "obstacles": obstacles(rule, await self._missing(rule), await self._closed(rule)),
                 "events": told,
             }
         )
@@ -70,6 +72,14 @@ class Explain:
                 if place and place[1] != DEFAULT_BUS and await self._store.get(kind, *place) is None:
                     gone.add(target.arn)
         return gone
+
+    async def _closed(self, rule: Rule) -> set[str]:
+        """The ARNs of the log groups that no resource policy lets the rule write to."""
+        if self._log_groups_granted:
+            return set()
+        documents = [policy.document for policy in await self._store.find(LogPolicy, rule.scope)]
+        groups = [target for target in rule.targets if log_group_of(target.arn)]
+        return {target.arn for target in groups if not may_write(documents, rule.arn, target)}
 
     async def _unknown(self, scope: Scope, bus: str, name: str) -> str:
         if not name:
