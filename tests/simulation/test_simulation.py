@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket
 from tests.auditing import read_state, read_world
 from tests.core.world import SCOPE, group_spec
 from tests.simulation.virtual import VirtualClock, VirtualLoop, run
-from tests.simulation.yard import LINES, Faults, Machine, Wire, Yard
+from tests.simulation.yard import LINES, Faults, FrameAgent, Wire, Yard
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import Note, audit, unrest
 from tocsin.core.policy import FleetPolicy
@@ -150,7 +150,12 @@ class Simulation:
     async def _assemble(self) -> None:
         links = Links()
         fleet = Fleet(
-            store=self.store, machines=self.yard, links=links, clock=self.clock, policy=POLICY, secret=b"secret"
+            store=self.store,
+            machines=self.yard.machines,
+            links=links,
+            clock=self.clock,
+            policy=POLICY,
+            secret=b"secret",
         )
         bus = Bus(store=self.store, clock=self.clock, targets={"logs": LogGroups(self.store)})
         await bus.load()
@@ -289,29 +294,28 @@ class Simulation:
                 await asyncio.sleep(self.chance.uniform(0, 15))
                 await self.start()
 
-    def _strike(self, what: Callable[[Machine], object]) -> None:
+    def _strike(self, what: Callable[[FrameAgent], object]) -> None:
         running = self.yard.running()
         if running:
             what(self.chance.choice(running))
 
-    def _kill(self, machine: Machine) -> None:
-        machine.halt(MachineState.DEAD)
-        self.changed(machine.order.instance_id)
+    def _kill(self, agent: FrameAgent) -> None:
+        self.yard.machines.kill(agent.order.instance_id)
 
-    def _lose(self, machine: Machine) -> None:
-        machine.lost_until = self.loop.time() + self.chance.uniform(0, 40)
-        if machine.wire:
-            machine.wire.cut_by_agent()
+    def _lose(self, agent: FrameAgent) -> None:
+        agent.lost_until = self.loop.time() + self.chance.uniform(0, 40)
+        if agent.wire:
+            agent.wire.cut_by_agent()
 
-    def _flap(self, machine: Machine) -> None:
-        if machine.wire:
-            machine.wire.cut_by_agent()
+    def _flap(self, agent: FrameAgent) -> None:
+        if agent.wire:
+            agent.wire.cut_by_agent()
 
-    def _mute(self, machine: Machine) -> None:
+    def _mute(self, agent: FrameAgent) -> None:
         """The connection is half open; the agent finds out after three beats, the server never."""
-        if machine.wire:
-            machine.wire.mute = True
-            self.loop.call_later(self.chance.uniform(0, 40), machine.wire.cut_by_agent)
+        if agent.wire:
+            agent.wire.mute = True
+            self.loop.call_later(self.chance.uniform(0, 40), agent.wire.cut_by_agent)
 
     # The play.
 
@@ -332,8 +336,8 @@ class Simulation:
     async def calm(self) -> list[Note]:
         """Heal everything and wait until all is settled; what is not, in the end."""
         self.faults.on = False
-        for machine in self.yard.machines.values():
-            machine.lost_until = 0
+        for agent in self.yard.agents.values():
+            agent.lost_until = 0
         end = self.loop.time() + CALM_S
         left = [Note("not looked yet", "")]
         while left and self.loop.time() < end:
@@ -373,11 +377,11 @@ async def read_output(store: Store) -> dict[str, list[str]]:
     return output
 
 
-def check_output(machine: Machine, lines: list[str]) -> None:
+def check_output(agent: FrameAgent, lines: list[str]) -> None:
     """Each line once and in order, whatever was sent again; and all of them where the node lives."""
     assert lines == sorted(set(lines), key=lambda line: tuple(map(int, line.split("/")))), lines
-    if machine.state is MachineState.RUNNING and machine.ended_works:
-        boot = max(boot for boot, _ in machine.runs)
+    if agent.machine.state is MachineState.RUNNING and agent.ended_works:
+        boot = max(boot for boot, _ in agent.runs)
         assert lines[-LINES:] == [f"{boot}/{number}" for number in range(LINES)], lines
 
 
@@ -410,10 +414,10 @@ async def play(seed: int, loop: VirtualLoop, directory: Path) -> Simulation:
         assert [one for one in simulation.accepted if journaled[one] != 1] == []
         assert [one for one in simulation.refused if one in journaled] == []
         output = await read_output(simulation.store)
-        for machine in simulation.yard.all_there_were():
-            assert max(machine.runs.values(), default=0) <= 1, "a script ran twice in one life of its node"
-            assert max(machine.ended_works.values(), default=0) <= 1, "a script that had ended ran again"
-            check_output(machine, output.get(machine.order.instance_id, []))
+        for agent in simulation.yard.agents.values():
+            assert max(agent.runs.values(), default=0) <= 1, "a script ran twice in one life of its node"
+            assert max(agent.ended_works.values(), default=0) <= 1, "a script that had ended ran again"
+            check_output(agent, output.get(agent.order.instance_id, []))
         return simulation
 
 

@@ -1,13 +1,13 @@
-"""Simulated machines and their agents: the Machines port, and the agents' end of the real nodes door.
+"""The simulated machines of a storm: courses drawn from its misfortune, and agents that speak frames.
 
-Agents keep the session law of core/link; what they lose when they die is what a real one loses.
+The machines are those of machines/simulated; the agents come in by the real nodes door. They keep the session law of
+core/link; what they lose when they die is what a real one loses.
 """
 
 import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from starlette.websockets import WebSocketDisconnect
 
 from tocsin.core.link import Line, Session, at_rest, beyond, file, hear
+from tocsin.machines.simulated import Course, SimulatedMachine, SimulatedMachines
 from tocsin.model.link import (
     Beat,
     FromAgent,
@@ -30,6 +31,7 @@ from tocsin.model.link import (
 )
 from tocsin.model.machine import LaunchOrder, MachineState
 
+LAUNCHES_FAIL, SCRIPTS_FAIL = 0.1, 0.05
 LINES = 3  # of a script's output, each "<boot>/<number>"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ToAgent).decode
@@ -116,12 +118,11 @@ class Server(Protocol):
     def changed(self, instance_id: str) -> None: ...
 
 
-class Machine:
-    """One instance and its agent. `session` is its disk, `boots` counts its starts, `lost_until` cuts its network."""
+class FrameAgent:
+    """The agent of one instance. `session` is its disk, `boots` counts its starts, `lost_until` cuts its network."""
 
-    def __init__(self, yard: "Yard", order: LaunchOrder) -> None:
-        self.order = order
-        self.state = MachineState.RUNNING
+    def __init__(self, yard: "Yard", machine: SimulatedMachine) -> None:
+        self.machine = machine
         self.session = Session()
         self.boots = 0
         self.lost_until = 0.0
@@ -132,32 +133,34 @@ class Machine:
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def boot(self) -> None:
-        self.boots += 1
-        self.state = MachineState.RUNNING
-        self.session = at_rest(self.session)
-        self._tasks = [asyncio.create_task(self._live())]
+    @property
+    def order(self) -> LaunchOrder:
+        assert self.machine.order is not None, "it was launched"
+        return self.machine.order
 
-    def halt(self, state: MachineState) -> None:
+    def boot(self, course: Course) -> None:
+        self.boots += 1
+        self.session = at_rest(self.session)
+        self._tasks = [asyncio.create_task(self._live(course.boot_s))]
+
+    def halt(self) -> None:
         """The agent ends, with all it has in hand."""
-        self.state = state
         for task in self._tasks:
             task.cancel()
         self._tasks = []
         if self.wire:
             self.wire.cut_by_agent()
 
-    async def _live(self) -> None:
+    async def _live(self, boot_s: float) -> None:
         chance = self._yard.faults.chance
-        await asyncio.sleep(chance.uniform(0.05, 1.0))
+        await asyncio.sleep(boot_s)
         while True:
             wire = Wire()
             if asyncio.get_running_loop().time() >= self.lost_until and self._yard.server.connect(wire):
                 self.wire = wire
                 with contextlib.suppress(Cut):
                     await self._visit(wire)
-                    self.halt(MachineState.DEAD)  # the server ended it
-                    self._yard.server.changed(self.order.instance_id)
+                    self._yard.machines.kill(self.order.instance_id)  # the server ended it
                     return
             await asyncio.sleep(chance.uniform(0.1, 1.0))
 
@@ -206,7 +209,7 @@ class Machine:
         for number in range(LINES):
             await asyncio.sleep(faults.chance.uniform(0, 2))
             self._file(ScriptOutput(n=0, work=order.work, lines=((0, f"{self.boots}/{number}"),)))
-        outcome = "failed" if faults.strike(self._yard.scripts_fail) else "succeeded"
+        outcome = "failed" if faults.strike(SCRIPTS_FAIL) else "succeeded"
         self.ended_works[order.work] += 1
         self._file(ScriptEnded(n=0, work=order.work, at_ms=0, outcome=outcome, exit_code=0))
 
@@ -215,58 +218,39 @@ class Machine:
         self._news.set()
 
 
-class Yard:
-    """The Machines port. Machines outlive the server."""
+class StormCourses:
+    """Boots as misfortune has them."""
 
-    scripts_fail = 0.05
-    launches_fail = 0.1
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def draw(self, order: LaunchOrder) -> Course:
+        if self._faults.strike(LAUNCHES_FAIL):
+            raise OSError("no machine to be had")
+        chance = self._faults.chance
+        return Course(order_s=chance.uniform(0, 0.4), boot_s=chance.uniform(0.05, 1.0), end_s=chance.uniform(0.05, 2))
+
+
+class Yard:
+    """Machines that outlive the server, and their agents, those of machines that are gone as well."""
 
     def __init__(self, faults: Faults, server: Server, beat_interval_s: float) -> None:
         self.faults = faults
         self.server = server
         self.beat_interval_s = beat_interval_s
-        self.machines: dict[str, Machine] = {}
-        self.gone: list[Machine] = []
-        self._ending: set[asyncio.Task[None]] = set()
+        self.machines = SimulatedMachines(StormCourses(faults), self._agent_of, server.changed)
+        self.agents: dict[str, FrameAgent] = {}
 
-    def seen(self) -> Mapping[str, MachineState]:
-        return {key: machine.state for key, machine in self.machines.items()}
+    def _agent_of(self, machine: SimulatedMachine) -> FrameAgent:
+        agent = self.agents[machine.instance_id] = FrameAgent(self, machine)
+        return agent
 
-    async def launch(self, order: LaunchOrder) -> None:
-        await asyncio.sleep(self.faults.chance.uniform(0, 0.2))
-        machine = self.machines.get(order.instance_id)
-        if machine and machine.state is MachineState.RUNNING:
-            return
-        if machine and machine.state is MachineState.ENDING:
-            raise OSError("it is being terminated")
-        if self.faults.strike(self.launches_fail):
-            raise OSError("no machine to be had")
-        if machine is None:
-            machine = self.machines[order.instance_id] = Machine(self, order)
-        machine.boot()
-        await asyncio.sleep(self.faults.chance.uniform(0, 0.2))
-
-    async def terminate(self, instance_id: str) -> None:
-        machine = self.machines.get(instance_id)
-        if machine is None or machine.state is MachineState.ENDING:
-            return
-        machine.halt(MachineState.ENDING)
-        task = asyncio.create_task(self._end(instance_id))
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-
-    async def _end(self, instance_id: str) -> None:
-        await asyncio.sleep(self.faults.chance.uniform(0.05, 2))
-        self.gone.append(self.machines.pop(instance_id))
-        self.server.changed(instance_id)
+    def seen(self) -> dict[str, MachineState]:
+        return dict(self.machines.seen())
 
     def park(self) -> None:
         """All machines are put to rest, as a server does that is asked to stop."""
-        for machine in self.running():
-            machine.halt(MachineState.STOPPED)
+        self.machines.park()
 
-    def running(self) -> list[Machine]:
-        return [one for one in self.machines.values() if one.state is MachineState.RUNNING]
-
-    def all_there_were(self) -> list[Machine]:
-        return [*self.gone, *self.machines.values()]
+    def running(self) -> list[FrameAgent]:
+        return [self.agents[machine.instance_id] for machine in self.machines.running()]

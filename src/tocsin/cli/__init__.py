@@ -28,6 +28,9 @@ def main() -> None:
 @click.option(
     "--detach-agents", is_flag=True, default=None, help="Let the nodes' agents live on when the server stops."
 )
+@click.option(
+    "--test-mode", is_flag=True, default=None, help="For test suites: nothing is kept, POST /moto-api/reset wipes all."
+)
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
 @click.option("--log-level", default="warning", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def serve(config: Path | None, log_level: str, **given: object) -> None:

@@ -112,10 +112,10 @@ class NodesDoor:
             frame = _frames.decode(await socket.receive_text())
             self._links.heard(instance_id, link, self._clock.now())
             if not isinstance(frame, Beat | Hello):
-                await self._take(instance_id, frame)
+                await self.take(instance_id, frame)
                 await link.outgoing.put(Ack(n=frame.n))
 
-    async def _take(self, instance_id: str, report: Report) -> None:
+    async def take(self, instance_id: str, report: Report) -> None:
         """Commit the report. A log group that somebody deleted is made again: output must go somewhere."""
         try:
             await self._fleet.report(instance_id, report.n, effect(report), *self._output(instance_id, report))

@@ -5,10 +5,12 @@ import contextlib
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
+import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,6 @@ from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
 from tocsin.doors.sqs import sqs_door
 from tocsin.doors.sts import sts_door
-from tocsin.machines.local import LocalMachines
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.bus import EventBus
 from tocsin.model.cluster import Cluster, Node, NodeCursor
@@ -39,7 +40,9 @@ from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
 from tocsin.model.topic import Subscription, Topic
 from tocsin.server.clock import SystemClock
+from tocsin.server.providers import PROVIDERS, Surroundings
 from tocsin.server.settings import Settings, SettingsError
+from tocsin.server.worlds import App, RenewedWorlds, World
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
@@ -74,36 +77,62 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
         loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
-        store = await SqliteStore.open(settings.data, KINDS)
-        stack.push_async_callback(store.close)
-        front, loops = await stack.enter_async_context(_assembled(settings, store, endpoint))
-        http = await stack.enter_async_context(_served(front, listening))
-        running = [asyncio.create_task(one) for one in loops]
-        stack.push_async_callback(_cancelled, running)
+        worlds = await _worlds(settings, endpoint, stack)
+        http = await stack.enter_async_context(_served(worlds.front, listening))
+        worlds.start()
+        stack.push_async_callback(worlds.stop)
         ready(endpoint)
         waiting = asyncio.create_task(stopping.wait())
-        await asyncio.wait([waiting, http, *running], return_when=asyncio.FIRST_COMPLETED)
+        ends: list[asyncio.Future[Any]] = [waiting, http, worlds.ended]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
             return 0
-        log.critical("a part of the server ended: %s", [task for task in (http, *running) if task.done()])
+        log.critical("a part of the server ended: %s", worlds.ended if worlds.ended.done() else http)
         return 1
 
 
+async def _worlds(settings: Settings, endpoint: str, stack: contextlib.AsyncExitStack) -> World | RenewedWorlds:
+    """The one world there is; in test mode one after the other, in a folder that goes at the end."""
+    if not settings.test_mode:
+        return await stack.enter_async_context(_opened(settings, endpoint))
+    root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-test-")))
+    worlds = RenewedWorlds(root, lambda place: _opened(settings.of_test(place), endpoint))
+    await worlds.open()
+    return worlds
+
+
 @contextlib.asynccontextmanager
-async def _assembled(
-    settings: Settings, store: SqliteStore, endpoint: str
-) -> AsyncIterator[tuple[Front, list[Coroutine[Any, Any, None]]]]:
-    """The front and the loops. Machines end, or are let go, when this is left."""
+async def _opened(settings: Settings, endpoint: str) -> AsyncIterator[World]:
+    store = await SqliteStore.open(settings.data, KINDS, synced=not settings.test_mode)
+    try:
+        async with _assembled(settings, store, endpoint) as world:
+            yield world
+    finally:
+        await store.close()
+        if settings.test_mode:
+            shutil.rmtree(settings.data)
+
+
+@contextlib.asynccontextmanager
+async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> AsyncIterator[World]:
+    """Front, loops and all they need. Machines end, or are let go, when this is left."""
     clock = SystemClock()
     settings.s3.mkdir(parents=True, exist_ok=True)
     links = Links()
-    machines = LocalMachines(
-        settings.data / "machines", lambda: endpoint, lambda instance_id: fleet.changed(instance_id)
+    around = Surroundings(
+        endpoint=endpoint,
+        links=links,
+        store=store,
+        clock=clock,
+        changed=lambda instance_id: fleet.changed(instance_id),
+        take=lambda instance_id, report: nodes.take(instance_id, report),
+        heard_through=lambda instance_id: fleet.heard_through(instance_id),
     )
+    provider = PROVIDERS[settings.machines.provider](settings, around)
     fleet = Fleet(
         store=store,
-        machines=machines,
-        links=links,
+        machines=provider.machines,
+        links=provider.links,
         clock=clock,
         policy=settings.fleet,
         secret=_secret(settings.data / "secret"),
@@ -154,21 +183,27 @@ async def _assembled(
         now=clock.now,
         new_id=_uuid,
     )
-    await machines.start()
+
+    async def settled() -> bool:
+        return fleet.idle and provider.idle and await bus.caught_up()
+
+    await provider.start()
     try:
         await queues.load()
         await bus.load()
         await fleet.load()
-        yield front, [fleet.run(), bus.run(), schedules.run(), replays.run(), queues.run(), housekeeping.run()]
+        loops = [fleet.run(), bus.run(), schedules.run(), replays.run(), queues.run(), housekeeping.run()]
+        yield World(front, [*loops, *provider.loops], settled)
     finally:
-        await machines.close(detach=settings.detach_agents)
+        await provider.close()
 
 
 @contextlib.asynccontextmanager
-async def _served(front: Front, listening: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+async def _served(front: App, listening: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
     """uvicorn on our socket, from the moment it answers until it has said good-bye to everybody."""
     config = uvicorn.Config(
         front,
+        interface="asgi3",
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -202,12 +237,6 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -5,20 +5,32 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tocsin.core.policy import FleetPolicy
 from tocsin.doors.events import EventsLimits
 from tocsin.doors.identity import is_loopback
+from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.errors import TocsinError
 from tocsin.services.housekeeping import HousekeepingLimits
 
 
 class SettingsError(TocsinError):
     """A setting is wrong; the text names it and says what would be right."""
+
+
+class MachinesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where instances come from."""
+
+    provider: Literal["local", "simulated"] = "local"
+
+
+# Test mode without a word about machines: they are simulated, and take no time.
+TEST_MACHINES: dict[str, dict[str, Any]] = {"machines": {"provider": "simulated"}, "simulated": {"speed": 0}}
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +43,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     region: str = "us-west-2"
     s3_root: str = ""  # empty: the folder s3 inside the data directory
     detach_agents: bool = False
+    test_mode: bool = False
     access_keys: dict[str, str] = field(default_factory=dict)  # access key id -> secret access key
+    machines: MachinesSettings = field(default_factory=MachinesSettings)
+    simulated: SimulatedSettings = field(default_factory=SimulatedSettings)
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
     events: EventsLimits = field(default_factory=EventsLimits)
     housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)
@@ -44,6 +59,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def s3(self) -> Path:
         return Path(self.s3_root).expanduser().resolve() if self.s3_root else self.data / "s3"
 
+    def of_test(self, place: Path) -> "Settings":
+        """The same for one world of test mode, whose state is in a place of its own. Buckets are common to all."""
+        return replace(self, data_dir=str(place), s3_root=str(self.s3))
+
 
 # What may come from the environment. The rest is too structured for a variable.
 VARIABLES = {
@@ -54,6 +73,7 @@ VARIABLES = {
     "TOCSIN_REGION": "region",
     "TOCSIN_S3_ROOT": "s3_root",
     "TOCSIN_DETACH_AGENTS": "detach_agents",
+    "TOCSIN_TEST_MODE": "test_mode",
 }
 
 
@@ -64,6 +84,8 @@ def load(config: Path | None, given: Mapping[str, Any], environment: Mapping[str
     merged |= {name: value for name, value in given.items() if value is not None}
     try:
         settings = msgspec.convert(merged, Settings, strict=False)
+        if settings.test_mode:
+            settings = msgspec.convert({**TEST_MACHINES, **merged}, Settings, strict=False)
     except msgspec.ValidationError as error:
         wrong, _, where = str(error).partition(" - at `$")
         raise SettingsError(f"setting {where.strip('.`') or '?'}: {wrong}") from error
@@ -87,7 +109,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"region must look like us-west-2, not {settings.region!r}")
     if not 0 <= settings.port <= 65535:
         raise SettingsError(f"port must be 0 to 65535, not {settings.port}")
-    if not settings.access_keys and settings.host != "localhost" and not is_loopback(settings.host):
+    loopback = settings.host == "localhost" or is_loopback(settings.host)
+    if settings.test_mode and not loopback:
+        raise SettingsError(f"test_mode wipes everything for whoever asks: bind to 127.0.0.1, not to {settings.host}")
+    if not settings.access_keys and not loopback:
         raise SettingsError(
             f"host {settings.host} can be reached from other machines, and without access_keys in the settings anybody "
             "there could run scripts here: set access_keys, or bind to 127.0.0.1"

@@ -51,6 +51,7 @@ class Bus:
         self._rules: dict[BusName, RuleIndex] = {}
         self._archives = Archives()
         self._reloading = asyncio.Lock()
+        self._routed = 0  # all up to this place, targets' wakes included
         self.counts: Counter[str] = Counter(routed=0, delivered=0, dropped=0, dead_lettered=0, unreadable=0)
 
     async def load(self) -> None:
@@ -77,6 +78,10 @@ class Bus:
         """Make the events durable. They are routed soon after; raises Throttling or StoreUnavailable, nothing kept."""
         await self._store.commit(*map(Accept, events))
 
+    async def caught_up(self) -> bool:
+        """Whether every journaled event is routed, and what it owes inside our store delivered."""
+        return self._routed >= (await self._store.journal_bounds())[1]
+
     async def run(self) -> None:
         """Follow the journal for ever, whatever the store says: a read may fail like a commit."""
         place: int | None = None  # not known: the store tells
@@ -84,6 +89,7 @@ class Bus:
             try:
                 if place is None:
                     place = await self._store.cursor(ROUTER)
+                self._routed = place
                 await self._store.grown(place)
                 place = await self._advance(place)
             except Exception:

@@ -65,6 +65,7 @@ class Fleet:
         self._cursors: dict[str, NodeCursor] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._dirty: set[str] = set()
+        self._reconciling = ""
         self._wake = asyncio.Event()
         self._creating = asyncio.Lock()
 
@@ -170,6 +171,11 @@ class Fleet:
 
     # The loop.
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be planned until something changes, or time passes."""
+        return not self._dirty and not self._reconciling
+
     async def load(self) -> None:
         """Read all clusters and nodes; every one of them is looked at once."""
         clusters = await self._store.find(Cluster)
@@ -189,7 +195,9 @@ class Fleet:
         while True:
             self._mark_due(self._clock.now())
             while self._dirty:
-                await self._reconcile(self._dirty.pop())
+                self._reconciling = self._dirty.pop()
+                await self._reconcile(self._reconciling)
+            self._reconciling = ""
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
                     await self._wake.wait()

@@ -21,13 +21,14 @@ READER_CACHE_KIB = 16384
 BUSY_TIMEOUT_MS = 5000
 
 
-def open_writer(path: Path, *, check: bool) -> apsw.Connection:
+def open_writer(path: Path, *, check: bool, synced: bool = True) -> apsw.Connection:
     """The one connection that writes, on a database brought to the newest version. Raises StoreUnavailable."""
     _demand_sqlite()
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {'FULL' if synced else 'OFF'}")
+        connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}; PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF")

@@ -59,8 +59,10 @@ class SqliteStore:
         self._writer.start()
 
     @classmethod
-    async def open(cls, directory: Path, kinds: Iterable[type[Record]]) -> "SqliteStore":
+    async def open(cls, directory: Path, kinds: Iterable[type[Record]], *, synced: bool = True) -> "SqliteStore":
         """Open the store in the directory, which is made where it is missing. `kinds`: all records it may hold.
+
+        Not `synced`, a commit is not waited for until it is on the disk: for stores that may be lost, in tests.
 
         Raises Locked when another server holds the directory, StoreUnavailable when the database cannot be used.
         """
@@ -69,7 +71,7 @@ class SqliteStore:
             assert by_name.setdefault(kind.kind, kind) is kind, f"two records call themselves {kind.kind!r}"
         lock = DirectoryLock.take(directory)
         try:
-            connections = await asyncio.to_thread(_connect, directory, check=lock.left_unclean)
+            connections = await asyncio.to_thread(_connect, directory, check=lock.left_unclean, synced=synced)
             return cls(lock, connections, by_name)
         except BaseException as error:
             lock.release(clean=not lock.left_unclean)
@@ -249,12 +251,12 @@ class SqliteStore:
             raise StoreUnavailable(f"the store cannot read: {error}") from error
 
 
-def _connect(directory: Path, *, check: bool) -> list[apsw.Connection]:
+def _connect(directory: Path, *, check: bool, synced: bool) -> list[apsw.Connection]:
     """One connection that writes, and two that read."""
     path = directory / DATABASE
     connections: list[apsw.Connection] = []
     try:
-        connections.append(open_writer(path, check=check))
+        connections.append(open_writer(path, check=check, synced=synced))
         connections += [open_reader(path) for _ in range(2)]
         descriptor = os.open(directory, os.O_RDONLY)
         try:

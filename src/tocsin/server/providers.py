@@ -1,0 +1,90 @@
+"""Where instances come from, by the setting `machines.provider`: machines, their links, and what keeps them going."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from tocsin.machines.local import LocalMachines
+from tocsin.machines.simulated import NumberAgents, SeededCourses, SimulatedMachines
+from tocsin.model.cluster import Node
+from tocsin.model.link import Report
+from tocsin.ports import Clock, Machines, NodeLinks, Store
+from tocsin.server.settings import Settings
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What a provider needs of the server around it."""
+
+    endpoint: str
+    links: NodeLinks
+    store: Store
+    clock: Clock
+    changed: Callable[[str], None]
+    take: Callable[[str, Report], Awaitable[None]]
+    heard_through: Callable[[str], int]
+
+
+class Provider(Protocol):
+    """Machines and the links to their agents. `loops` run as long as the server does."""
+
+    machines: Machines
+    links: NodeLinks
+    loops: list[Coroutine[Any, Any, None]]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to come without time passing."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class LocalProvider:
+    """Agents that are processes on this machine, and come in through the nodes door."""
+
+    idle = True
+
+    def __init__(self, settings: Settings, around: Surroundings) -> None:
+        self._local = LocalMachines(settings.data / "machines", lambda: around.endpoint, around.changed)
+        self._detach = settings.detach_agents
+        self.machines: Machines = self._local
+        self.links = around.links
+        self.loops: list[Coroutine[Any, Any, None]] = []
+
+    async def start(self) -> None:
+        await self._local.start()
+
+    async def close(self) -> None:
+        await self._local.close(detach=self._detach)
+
+
+class SimulatedProvider:
+    """Agents that are numbers in this process."""
+
+    def __init__(self, settings: Settings, around: Surroundings) -> None:
+        self._agents = NumberAgents(around.clock, around.take, around.changed, around.heard_through)
+        courses = SeededCourses(settings.simulated)
+        self._simulated = SimulatedMachines(courses, self._agents.agent_of, around.changed)
+        self._simulated.gone = self._agents.forget
+        self._store = around.store
+        self.machines: Machines = self._simulated
+        self.links: NodeLinks = self._agents
+        self.loops = [self._agents.run()]
+
+    @property
+    def idle(self) -> bool:
+        return self._agents.idle and not self._simulated.at_once
+
+    async def start(self) -> None:
+        self._simulated.start([node.instance_id for node in await self._store.find(Node)])
+
+    async def close(self) -> None:
+        self._simulated.close()
+
+
+PROVIDERS: dict[str, Callable[[Settings, Surroundings], Provider]] = {
+    "local": LocalProvider,
+    "simulated": SimulatedProvider,
+}

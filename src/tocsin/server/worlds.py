@@ -1,0 +1,120 @@
+"""A world: one store and everything that lives on it. Test mode puts a fresh one in the place of the old.
+
+Nothing is emptied by hand: every service is made anew on a store that is new, so that none can be forgotten.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from tocsin.model.errors import StoreUnavailable
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+# The path that test suites of the field call already.
+RESET_PATH = "/moto-api/reset"
+# What an answer waits for what earlier requests set going: far longer than it takes, far shorter than a client waits.
+SETTLED_TIMEOUT_S = 2.0
+LOOKED_EVERY_S = 0.001
+
+
+class World:
+    """`front` answers requests, `loops` run from `start` to `stop`. `ended` is done when one of them falls."""
+
+    def __init__(
+        self, front: App, loops: list[Coroutine[Any, Any, None]], settled: Callable[[], Awaitable[bool]]
+    ) -> None:
+        self.front = front
+        self.settled = settled
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._loops = loops
+        self._running: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._running = [asyncio.create_task(loop) for loop in self._loops]
+        for task in self._running:
+            task.add_done_callback(self._fallen)
+
+    async def stop(self) -> None:
+        for task in self._running:
+            task.remove_done_callback(self._fallen)
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _fallen(self, task: asyncio.Task[None]) -> None:
+        if not self.ended.done():
+            self.ended.set_result(str(task))
+
+
+Open = Callable[[Path], contextlib.AbstractAsyncContextManager[World]]
+
+
+class RenewedWorlds:
+    """One world after the other behind one address. A request sees what all requests before it brought about."""
+
+    def __init__(self, root: Path, opened: Open) -> None:
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._folders = (root / f"world-{number}" for number in itertools.count(1))
+        self._opened = opened
+        self._renewing = asyncio.Lock()
+        self._world: World | None = None
+        self._closing = contextlib.AsyncExitStack()
+
+    async def open(self) -> None:
+        """The next world. It runs before the one before it is left."""
+        async with contextlib.AsyncExitStack() as stack:
+            world = await stack.enter_async_context(self._opened(next(self._folders)))
+            world.start()
+            stack.push_async_callback(world.stop)
+            world.ended.add_done_callback(self._fallen)
+            before, self._closing = self._closing, stack.pop_all()
+            self._world = world
+        await before.aclose()
+
+    def start(self) -> None:
+        """Worlds start as they are opened."""
+
+    async def stop(self) -> None:
+        """Leave the last world."""
+        await self._closing.aclose()
+
+    def _fallen(self, ended: asyncio.Future[str]) -> None:
+        if not self.ended.done():
+            self.ended.set_result(ended.result())
+
+    async def front(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/moto-api/"):
+            await self._answer(scope, send)
+            return
+        async with self._renewing:
+            world = self._world
+        assert world is not None, "requests come after the first world"
+        if scope["type"] == "http":
+            await _settle(world)
+        await world.front(scope, receive, send)
+
+    async def _answer(self, scope: Message, send: Send) -> None:
+        if (scope["method"], scope["path"]) == ("POST", RESET_PATH):
+            async with self._renewing:
+                await self.open()
+            status, body = 200, b'{"status": "ok"}'
+        else:
+            status, body = 404, b'{"error": "of /moto-api there is POST /moto-api/reset"}'
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _settle(world: World) -> None:
+    """Wait until nothing is left to come without time passing: a poll, of a world that has milliseconds of work."""
+    with contextlib.suppress(StoreUnavailable):  # it is being left: whoever asks it hears so
+        for _ in range(round(SETTLED_TIMEOUT_S / LOOKED_EVERY_S)):
+            if await world.settled():
+                return
+            await asyncio.sleep(LOOKED_EVERY_S)

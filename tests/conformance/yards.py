@@ -1,0 +1,247 @@
+"""Providers under the conformance suite of the Machines port, each with what a test does to its machines."""
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from tocsin.machines.local import LocalMachines
+from tocsin.machines.simulated import Course, SeededCourses, SimulatedMachine, SimulatedMachines, SimulatedSettings
+from tocsin.model.machine import LaunchOrder, MachineState
+from tocsin.ports import Machines
+
+WAIT_S = 10.0
+TINY = [sys.executable, "-S", "-E", str(Path(__file__).with_name("tiny_agent.py"))]
+ONE, TWO = "i-00000000000000001", "i-00000000000000002"
+
+
+def launch(instance_id: str = ONE) -> LaunchOrder:
+    return LaunchOrder(
+        instance_id=instance_id,
+        cluster_name="c",
+        group="workers",
+        instance_type="ml.p5.48xlarge",
+        address="127.64.0.1",
+        token="hush",
+    )
+
+
+class AnyYard(Protocol):
+    """One provider after the other over the same machines, and the news of their ends."""
+
+    changed: list[str]
+
+    @property
+    def machines(self) -> Machines: ...
+
+    async def next_provider(self) -> Mapping[str, MachineState]:
+        """What the next server's provider sees."""
+
+    async def boot(self, instance_id: str = ONE) -> None:
+        """Launch and wait until the agent lives."""
+
+    def boots(self, instance_id: str = ONE) -> int:
+        """How many agents of the machine lived."""
+
+    def kill(self, instance_id: str = ONE) -> None:
+        """End the machine without asking anybody."""
+
+    def stored(self, instance_id: str = ONE) -> int:
+        """How many boots the machine's disk remembers; -1 without a disk."""
+
+    def left(self) -> int:
+        """How many machines have left something behind."""
+
+    async def rest(self) -> None:
+        """Stop in good order."""
+
+    async def until(self, true: Callable[[], bool]) -> None: ...
+
+    def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]: ...
+
+
+class Yard:
+    """Providers over one folder, one after the other, and the news of their agents."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.root = folder / "machines"
+        self.changed: list[str] = []
+        self.booted: dict[str, list[int]] = defaultdict(list)  # process ids, by instance
+        self._news = asyncio.Condition()
+        self._told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._told.bind(str(folder / "news"))
+        self._command = [*TINY, str(folder / "news"), *options]
+        asyncio.get_running_loop().add_reader(self._told, self._hear)
+        self.machines = self.provider()
+
+    def provider(self, command: list[str] | None = None) -> LocalMachines:
+        return LocalMachines(self.root, lambda: "http://127.0.0.1:9", self._changed, command or self._command)
+
+    async def next_provider(self) -> Mapping[str, MachineState]:
+        self.machines = self.provider()
+        await self.machines.start()
+        return self.machines.seen()
+
+    async def launch(self, instance_id: str = ONE) -> int:
+        """Launch and wait until the agent lives; returns its process id."""
+        before = len(self.booted[instance_id])
+        await self.machines.launch(launch(instance_id))
+        await self.until(lambda: len(self.booted[instance_id]) > before)
+        return self.booted[instance_id][-1]
+
+    async def boot(self, instance_id: str = ONE) -> None:
+        await self.launch(instance_id)
+
+    def boots(self, instance_id: str = ONE) -> int:
+        return len(self.booted[instance_id])
+
+    def kill(self, instance_id: str = ONE) -> None:
+        os.kill(self.booted[instance_id][-1], signal.SIGKILL)
+
+    def stored(self, instance_id: str = ONE) -> int:
+        file = self.root / instance_id / "boots"
+        return len(file.read_text().splitlines()) if file.exists() else -1
+
+    def left(self) -> int:
+        return len(list(self.root.iterdir()))
+
+    async def rest(self) -> None:
+        await self.machines.close(detach=False)
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S), self._news:
+            await self._news.wait_for(true)
+
+    def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]:
+        return lambda: self.machines.seen().get(instance_id) is state
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._told)
+        self._told.close()
+
+    def _hear(self) -> None:
+        instance_id, pid = self._told.recv(200).decode().split()
+        self.booted[instance_id].append(int(pid))
+        self._tell()
+
+    def _changed(self, instance_id: str) -> None:
+        self.changed.append(instance_id)
+        self._tell()
+
+    def _tell(self) -> None:
+        async def tell() -> None:
+            async with self._news:
+                self._news.notify_all()
+
+        self._telling = asyncio.ensure_future(tell())
+
+
+@asynccontextmanager
+async def a_yard(folder: Path, *options: str) -> AsyncIterator[Yard]:
+    place = Yard(folder, *options)
+    await place.machines.start()
+    try:
+        async with asyncio.timeout(2 * WAIT_S):
+            yield place
+    finally:
+        await place.machines.close(detach=False)
+        place.close()
+
+
+def gone(pid: int) -> bool:
+    """Wait until a process has ended."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], 5)[0])
+    finally:
+        os.close(fd)
+
+
+class NumberYard:
+    """Simulated machines, whose agents count their boots."""
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+        self._booted: Counter[str] = Counter()
+        self._disks: dict[str, int] = {}
+        self._news = asyncio.Condition()
+        self.machines = self._provider()
+
+    def _provider(self) -> SimulatedMachines:
+        machines = SimulatedMachines(SeededCourses(SimulatedSettings(speed=20)), self._agent_of, self._changed)
+        machines.gone = lambda machine: self._disks.__delitem__(machine.instance_id)
+        return machines
+
+    def _agent_of(self, machine: SimulatedMachine) -> "CountingAgent":
+        return CountingAgent(self._count, machine.instance_id)
+
+    def _count(self, instance_id: str) -> None:
+        self._booted[instance_id] += 1
+        self._disks[instance_id] = self._disks.get(instance_id, 0) + 1
+
+    def _changed(self, instance_id: str) -> None:
+        self.changed.append(instance_id)
+
+        async def tell() -> None:
+            async with self._news:
+                self._news.notify_all()
+
+        self._telling = asyncio.ensure_future(tell())
+
+    async def next_provider(self) -> Mapping[str, MachineState]:
+        known = list(self.machines.seen())
+        self.machines = self._provider()
+        self.machines.start(known)
+        return self.machines.seen()
+
+    async def boot(self, instance_id: str = ONE) -> None:
+        await self.machines.launch(launch(instance_id))
+
+    def boots(self, instance_id: str = ONE) -> int:
+        return self._booted[instance_id]
+
+    def kill(self, instance_id: str = ONE) -> None:
+        self.machines.kill(instance_id)
+
+    def stored(self, instance_id: str = ONE) -> int:
+        return self._disks.get(instance_id, -1)
+
+    def left(self) -> int:
+        return len(self._disks)
+
+    async def rest(self) -> None:
+        self.machines.close()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S), self._news:
+            await self._news.wait_for(true)
+
+    def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]:
+        return lambda: self.machines.seen().get(instance_id) is state
+
+
+class CountingAgent:
+    def __init__(self, count: Callable[[str], None], instance_id: str) -> None:
+        self._count = count
+        self._instance_id = instance_id
+
+    def boot(self, _course: Course) -> None:
+        self._count(self._instance_id)
+
+    def halt(self) -> None: ...
+
+
+@asynccontextmanager
+async def a_number_yard(_folder: Path) -> AsyncIterator[NumberYard]:
+    async with asyncio.timeout(2 * WAIT_S):
+        yield NumberYard()

@@ -1,0 +1,176 @@
+"""Clusters of nodes that are numbers, on virtual time: what fails, fails by the seed; the fleet is the real one."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.auditing import read_world
+from tests.core.world import SCOPE, group_spec
+from tests.simulation.virtual import Still, VirtualClock, VirtualLoop, run
+from tocsin.backends.sqlite import SqliteStore
+from tocsin.core.audit import audit, unrest
+from tocsin.core.policy import FleetPolicy
+from tocsin.doors.bundles import Bundles
+from tocsin.doors.links import Links
+from tocsin.doors.nodes import NodesDoor
+from tocsin.machines.simulated import SimulatedSettings
+from tocsin.model.cluster import Cluster, ClusterStatus, Node
+from tocsin.ports import Store
+from tocsin.server.providers import SimulatedProvider, Surroundings
+from tocsin.server.run import KINDS
+from tocsin.server.settings import Settings
+from tocsin.services.fleet import Fleet
+
+HOUR_S = 3600.0
+POLICY = FleetPolicy(instances_max=1000)
+
+
+class Server:
+    """A fleet with simulated machines, and its store."""
+
+    def __init__(self, store: Store, loop: VirtualLoop, simulated: SimulatedSettings) -> None:
+        clock, links = VirtualClock(loop), Links()
+        around = Surroundings(
+            endpoint="",
+            links=links,
+            store=store,
+            clock=clock,
+            changed=lambda instance_id: self.fleet.changed(instance_id),
+            take=lambda instance_id, report: self._door.take(instance_id, report),
+            heard_through=lambda instance_id: self.fleet.heard_through(instance_id),
+        )
+        self.store = store
+        self.provider = SimulatedProvider(Settings(simulated=simulated), around)
+        self.fleet = Fleet(
+            store=store,
+            machines=self.provider.machines,
+            links=self.provider.links,
+            clock=clock,
+            policy=POLICY,
+            secret=b"secret",
+        )
+        self._door = NodesDoor(
+            fleet=self.fleet, links=links, store=store, clock=clock, bundles=Bundles(Path()), beat_interval_s=1.0
+        )
+
+    async def create(self, *counts: int, name: str = "c", **more: Any) -> None:
+        groups = [group_spec(f"group-{number}", count) for number, count in enumerate(counts, 1)]
+        request = {"ClusterName": name, "InstanceGroups": groups, **more}
+        await self.fleet.create(SCOPE, request, f"{name * 12}"[:12])
+
+    async def rest(self, after_s: float) -> Cluster:
+        """Let time pass, then see to it that all is lawful and at rest."""
+        await asyncio.sleep(after_s)
+        world = await read_world(self.store, dict(self.provider.machines.seen()))
+        unrouted = "every event is routed"  # there is no bus here
+        assert [note for note in (*audit(world), *unrest(world)) if note.law != unrouted] == []
+        return world.clusters[0]
+
+    async def nodes(self) -> list[Node]:
+        return await self.store.find(Node)
+
+    async def story(self) -> list[str]:
+        return [told.line.what for told in await self.store.story(SCOPE)]
+
+
+@contextlib.asynccontextmanager
+async def a_server(directory: Path, loop: VirtualLoop, **simulated: Any) -> AsyncIterator[Server]:
+    with loop.real():
+        store = await SqliteStore.open(directory / "data", KINDS, synced=False)
+    server = Server(cast("Store", Still(store, loop)), loop, SimulatedSettings(**simulated))
+    await server.provider.start()
+    await server.fleet.load()
+    running = [asyncio.create_task(one) for one in (server.fleet.run(), *server.provider.loops)]
+    try:
+        yield server
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await server.provider.close()
+        with loop.real():
+            await store.close()
+
+
+def played(act: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:
+    logging.getLogger("tocsin").setLevel(logging.CRITICAL)
+    loop = VirtualLoop()
+
+    run(act(loop), loop)
+
+
+def test_a_cluster_of_numbers_comes_up_and_goes(tmp_path: Path) -> None:
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop) as server:
+            await server.create(1, 60)
+            cluster = await server.rest(60)
+            assert cluster.status is ClusterStatus.IN_SERVICE
+            await server.fleet.delete(SCOPE, {"ClusterName": "c"})
+            await asyncio.sleep(10)
+            assert await server.store.find(Cluster) == []
+            assert dict(server.provider.machines.seen()) == {}
+
+    played(act)
+
+
+@pytest.mark.parametrize("trouble", ["boots_fail_percent", "scripts_fail_percent"])
+def test_what_fails_for_all_fails_the_cluster(tmp_path: Path, trouble: str) -> None:
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop, **{trouble: 100}) as server:
+            await server.create(3)
+            cluster = await server.rest(200)
+            assert cluster.status is ClusterStatus.FAILED
+            assert "failed to provision" in cluster.failure_message
+
+    played(act)
+
+
+def test_machines_that_die_by_themselves_are_replaced(tmp_path: Path) -> None:
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop, mtbf_hours=20) as server:
+            await server.create(40)
+            await asyncio.sleep(60)
+            before = {node.instance_id for node in await server.nodes()}
+            await asyncio.sleep(2 * HOUR_S)
+            after = {node.instance_id for node in await server.nodes()}
+            assert len(after) == 40
+            assert 0 < len(before - after) < 20
+
+    played(act)
+
+
+def test_a_seed_tells_the_same_story_again(tmp_path: Path) -> None:
+    stories: list[list[str]] = []
+
+    def tell(number: int, seed: int) -> None:
+        async def act(loop: VirtualLoop) -> None:
+            async with a_server(tmp_path / str(number), loop, seed=seed, mtbf_hours=5) as server:
+                await server.create(5)
+                await asyncio.sleep(HOUR_S)
+                stories.append(await server.story())
+
+        played(act)
+
+    for number, seed in enumerate((1, 1, 2)):
+        tell(number, seed)
+    assert stories[0] == stories[1]
+    assert stories[0] != stories[2]
+
+
+def test_the_next_server_finds_its_machines_and_boots_them(tmp_path: Path) -> None:
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop) as server:
+            await server.create(1, 5)
+            await server.rest(30)
+            before = sorted(node.instance_id for node in await server.nodes())
+        async with a_server(tmp_path, loop) as server:
+            cluster = await server.rest(30)
+            assert cluster.status is ClusterStatus.IN_SERVICE
+            assert sorted(node.instance_id for node in await server.nodes()) == before
+
+    played(act)
