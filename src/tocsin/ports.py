@@ -145,7 +145,16 @@ class Machines(Protocol):
         """All machines there are, by instance id. A machine never launched, or terminated and gone, is not in it."""
 
     async def launch(self, order: LaunchOrder) -> None:
-        """Start a machine, or boot a stopped one again. Does nothing when it runs. Raises OSError when it cannot."""
+        """Start a machine, or boot a stopped one again. Does nothing when it runs.
+
+        Raises LaunchRefused when there is none to be had: the instance has failed; OSError on what may be over soon.
+        """
+
+    async def reboot(self, instance_id: str) -> None:
+        """Begin to take the machine down and up again, with its id and disk. Does nothing while it reboots.
+
+        Boots a dead or stopped one too. Raises OSError when it cannot, or when there is none.
+        """
 
     async def terminate(self, instance_id: str) -> None:
         """Begin to end the machine and destroy what it stored. Does nothing when it is gone."""

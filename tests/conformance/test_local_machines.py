@@ -91,6 +91,22 @@ async def test_what_a_machine_left_running_goes_down_with_it(tmp_path: Path, end
         assert gone(daemon)
 
 
+async def test_a_rebooted_machine_is_another_process_and_one_reboot_however_often_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with a_yard(tmp_path, "--daemon") as yard:
+        pid = await yard.launch()
+        daemon = int((yard.root / ONE / "daemon").read_text())
+        await asyncio.gather(*(yard.machines.reboot(ONE) for _ in range(3)))
+        assert yard.machines.seen()[ONE] is MachineState.REBOOTING
+        await yard.until(lambda: len(yard.booted[ONE]) == 2)
+        await yard.until(yard.is_(MachineState.RUNNING))
+        assert yard.changed == [ONE]
+        assert gone(pid)
+        assert gone(daemon)
+        assert (yard.root / ONE / "token").read_text() == "hush"
+
+
 async def test_an_agent_gets_no_secrets_but_its_own_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
     monkeypatch.setenv("TOCSIN_SECRET", "hush")

@@ -66,6 +66,45 @@ async def test_a_dead_machine_boots_again_with_what_it_stored(a_yard_of: AYard) 
         assert yard.stored() == 2
 
 
+async def test_a_rebooted_machine_boots_once_more_with_what_it_stored(a_yard_of: AYard) -> None:
+    async with a_yard_of() as yard:
+        await yard.boot()
+        await yard.machines.reboot(ONE)
+        await yard.machines.launch(launch())  # it comes by itself
+        await yard.until(lambda: yard.boots() == 2)
+        await yard.until(yard.is_(MachineState.RUNNING))
+        assert yard.stored() == 2
+
+
+async def test_a_dead_machine_comes_back_by_a_reboot(a_yard_of: AYard) -> None:
+    async with a_yard_of() as yard:
+        await yard.boot()
+        yard.kill()
+        await yard.until(yard.is_(MachineState.DEAD))
+        await yard.machines.reboot(ONE)
+        await yard.until(lambda: yard.boots() == 2)
+        await yard.until(yard.is_(MachineState.RUNNING))
+
+
+async def test_a_machine_that_is_terminated_while_it_reboots_vanishes(a_yard_of: AYard) -> None:
+    async with a_yard_of() as yard:
+        await yard.boot()
+        await yard.machines.reboot(ONE)
+        await yard.machines.terminate(ONE)
+        await yard.until(yard.is_(None))
+        assert yard.left() == 0
+
+
+async def test_what_is_not_there_is_not_rebooted(a_yard_of: AYard) -> None:
+    async with a_yard_of() as yard:
+        with pytest.raises(OSError, match="cannot reboot"):
+            await yard.machines.reboot(ONE)
+        await yard.boot()
+        await yard.machines.terminate(ONE)
+        with pytest.raises(OSError, match="cannot reboot"):
+            await yard.machines.reboot(ONE)
+
+
 async def test_a_terminated_machine_vanishes_with_what_it_stored(a_yard_of: AYard) -> None:
     async with a_yard_of() as yard:
         await yard.boot()

@@ -1,5 +1,6 @@
 """The planner: what a cluster goes through, and the laws that hold whatever is asked for and whatever breaks."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -7,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.core.world import SmallWorld, group_spec, later
-from tocsin.core.plan import FAULT_ENDED, FAULT_SILENT, controller_group
+from tests.core.world import BEGIN, SmallWorld, group_spec, later
+from tocsin.core.batches import CODES, DELETE, REBOOT, REPLACE, batch
+from tocsin.core.plan import FAULT_ENDED, FAULT_SILENT, Reboot, controller_group
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import ClusterStatus, GroupStatus, Health, NodeStatus
 from tocsin.model.errors import Conflict, NotImplementedYet, Validation
 from tocsin.model.machine import MachineState
+from tocsin.model.times import iso_ms
 
 CONTROLLER, WORKER = "controller-machine", "worker-group-1"
 
@@ -230,13 +233,121 @@ def test_the_controller_group_is_told_by_config_name_or_place(groups: list[dict[
     assert controller_group(SmallWorld(*groups).living) == first
 
 
+# batch operations
+
+
+def test_a_reboot_keeps_the_instance_and_runs_no_script() -> None:
+    world = two_groups()
+    node = world.running(WORKER)[0]
+    made = world.request_batch(REBOOT, node.instance_id)
+    assert (made.done, made.refused) == ((node.instance_id,), ())
+    world.turn()
+    rebooting = world.nodes[node.instance_id]
+    assert (rebooting.status, rebooting.joined, rebooting.health) == (NodeStatus.PENDING, True, Health.HEALTHY)
+    world.settle()
+    assert world.statuses == ["Creating", "InService"]
+    assert world.reboots == [node.instance_id]
+    assert len(world.scripts) == 3
+    back = world.nodes[node.instance_id]
+    assert (back.status, back.why, back.rebooting, back.repair_at) == (NodeStatus.RUNNING, "", False, None)
+
+
+def test_a_reboot_that_nobody_saw_taken_is_taken_again() -> None:
+    world = two_groups()
+    node = world.running(WORKER)[0]
+    world.request_batch(REBOOT, node.instance_id)
+    made = world.made()
+    assert [step for step in made.steps if isinstance(step, Reboot)]
+    world.nodes = made.nodes  # committed, and then the server fell
+    assert [step for step in world.made().steps if isinstance(step, Reboot)]
+
+
+def test_a_node_that_stays_away_from_its_reboot_is_unhealthy_and_replaced() -> None:
+    world = two_groups()
+    node = world.running(WORKER)[0]
+    world.request_batch(REBOOT, node.instance_id)
+    world.turn()
+    world.kill(node.instance_id)
+    world.turn()
+    assert (world.nodes[node.instance_id].health, world.nodes[node.instance_id].fault) == ("Unhealthy", FAULT_ENDED)
+    world.settle()
+    assert node.instance_id not in world.nodes
+    assert [one.replaces for one in world.running(WORKER) if one.replaces] == [node.instance_id]
+
+
+def test_a_replacement_that_was_asked_for_goes_ahead_whatever_node_recovery_says() -> None:
+    world = two_groups(NodeRecovery="None")
+    node = world.running(WORKER)[0]
+    assert world.request_batch(REPLACE, node.instance_id).done == (node.instance_id,)
+    world.settle()
+    [new] = [one for one in world.running(WORKER) if one.replaces]
+    assert (new.replaces, new.index) == (node.instance_id, node.index)
+    assert world.scripts.count(WORKER) == 3
+    assert world.statuses == ["Creating", "InService"]
+
+
+def test_deleted_nodes_leave_and_their_group_wants_fewer() -> None:
+    world = two_groups()
+    first, second = sorted(world.running(WORKER), key=lambda node: node.index)
+    world.request_batch(DELETE, first.instance_id)
+    world.settle()
+    assert world.statuses == ["Creating", "InService", "Updating", "InService"]
+    assert [node.instance_id for node in world.running(WORKER)] == [second.instance_id]
+    assert [group.target for group in world.living.groups] == [1, 1]
+
+
+def test_repairs_that_were_asked_for_keep_to_the_budget() -> None:
+    world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, 4), policy=FleetPolicy(replacements_at_once_max=2))
+    world.settle()
+    ids = [node.instance_id for node in world.running(WORKER)]
+    world.request_batch(REBOOT, *ids[:2])
+    world.request_batch(REPLACE, *ids[2:])
+    made = world.made()
+    assert sum(node.status is NodeStatus.PENDING for node in made.nodes.values()) == 2
+    assert f"{ids[3]} waits to be replaced: 2 repairs are under way" in made.waiting
+    world.settle()
+    assert world.replacing_most == 2
+    assert sorted(world.reboots) == sorted(ids[:2])
+    assert len(world.running(WORKER)) == 4
+
+
+def test_nodes_that_cannot_be_had_are_refused_one_by_one() -> None:
+    world = two_groups()
+    [controller] = world.running(CONTROLLER)
+    one, two = world.running(WORKER)
+    world.request_batch(REPLACE, one.instance_id)
+    ghost = "i-00000000000000000"
+    for operation, codes in CODES.items():
+        made = batch(
+            operation, world.living, world.nodes, {"NodeIds": [ghost, controller.instance_id, one.instance_id]}, BEGIN
+        )
+        assert [refused.code for refused in made.refused] == [codes["NotFound"], codes["WrongStatus"], codes["InUse"]]
+        assert f"active replacement operation (started: {iso_ms(world.now)})" in made.refused[2].message
+        assert (made.done, made.cluster, made.nodes) == ((), world.living, world.nodes)
+    assert world.request_batch(REBOOT, two.instance_id, ghost, two.instance_id).done == (two.instance_id,)
+
+
+def test_batch_operations_want_a_cluster_at_rest_and_something_to_do() -> None:
+    world = SmallWorld(group_spec(WORKER, 1))
+    for request in ({"NodeIds": ["i-00000000000000000"]}, {}, {"NodeLogicalIds": ["a-b"]}):
+        with pytest.raises(Validation):
+            batch(REBOOT, world.living, world.nodes, request, BEGIN)
+        world.settle()
+    with pytest.raises(Validation, match="at most 25"):
+        batch(REPLACE, world.living, world.nodes, {"NodeIds": [f"i-{n:017}" for n in range(26)]}, BEGIN)
+
+
 counts = st.integers(min_value=0, max_value=4)
+
+
+BATCHES = {"reboot": REBOOT, "replace": REPLACE, "delete": DELETE}
 
 
 @st.composite
 def acts(draw: st.DrawFn) -> tuple[str, Any]:
-    verb = draw(st.sampled_from(["kill", "scale", "drop", "add", "break", "mend", "turn", "pass"]))
-    return verb, draw(st.integers(0, 9)) if verb == "kill" else draw(counts)
+    batches = ["reboot", "replace", "delete"]
+    verb = draw(st.sampled_from(["kill", "scale", "drop", "add", "break", "mend", "turn", "pass", *batches]))
+    return verb, draw(st.integers(0, 9)) if verb in ("kill", *batches) else draw(counts)
 
 
 def _act(world: SmallWorld, verb: str, number: int) -> None:
@@ -251,6 +362,9 @@ def _act(world: SmallWorld, verb: str, number: int) -> None:
             world.request_update(**asks[verb])
         except (Conflict, Validation):
             return
+    elif verb in BATCHES and world.nodes:
+        with contextlib.suppress(Validation):
+            world.request_batch(BATCHES[verb], sorted(world.nodes)[number % len(world.nodes)])
     elif verb == "kill" and world.machines:
         world.kill(sorted(world.machines)[number % len(world.machines)])
     elif verb == "break":

@@ -6,8 +6,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from tocsin.core import requests
+from tocsin.core.batches import Batch, batch
 from tocsin.core.lifecycle import cluster_may_move, node_may_move
-from tocsin.core.plan import Launch, Observed, Plan, RunLifecycle, Terminate, plan
+from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Terminate, plan, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Cluster, Node, NodeStatus, ScriptState
 from tocsin.model.machine import LinkSeen, MachineState
@@ -44,6 +45,7 @@ class SmallWorld:
         self.broken: set[str] = set()
         self.statuses: list[str] = ["Creating"]
         self.scripts: list[str] = []
+        self.reboots: list[str] = []
         self.replacing_most = 0
 
     @property
@@ -69,6 +71,11 @@ class SmallWorld:
                     self.links.pop(node.instance_id, None)
                 case RunLifecycle(node):
                     self._run_script(node)
+                case Reboot(node):
+                    self._reboot(node)
+            trace = taken(step, self.now)
+            if trace:
+                self.nodes[trace.instance_id] = trace
         return not still or bool(made.steps)
 
     def settle(self) -> None:
@@ -106,6 +113,13 @@ class SmallWorld:
         self.cluster = requests.update(self.living, {"ClusterName": "small", **request})
         self.statuses.append(self.cluster.status)
 
+    def request_batch(self, operation: str, *ids: str) -> Batch:
+        made = batch(operation, self.living, self.nodes, {"ClusterName": "small", "NodeIds": list(ids)}, self.now)
+        if made.cluster.status != self.living.status:
+            self.statuses.append(made.cluster.status)
+        self.cluster, self.nodes = made.cluster, made.nodes
+        return made
+
     def request_delete(self) -> None:
         self.cluster = requests.delete(self.living)
         self.statuses.append(self.cluster.status)
@@ -124,12 +138,17 @@ class SmallWorld:
         if made.cluster and made.cluster.status != self.living.status:
             self.statuses.append(made.cluster.status)
         self.cluster, self.nodes = made.cluster, made.nodes
-        replacing = [one for one in self.nodes.values() if one.replaces and one.status is NodeStatus.PENDING]
-        self.replacing_most = max(self.replacing_most, len(replacing))
+        pending = [one for one in self.nodes.values() if one.status is NodeStatus.PENDING]
+        self.replacing_most = max(self.replacing_most, sum(bool(one.replaces) or one.rebooting for one in pending))
 
     def _come_up(self, node: Node) -> None:
         self.machines[node.instance_id] = MachineState.RUNNING
         self.links[node.instance_id] = LinkSeen(connected=True, since=self.now, heard=self.now)
+
+    def _reboot(self, node: Node) -> None:
+        """Down and up in no time."""
+        self.reboots.append(node.instance_id)
+        self._come_up(node)
 
     def _run_script(self, node: Node) -> None:
         self.scripts.append(node.group)

@@ -528,9 +528,6 @@ def test_a_cluster_needs_a_group(pod: HyperPod) -> None:
 @pytest.mark.parametrize(
     ("operation", "more"),
     [
-        ("BatchReplaceClusterNodes", {"NodeIds": ["i-00000000000000000"]}),
-        ("BatchRebootClusterNodes", {"NodeIds": ["i-00000000000000000"]}),
-        ("BatchDeleteClusterNodes", {"NodeIds": ["i-00000000000000000"]}),
         ("UpdateClusterSoftware", {}),
         ("ListClusterEvents", {}),
     ],

@@ -24,6 +24,7 @@ from tests.simulation.virtual import VirtualClock, VirtualLoop, run
 from tests.simulation.yard import LINES, Faults, FrameAgent, Wire, Yard
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import Note, audit, unrest
+from tocsin.core.batches import DELETE, REBOOT, REPLACE
 from tocsin.core.policy import FleetPolicy
 from tocsin.doors.bundles import Bundles
 from tocsin.doors.links import Links
@@ -243,7 +244,7 @@ class Simulation:
         if fleet is None:
             return
         with contextlib.suppress(AwsError, Stale, StoreUnavailable):
-            match self.chance.choice(("create", "create", "update", "update", "delete")):
+            match self.chance.choice(("create", "create", "update", "update", "delete", "batch", "batch")):
                 case "create":
                     recovery = self.chance.choice(({}, {"NodeRecovery": "Automatic"}, {"NodeRecovery": "None"}))
                     request = {"ClusterName": name, "InstanceGroups": self._groups(), **recovery}
@@ -255,6 +256,11 @@ class Simulation:
                 case "delete":
                     if self.chance.random() < 0.4:
                         await fleet.delete(SCOPE, {"ClusterName": name})
+                case "batch":
+                    operation = self.chance.choice((DELETE, REBOOT, REBOOT, REPLACE))
+                    nodes = sorted(fleet.world_of(SCOPE, name).nodes)
+                    some = self.chance.sample(nodes, min(len(nodes), self.chance.randint(1, 2)))
+                    await fleet.batch(SCOPE, operation, {"ClusterName": name, "NodeIds": some})
 
     def _groups(self) -> list[dict[str, Any]]:
         names = [GROUPS[0], *self.chance.sample(GROUPS[1:], self.chance.randint(0, 2))]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from tocsin.model.cluster import Cluster, Health, InstanceGroup, Node, NodeRecovery, NodeStatus
+from tocsin.model.cluster import Cluster, Health, InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import DEFAULT_BUS, derived_uuid
 from tocsin.model.times import epoch_ms, iso_second
@@ -141,15 +141,22 @@ def _group_detail(group: InstanceGroup, current: int) -> dict[str, Any]:
     }
 
 
+def _repair_action(cluster: Cluster, node: Node) -> Repair | None:
+    """What is done about an unhealthy node: what its record says, else what NodeRecovery leads to."""
+    if node.repair or node.rebooting:
+        return node.repair or Repair.REBOOT
+    return None if cluster.node_recovery is NodeRecovery.NONE else Repair.REPLACE
+
+
 def node_health_detail(cluster: Cluster, node: Node) -> dict[str, Any]:
     """`detail` of a Node Health Event (facts/hyperpod.md §2.4). No event of AWS shows a recovery; that text is ours."""
     if node.health is Health.UNHEALTHY:
-        repaired = cluster.node_recovery is not NodeRecovery.NONE
+        repair = _repair_action(cluster, node)
         summary = {
             "HealthStatus": Health.UNHEALTHY,
             "HealthStatusReason": UNHEALTHY_REASON.format(fault=node.fault),
-            "RepairAction": "Replace" if repaired else "None",
-            "Recommendation": REPAIR_UNDER_WAY if repaired else REPAIR_BY_HAND,
+            "RepairAction": repair or "None",
+            "Recommendation": REPAIR_UNDER_WAY if repair else REPAIR_BY_HAND,
         }
     else:
         replacement = node.replaces and node.status is not NodeStatus.PENDING

@@ -22,8 +22,8 @@ CLUSTER_MOVES: dict[C | None, frozenset[C | None]] = {
 NODE_MOVES: dict[N | None, frozenset[N | None]] = {
     None: frozenset({N.PENDING}),
     N.PENDING: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
-    N.RUNNING: frozenset({N.FAILURE, N.SHUTTING_DOWN}),
-    N.FAILURE: frozenset({N.RUNNING, N.SHUTTING_DOWN}),
+    N.RUNNING: frozenset({N.PENDING, N.FAILURE, N.SHUTTING_DOWN}),
+    N.FAILURE: frozenset({N.PENDING, N.RUNNING, N.SHUTTING_DOWN}),
     N.SHUTTING_DOWN: frozenset({None}),
     N.SYSTEM_UPDATING: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
     N.DEEP_HEALTH_CHECK: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),

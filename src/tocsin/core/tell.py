@@ -78,9 +78,16 @@ def _node_lines(old: Node | None, new: Node | None) -> list[tuple[Chapter, str, 
 
 
 def _why(node: Node) -> str:
-    if node.status is NodeStatus.SHUTTING_DOWN and node.health is Health.UNHEALTHY:
-        return f"to be replaced: {node.fault}"
-    return node.message if node.status is NodeStatus.FAILURE else ""
+    match node.status:
+        case NodeStatus.SHUTTING_DOWN if node.repair or node.health is Health.UNHEALTHY:
+            return f"to be replaced: {node.why or node.fault}"
+        case NodeStatus.SHUTTING_DOWN:
+            return node.why
+        case NodeStatus.PENDING:
+            return f"reboots: {node.why or node.fault}"
+        case NodeStatus.FAILURE:
+            return node.message
+    return ""
 
 
 def _group_lines(before: Cluster, after: Cluster) -> list[str]:

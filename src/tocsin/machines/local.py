@@ -54,6 +54,7 @@ class LocalMachines:
         self._agents: dict[str, Watched] = {}
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._endings: dict[str, asyncio.Task[None]] = {}
+        self._reboots: dict[str, asyncio.Task[None]] = {}
         self._closing = False
 
     async def start(self) -> None:
@@ -71,7 +72,7 @@ class LocalMachines:
     async def launch(self, order: LaunchOrder) -> None:
         instance_id = order.instance_id
         match self._states.get(instance_id):
-            case MachineState.RUNNING:
+            case MachineState.RUNNING | MachineState.REBOOTING:
                 return
             case MachineState.ENDING:
                 raise OSError(errno.EBUSY, f"{instance_id} is being terminated")
@@ -82,9 +83,21 @@ class LocalMachines:
         # All who launch at once wait for the same boot; one who gives up does not take it from the others.
         await asyncio.shield(self._launches[instance_id])
 
-    async def terminate(self, instance_id: str) -> None:
+    async def reboot(self, instance_id: str) -> None:
         if instance_id in self._launches:
             await asyncio.wait([self._launches[instance_id]])
+        state = self._states.get(instance_id)
+        if state is MachineState.REBOOTING:
+            return
+        if state in (None, MachineState.ENDING) or self._closing:
+            raise OSError(errno.ENODEV, f"cannot reboot '{instance_id}' now")
+        self._states[instance_id] = MachineState.REBOOTING
+        self._reboots[instance_id] = asyncio.create_task(self._reboot(instance_id))
+
+    async def terminate(self, instance_id: str) -> None:
+        on_the_way = [tasks[instance_id] for tasks in (self._launches, self._reboots) if instance_id in tasks]
+        if on_the_way:
+            await asyncio.wait(on_the_way)
         if self._states.get(instance_id) in (None, MachineState.ENDING):
             return
         self._states[instance_id] = MachineState.ENDING
@@ -93,8 +106,9 @@ class LocalMachines:
     async def close(self, *, detach: bool) -> None:
         """Let the agents run on without us, or put all machines to rest; launch boots them again."""
         self._closing = True
-        if self._launches:
-            await asyncio.wait(self._launches.values())
+        on_the_way = [*self._launches.values(), *self._reboots.values()]
+        if on_the_way:
+            await asyncio.wait(on_the_way)
         agents = list(self._agents.values())
         if not detach:
             resting = [key for key, state in self._states.items() if state is MachineState.RUNNING]
@@ -112,7 +126,7 @@ class LocalMachines:
         known = instance_id in self._states
         try:
             # In a thread: starting a process takes tens of ms on a busy machine, and fifty may be launched in a row.
-            pid = await asyncio.to_thread(self._boot, order)
+            pid = await asyncio.to_thread(self._boot, instance_id, order.token)
         except OSError:
             if not known:
                 shutil.rmtree(self._place(instance_id), ignore_errors=True)
@@ -121,6 +135,23 @@ class LocalMachines:
             del self._launches[instance_id]
         self._states[instance_id] = MachineState.RUNNING
         self._watch(instance_id, pid)
+
+    async def _reboot(self, instance_id: str) -> None:
+        """Down and up again. Until it is up its directory says that it rests: a server that falls boots it later."""
+        agent = self._agents.get(instance_id)
+        try:
+            (self._place(instance_id) / PARKED_FILE).touch()
+            await _end_all([agent] if agent else [], END_GRACE_S)
+            pid = await asyncio.to_thread(self._boot, instance_id)
+        except OSError as error:
+            log.error("%s does not come back from its reboot: %s", instance_id, error)
+            self._states[instance_id] = MachineState.DEAD
+        else:
+            self._states[instance_id] = MachineState.RUNNING
+            self._watch(instance_id, pid)
+        finally:
+            del self._reboots[instance_id]
+        self._changed(instance_id)
 
     def _park(self, instance_id: str) -> None:
         self._states[instance_id] = MachineState.STOPPED
@@ -168,15 +199,16 @@ class LocalMachines:
             self._states[instance_id] = MachineState.STOPPED if parked else MachineState.DEAD
             self._changed(instance_id)
 
-    def _boot(self, order: LaunchOrder) -> int:
-        """Prepare the directory and start the agent in it; returns its process id."""
-        place = self._place(order.instance_id)
-        if self._states.get(order.instance_id) in (MachineState.DEAD, MachineState.STOPPED):
+    def _boot(self, instance_id: str, token: str = "") -> int:
+        """Prepare the directory and start the agent in it; returns its process id. Without `token` it keeps its own."""
+        place = self._place(instance_id)
+        if instance_id in self._states:
             kill_marked(DIRECTORY_VARIABLE, [place])  # a boot begins with nothing running
         place.mkdir(mode=0o700, exist_ok=True)
-        _write_private(place / TOKEN_FILE, order.token)
+        if token:
+            _write_private(place / TOKEN_FILE, token)
         (place / PID_FILE).unlink(missing_ok=True)  # until the agent of this boot lives
-        where = ["--instance-id", order.instance_id, "--server", self._server_url(), "--dir", str(place)]
+        where = ["--instance-id", instance_id, "--server", self._server_url(), "--dir", str(place)]
         log_file = _open_log(place / LOG_FILE)
         try:
             process = subprocess.Popen(

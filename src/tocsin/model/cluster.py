@@ -53,6 +53,13 @@ class Health(StrEnum):
     UNHEALTHY = "Unhealthy"
 
 
+class Repair(StrEnum):
+    """What shall be done with a node. Spelled as RepairAction in events."""
+
+    REBOOT = "Reboot"
+    REPLACE = "Replace"
+
+
 class ScriptState(StrEnum):
     """Where the lifecycle script of a node stands. NONE: the group has none."""
 
@@ -119,12 +126,22 @@ class Cluster(Record, frozen=True, kw_only=True):
     def log_group(self) -> str:
         return cluster_log_group(self.name, self.id)
 
+    @property
+    def continuous(self) -> bool:
+        """NodeProvisioningMode Continuous: what can be had is had, what fails is tried again, nothing rolls back."""
+        return self.spec.get("NodeProvisioningMode") == "Continuous"
+
 
 class Node(Record, frozen=True, kw_only=True):
     """An instance of a group. `index` is its place in the group (1-based), taken over by its replacement.
 
     `joined` is set when it first runs: from then on it counts in CurrentCount. `replaces` names the instance it
     stands in for, `attempts` how many instances in a row failed at this place, `retry_at` when the next may try.
+
+    `logical_id` stays the same through all replacements; only clusters with continuous provisioning have it.
+    `repair` is what somebody wants done with it, for the reason `why`, asked for at `repair_at`: the planner takes it
+    up within its budget. `reboot_due`: its machine is to be rebooted; `rebooted_at`: that was done, and it is on its
+    way back.
     """
 
     kind: ClassVar[str] = "node"
@@ -145,10 +162,21 @@ class Node(Record, frozen=True, kw_only=True):
     replaces: str = ""
     attempts: int = 0
     retry_at: datetime | None = None
+    logical_id: str = ""
+    repair: Repair | None = None
+    why: str = ""
+    repair_at: datetime | None = None
+    reboot_due: bool = False
+    rebooted_at: datetime | None = None
 
     @property
     def key(self) -> str:
         return f"{self.cluster_id}/{self.instance_id}"
+
+    @property
+    def rebooting(self) -> bool:
+        """On its way down and up again: a member all the while, with the id and the disk it had."""
+        return self.reboot_due or self.rebooted_at is not None
 
     @property
     def name(self) -> str:

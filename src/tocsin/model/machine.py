@@ -11,6 +11,11 @@ class MachineState(StrEnum):
     STOPPED = "stopped"  # put to rest in good order, with what it stored: launch boots it again
     DEAD = "dead"  # it ended without being asked to
     ENDING = "ending"  # termination has begun
+    REBOOTING = "rebooting"  # it goes down and comes up again by itself
+
+
+class LaunchRefused(OSError):
+    """No machine is to be had. The text is what clients are told, as AWS words it."""
 
 
 class LaunchOrder(Struct, frozen=True, kw_only=True):

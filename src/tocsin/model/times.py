@@ -1,4 +1,4 @@
-"""Moments as the wires write them: whole milliseconds since 1970, and ISO 8601 to the second."""
+"""Moments as the wires write them: whole milliseconds since 1970, and ISO 8601."""
 
 from datetime import datetime
 
@@ -11,3 +11,8 @@ def epoch_ms(at: datetime) -> int:
 def iso_second(at: datetime) -> str:
     """2026-01-01T00:00:00Z: the `time` of an event's envelope. `at` is UTC."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def iso_ms(at: datetime) -> str:
+    """2026-01-01T00:00:00.000Z: a moment in a text. `at` is UTC."""
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"

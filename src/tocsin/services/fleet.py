@@ -15,8 +15,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from tocsin.core import requests
+from tocsin.core.batches import Batch, batch
 from tocsin.core.commit import World, commit
-from tocsin.core.plan import Launch, Observed, Plan, RunLifecycle, Step, Terminate, plan
+from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.resource_config import resource_config
 from tocsin.core.tell import line
@@ -25,7 +26,7 @@ from tocsin.model.cluster import Cluster, Node, NodeCursor, cursor_of
 from tocsin.model.errors import ResourceInUse, ResourceNotFound, Stale, StoreUnavailable
 from tocsin.model.link import RunScript
 from tocsin.model.logs import LogGroup
-from tocsin.model.machine import LaunchOrder
+from tocsin.model.machine import LaunchOrder, LaunchRefused
 from tocsin.model.names import Scope, split_arn
 from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
@@ -118,6 +119,16 @@ class Fleet:
         """DeleteCluster: from any status but Deleting."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
             return await self._request(world, requests.delete(world.cluster), "DeleteCluster")
+
+    async def batch(self, scope: Scope, operation: str, request: dict[str, Any]) -> Batch:
+        """A batch operation on nodes, as far as they can be had."""
+        async with self._held(self.world_of(scope, request["ClusterName"])) as world:
+            now = self._clock.now()
+            made = batch(operation, world.cluster, world.nodes, request, now)
+            asked = ", ".join([*made.done, *made.logical_done])
+            told = [Tell(line(world.cluster, now, Chapter.REQUEST, operation, asked))] if asked else []
+            await self._commit(world, replace(world, cluster=made.cluster, nodes=made.nodes), *told)
+            return made
 
     async def retag(self, scope: Scope, arn: str, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
         """Apply a change to a cluster's tags and answer what they are then."""
@@ -255,14 +266,28 @@ class Fleet:
     async def _apply(self, made: Plan) -> None:
         """Take every step, whatever becomes of the others; what failed is planned again."""
         failed: OSError | None = None
+        traces: dict[str, Node] = {}
         for step in made.steps:
+            trace, begun = None, self._clock.now()
             try:
                 await self._take(step, made)
+                trace = taken(step, begun)
+            except LaunchRefused as error:
+                trace = refused(step, str(error), self._policy, self._clock.now())
             except OSError as error:
                 log.warning("%s of %s failed: %s", type(step).__name__, step.node.instance_id, error)
                 failed = error
+            if trace:
+                traces[trace.instance_id] = trace
+        await self._trace(made, traces)
         if failed:
             raise failed
+
+    async def _trace(self, made: Plan, traces: dict[str, Node]) -> None:
+        """Commit what the steps left on nodes. Its lock is held, so the cluster is as the plan has it."""
+        world = self._worlds.get(made.cluster.id) if made.cluster else None
+        if world and traces:
+            await self._commit(world, replace(world, nodes=world.nodes | traces))
 
     async def _take(self, step: Step, made: Plan) -> None:
         match step:
@@ -270,6 +295,8 @@ class Fleet:
                 await self._machines.launch(self._launch_order(node, made))
             case Terminate(node):
                 await self._machines.terminate(node.instance_id)
+            case Reboot(node):
+                await self._machines.reboot(node.instance_id)
             case RunLifecycle(node):
                 self._links.send(node.instance_id, self._script_order(node, made))
 

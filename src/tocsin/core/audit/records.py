@@ -73,11 +73,14 @@ def _node_itself(node: Node) -> Iterable[Note]:
     lawful = {
         "places count from 1": node.index >= 1,
         "who runs has joined": status is not NodeStatus.RUNNING or node.joined,
-        "who is on the way in has not joined": status is not NodeStatus.PENDING or not node.joined,
+        "who is on the way in has not joined": status is not NodeStatus.PENDING or node.joined == node.rebooting,
+        "who reboots is pending": not node.rebooting or status in (NodeStatus.PENDING, NodeStatus.SHUTTING_DOWN),
         "who runs is healthy": status is not NodeStatus.RUNNING or not sick,
         "who runs has run its script": status is not NodeStatus.RUNNING
         or node.script in (ScriptState.NONE, ScriptState.SUCCEEDED),
-        "who is unhealthy has failed or leaves": not sick or status in (NodeStatus.FAILURE, NodeStatus.SHUTTING_DOWN),
+        "who is unhealthy has failed, reboots or leaves": not sick
+        or node.rebooting
+        or status in (NodeStatus.FAILURE, NodeStatus.SHUTTING_DOWN),
         "who is unhealthy has a fault": sick == bool(node.fault),
         "only members turn unhealthy": not sick or node.joined,
         "who fails says why": status is not NodeStatus.FAILURE or bool(node.message),

@@ -7,10 +7,11 @@ crash between commit and step is mended by the next pass. Statuses move only alo
 from collections.abc import Mapping
 from datetime import datetime
 
-from tocsin.core.plan.draft import Draft, controller_group
+from tocsin.core.plan.draft import Draft, controller_group, named_controller_group
 from tocsin.core.plan.follow import follow
+from tocsin.core.plan.outcome import refused, taken
 from tocsin.core.plan.pursue import pursue
-from tocsin.core.plan.steps import Launch, Observed, Plan, RunLifecycle, Step, Terminate
+from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
 from tocsin.core.plan.texts import FAULT_ENDED, FAULT_SILENT, SCRIPT_FAILED, SCRIPT_TIMED_OUT
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Cluster, Node
@@ -23,11 +24,15 @@ __all__ = [
     "Launch",
     "Observed",
     "Plan",
+    "Reboot",
     "RunLifecycle",
     "Step",
     "Terminate",
     "controller_group",
+    "named_controller_group",
     "plan",
+    "refused",
+    "taken",
 ]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from tocsin.core.plan.steps import Launch, Observed, Plan, RunLifecycle, Step, Terminate
+from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Cluster, ClusterStatus, InstanceGroup, Node, NodeStatus, ScriptState
 from tocsin.model.machine import MachineState
@@ -18,15 +18,21 @@ from tocsin.model.names import derived_instance_id, loopback_address
 def controller_group(cluster: Cluster) -> str:
     """The group whose nodes come first: Slurm's controller; "" when the orchestrator is Kubernetes.
 
-    Named by SlurmConfig, else told by its name, else the first group of the request.
+    Where no group is named as such, the first of the request.
     """
+    if "Eks" in (cluster.spec.get("Orchestrator") or {}):
+        return ""
+    return named_controller_group(cluster) or cluster.groups[0].name
+
+
+def named_controller_group(cluster: Cluster) -> str:
+    """The group that is Slurm's controller by its SlurmConfig, else by its name; "" when there is none."""
     if "Eks" in (cluster.spec.get("Orchestrator") or {}):
         return ""
     for group in cluster.groups:
         if (group.spec.get("SlurmConfig") or {}).get("NodeType") == "Controller":
             return group.name
-    named = [group.name for group in cluster.groups if "controller" in group.name.lower()]
-    return named[0] if named else cluster.groups[0].name
+    return next((group.name for group in cluster.groups if "controller" in group.name.lower()), "")
 
 
 class Draft:
@@ -120,6 +126,8 @@ class Draft:
             if node.status is NodeStatus.SHUTTING_DOWN:
                 if machine not in (None, MachineState.ENDING):
                     self._steps.append(Terminate(node))
+            elif node.reboot_due:
+                self._steps.append(Reboot(node))
             elif node.status is not NodeStatus.FAILURE and self._wanted(node):
                 self._list_running_steps(node, machine)
             elif node.joined and machine is MachineState.STOPPED:

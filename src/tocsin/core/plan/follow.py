@@ -1,16 +1,17 @@
 """Following nodes: from what is seen of machine and agent to the node's status."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from tocsin.core.plan.draft import Draft
+from tocsin.core.plan.outcome import failed_provision
 from tocsin.core.plan.texts import (
     ENDED_EARLY,
     FAULT_ENDED,
     FAULT_SILENT,
+    NEVER_CAME_BACK,
     NEVER_CAME_UP,
-    REPLACEMENT_FAILED,
     SCRIPT_FAILED,
+    UNHEALTHY,
 )
 from tocsin.model.cluster import Health, Node, NodeStatus, ScriptState
 from tocsin.model.machine import MachineState
@@ -22,6 +23,9 @@ def follow(draft: Draft, node: Node) -> None:
 
 
 def _follow_pending(draft: Draft, node: Node) -> None:
+    if node.rebooting:
+        _follow_rebooting(draft, node)
+        return
     machine = draft.seen.machines.get(node.instance_id)
     link = draft.seen.links.get(node.instance_id)
     if node.script is ScriptState.FAILED:
@@ -37,18 +41,53 @@ def _follow_pending(draft: Draft, node: Node) -> None:
 
 
 def _fail_provision(draft: Draft, node: Node, message: str) -> None:
-    text = REPLACEMENT_FAILED.format(message=message) if node.replaces else message
-    policy = draft.policy
-    pause = min(policy.replacement_pause_s * 2.0**node.attempts, policy.replacement_pause_max_s)
-    retry_at = draft.now + timedelta(seconds=pause) if node.replaces else None
-    draft.set(node, status=NodeStatus.FAILURE, message=text, retry_at=retry_at)
+    draft.nodes[node.instance_id] = failed_provision(node, message, draft.policy, draft.now)
+
+
+def _follow_rebooting(draft: Draft, node: Node) -> None:
+    """Back on a connection no older than the reboot; or lost, when its machine or its agent stays away."""
+    machine = draft.seen.machines.get(node.instance_id)
+    link = draft.seen.links.get(node.instance_id)
+    since, timeout = node.rebooted_at, draft.policy.launch_timeout_s
+    if machine in (None, MachineState.ENDING) or (since is not None and machine is MachineState.DEAD):
+        _lose(draft, node, FAULT_ENDED, NEVER_CAME_BACK)
+    elif since is None:
+        return  # not begun yet: the step is listed again
+    elif link is not None and link.connected and link.since >= since:
+        _be_well(draft, node)
+    elif draft.expired(since, timeout):
+        _lose(draft, node, FAULT_SILENT, NEVER_CAME_BACK)
+
+
+def _lose(draft: Draft, node: Node, fault: str, message: str) -> None:
+    draft.set(
+        node,
+        status=NodeStatus.FAILURE,
+        health=Health.UNHEALTHY,
+        fault=fault,
+        message=message.format(fault=fault),
+        reboot_due=False,
+        rebooted_at=None,
+    )
+
+
+def _be_well(draft: Draft, node: Node) -> None:
+    draft.set(
+        node,
+        status=NodeStatus.RUNNING,
+        health=Health.HEALTHY,
+        fault="",
+        message="",
+        why="",
+        repair_at=None,
+        rebooted_at=None,
+    )
 
 
 def _follow_running(draft: Draft, node: Node) -> None:
     fault = _fault(draft, node)
     if fault:
-        message = f"The instance is unhealthy: {fault}."
-        draft.set(node, status=NodeStatus.FAILURE, health=Health.UNHEALTHY, fault=fault, message=message)
+        _lose(draft, node, fault, UNHEALTHY)
 
 
 def _fault(draft: Draft, node: Node) -> str:
@@ -68,10 +107,14 @@ def _fault(draft: Draft, node: Node) -> str:
 
 
 def _follow_failure(draft: Draft, node: Node) -> None:
-    """A node that was given up for lost and answers again is healthy. A failed provision stays failed."""
+    """A node that was given up for lost and answers again is healthy. A failed provision stays failed.
+
+    So does what is broken in another way: that it answers says nothing about its hardware.
+    """
     link = draft.seen.links.get(node.instance_id)
-    if node.joined and link is not None and link.connected and not _fault(draft, node):
-        draft.set(node, status=NodeStatus.RUNNING, health=Health.HEALTHY, fault="", message="")
+    lost = node.joined and node.fault in (FAULT_ENDED, FAULT_SILENT) and node.repair is None
+    if lost and link is not None and link.connected and not _fault(draft, node):
+        _be_well(draft, node)
 
 
 def _follow_shutting_down(draft: Draft, node: Node) -> None:

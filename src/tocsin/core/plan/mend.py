@@ -1,29 +1,43 @@
-"""Mending: replacing what is unhealthy, and what failed while replacing, within the budget."""
+"""Mending: rebooting and replacing nodes, within the budget.
+
+What to do with a node comes from its record: `repair`, whoever wrote it there, is done whatever NodeRecovery says.
+What is unhealthy, or failed while replacing, is replaced unless NodeRecovery is None.
+"""
 
 from tocsin.core.plan.draft import Draft, controller_group
-from tocsin.model.cluster import Node, NodeRecovery, NodeStatus
+from tocsin.model.cluster import Node, NodeRecovery, NodeStatus, Repair
 
 
 def mend(draft: Draft) -> None:
-    """Replace what is unhealthy, and what failed while replacing, within the budget. Only if recovery is wanted."""
-    if draft.cluster.node_recovery is NodeRecovery.NONE:
-        return
-    # Where a group has too many nodes anyway, its sick ones go without replacement.
-    groups = {group.name: group for group in draft.cluster.groups if len(draft.of(group)) <= group.wanted}
+    """Begin the repairs that are due. Where a group has too many nodes anyway, its sick ones go without replacement."""
+    groups = {group.name: group for group in draft.cluster.groups}
     first = controller_group(draft.cluster)
-    pending = [node for node in draft.nodes.values() if node.status is NodeStatus.PENDING]
-    under_way = sum(1 for node in pending if node.replaces and node.group != first)
+    under_way = sum(1 for node in draft.nodes.values() if node.group != first and _under_repair(node))
     for node in list(draft.nodes.values()):
-        if node.group not in groups or not _to_replace(draft, node):
+        repair = _due(draft, node)
+        if repair is None or node.group not in groups:
+            continue
+        if repair is Repair.REPLACE and len(draft.of(groups[node.group])) > groups[node.group].wanted:
             continue
         if node.group != first:
             if under_way >= draft.policy.replacements_at_once_max:
-                draft.wait(f"{node.instance_id} waits to be replaced: {under_way} replacements are under way")
+                draft.wait(f"{node.instance_id} waits to be {_DONE[repair]}: {under_way} repairs are under way")
                 continue
             under_way += 1
-        draft.end(node)
-        attempts = 0 if node.joined else node.attempts + 1
-        draft.add(groups[node.group], node.index, replaces=node.instance_id, attempts=attempts)
+        _BEGIN[repair](draft, node)
+
+
+def _under_repair(node: Node) -> bool:
+    return node.status is NodeStatus.PENDING and (bool(node.replaces) or node.rebooting)
+
+
+def _due(draft: Draft, node: Node) -> Repair | None:
+    """What is to be done with the node now."""
+    if node.status is NodeStatus.SHUTTING_DOWN or node.rebooting:
+        return None
+    if node.repair is not None or draft.cluster.node_recovery is NodeRecovery.NONE:
+        return node.repair
+    return Repair.REPLACE if _to_replace(draft, node) else None
 
 
 def _to_replace(draft: Draft, node: Node) -> bool:
@@ -31,6 +45,21 @@ def _to_replace(draft: Draft, node: Node) -> bool:
     if node.status is not NodeStatus.FAILURE:
         return False
     return node.joined or (node.retry_at is not None and draft.expired(node.retry_at, 0))
+
+
+def _replace(draft: Draft, node: Node) -> None:
+    group = next(group for group in draft.cluster.groups if group.name == node.group)
+    draft.end(node)
+    attempts = 0 if node.joined else node.attempts + 1
+    draft.add(group, node.index, replaces=node.instance_id, attempts=attempts)
+
+
+def _reboot(draft: Draft, node: Node) -> None:
+    draft.set(node, status=NodeStatus.PENDING, repair=None, reboot_due=True)
+
+
+_DONE = {Repair.REPLACE: "replaced", Repair.REBOOT: "rebooted"}
+_BEGIN = {Repair.REPLACE: _replace, Repair.REBOOT: _reboot}
 
 
 def worn_out(draft: Draft, node: Node) -> bool:

@@ -118,7 +118,8 @@ def _roll_back(draft: Draft, groups: Iterable[InstanceGroup], failed: Node) -> N
 
 def _provisioning(draft: Draft) -> int:
     """How many nodes of the operation are still on their way in."""
-    return sum(1 for node in draft.nodes.values() if node.status is NodeStatus.PENDING and not node.replaces)
+    pending = (node for node in draft.nodes.values() if node.status is NodeStatus.PENDING)
+    return sum(1 for node in pending if not node.replaces and not node.joined)
 
 
 def _shrinking(draft: Draft) -> bool:

@@ -35,7 +35,13 @@ class RunLifecycle(Struct, frozen=True):
     node: Node
 
 
-Step = Launch | Terminate | RunLifecycle
+class Reboot(Struct, frozen=True):
+    """Take the node's machine down and up again."""
+
+    node: Node
+
+
+Step = Launch | Terminate | RunLifecycle | Reboot
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,8 @@ PROVISION_FAILED = (
 REPLACEMENT_FAILED = "Instance replacement failed: {message}"
 NEVER_CAME_UP = "The instance did not come up within {seconds:g} seconds."
 ENDED_EARLY = "The instance ended before it joined the cluster."
+UNHEALTHY = "The instance is unhealthy: {fault}."
+NEVER_CAME_BACK = "The instance did not come back from its reboot: {fault}."
 
 # Fault types of our own, beside those of the health monitoring agent: what the fleet itself finds out.
 FAULT_ENDED = "InstanceTerminated"

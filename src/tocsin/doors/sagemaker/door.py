@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from tocsin.doors.door import Context, Door
 from tocsin.doors.paging import page
+from tocsin.doors.sagemaker.batches import batch_operations
 from tocsin.doors.sagemaker.describe import cluster_members, cluster_summary, node_members, node_summary
 from tocsin.model.errors import ResourceNotFound, Validation
 from tocsin.model.names import cluster_id
@@ -34,6 +35,7 @@ def sagemaker_door(fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
             "AddTags": operations.add_tags,
             "ListTags": operations.list_tags,
             "DeleteTags": operations.delete_tags,
+            **batch_operations(fleet),
         },
     )
 

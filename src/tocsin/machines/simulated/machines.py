@@ -114,10 +114,10 @@ class SimulatedMachines:
         asyncio.get_running_loop().call_later(machine.course.end_s, self._end, instance_id)
 
     async def reboot(self, instance_id: str) -> None:
-        """Same machine, same disk, another boot. Does nothing when it does not run."""
+        """Same machine, same disk, another boot."""
         machine = self.machines.get(instance_id)
-        if machine is None or machine.state is not MachineState.RUNNING or machine.order is None:
-            return
+        if self._closed or machine is None or machine.state is MachineState.ENDING or machine.order is None:
+            raise OSError(errno.ENODEV, f"cannot reboot '{instance_id}' now")
         machine.halt(MachineState.RUNNING)
         machine.boot(machine.order, self._courses.draw(machine.order), self._agent_of, self.kill)
 

@@ -1,0 +1,33 @@
+"""What a step that was taken, or refused, makes of its node. The fleet commits it, and plans again."""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from tocsin.core.plan.steps import Reboot, Step
+from tocsin.core.plan.texts import REPLACEMENT_FAILED
+from tocsin.core.policy import FleetPolicy
+from tocsin.model.cluster import Node, NodeStatus
+
+
+def taken(step: Step, begun: datetime) -> Node | None:
+    """The node after its step; None when the step leaves no trace but in what is seen.
+
+    A reboot does: once the machine is up again, nothing else tells that it was ever down.
+    """
+    if isinstance(step, Reboot):
+        return replace(step.node, reboot_due=False, rebooted_at=begun)
+    return None
+
+
+def refused(step: Step, message: str, policy: FleetPolicy, now: datetime) -> Node | None:
+    """The node for which no machine is to be had. One that had joined already is only out of reach."""
+    return None if step.node.joined else failed_provision(step.node, message, policy, now)
+
+
+def failed_provision(node: Node, message: str, policy: FleetPolicy, now: datetime) -> Node:
+    """A node that failed on its way in. A replacement is tried again, each time after twice the pause."""
+    text = REPLACEMENT_FAILED.format(message=message) if node.replaces else message
+    pause = min(policy.replacement_pause_s * 2.0**node.attempts, policy.replacement_pause_max_s)
+    retry_at = now + timedelta(seconds=pause) if node.replaces else None
+    return replace(node, status=NodeStatus.FAILURE, message=text, retry_at=retry_at)
