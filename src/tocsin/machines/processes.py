@@ -82,10 +82,12 @@ def _kill_once(marks: set[bytes]) -> bool:
         with contextlib.suppress(OSError):  # gone, or another user's
             fd = os.pidfd_open(int(entry.name))
             try:
-                environment = Path("/proc", entry.name, "environ").read_bytes().split(b"\0")
-                if not marks.isdisjoint(environment):
+                environment = Path("/proc", entry.name, "environ").read_bytes()
+                if not marks.isdisjoint(environment.split(b"\0")):
                     signal.pidfd_send_signal(fd, signal.SIGKILL)
                     found = True
+                elif not environment and os.readlink(f"/proc/{entry.name}/exe"):
+                    found = True  # between two programs (exec) there is none to be read: look again
             finally:
                 os.close(fd)
     return found
