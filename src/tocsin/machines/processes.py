@@ -86,7 +86,7 @@ def _kill_once(marks: set[bytes]) -> bool:
                 if not marks.isdisjoint(environment.split(b"\0")):
                     signal.pidfd_send_signal(fd, signal.SIGKILL)
                     found = True
-                elif not environment and os.readlink(f"/proc/{entry.name}/exe"):
+                elif not environment and Path("/proc", entry.name, "exe").readlink():
                     found = True  # between two programs (exec) there is none to be read: look again
             finally:
                 os.close(fd)
