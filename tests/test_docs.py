@@ -29,6 +29,7 @@ from tocsin.doors.logs import logs_door
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
+from tocsin.doors.sns import sns_door
 from tocsin.doors.sqs import sqs_door
 from tocsin.doors.sts import sts_door
 from tocsin.server.settings import VARIABLES, Settings
@@ -45,6 +46,7 @@ DOORS = {
     "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING),
     "logs_door": lambda: logs_door(NOTHING),
     "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING),
+    "sns_door": lambda: sns_door(NOTHING, NOTHING),
     "sqs_door": lambda: sqs_door(NOTHING),
     "sts_door": sts_door,
 }

@@ -6,7 +6,7 @@ Knows rules; what is missing in the world is told by the caller.
 from collections.abc import Collection
 
 from tocsin.core.loggrants import POLICY_NAME, needed_policy
-from tocsin.model.names import bus_of, log_group_of, queue_of
+from tocsin.model.names import bus_of, log_group_of, queue_of, topic_of
 from tocsin.model.rule import Rule, RuleState, Target
 
 
@@ -43,7 +43,12 @@ def _lower(sentence: str) -> str:
 
 
 def _named(arn: str) -> str:
-    for place_of, kind in ((log_group_of, "log group"), (queue_of, "queue"), (bus_of, "event bus")):
+    for place_of, kind in (
+        (log_group_of, "log group"),
+        (queue_of, "queue"),
+        (bus_of, "event bus"),
+        (topic_of, "topic"),
+    ):
         place = place_of(arn)
         if place:
             return f"The {kind} {place[1]}"

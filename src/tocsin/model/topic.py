@@ -34,9 +34,9 @@ class Topic(Record, frozen=True, kw_only=True):
 
 
 class Subscription(Record, frozen=True, kw_only=True):
-    """An endpoint that hears a topic once it is confirmed. Who holds `token` may confirm, or unsubscribe, for it.
+    """An endpoint that hears a topic once it is confirmed. Who holds `token` may confirm it, or unsubscribe it.
 
-    `authenticated`: only the owner may unsubscribe it.
+    `token_ms` is since when the token counts for confirming. `authenticated`: only the owner may unsubscribe it.
     """
 
     kind: ClassVar[str] = "subscription"
@@ -46,6 +46,7 @@ class Subscription(Record, frozen=True, kw_only=True):
     protocol: str
     endpoint: str
     token: str
+    token_ms: int
     created_ms: int
     confirmed_ms: int = 0
     authenticated: bool = False
@@ -88,3 +89,35 @@ class TopicMessage(Struct, frozen=True, kw_only=True):
 
     def text_for(self, protocol: str) -> str:
         return self.by_protocol.get(protocol, self.message)
+
+
+class Publication(Record, frozen=True, kw_only=True):
+    """The memory that a FIFO topic's deduplication id was used, and by which message. For five minutes."""
+
+    kind: ClassVar[str] = "publication"
+
+    topic: str
+    dedup: str  # a digest of what makes two messages one
+    message_id: str
+    sequence: str
+    at_ms: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.topic}/{self.dedup}"
+
+
+class HeldMail(Record, frozen=True, kw_only=True):
+    """A message that its subscription's next digest tells in a line, because there were too many for a mail each."""
+
+    kind: ClassVar[str] = "held-mail"
+
+    topic: str
+    subscription: str
+    message_id: str
+    at_ms: int
+    line: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.topic}/{self.subscription}/{self.at_ms:015d}/{self.message_id}"

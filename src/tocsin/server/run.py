@@ -27,6 +27,7 @@ from tocsin.doors.logs import logs_door
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
+from tocsin.doors.sns import Pages, sns_door
 from tocsin.doors.sqs import sqs_door
 from tocsin.doors.sts import sts_door
 from tocsin.model.archive import Archive, Replay
@@ -35,11 +36,14 @@ from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.names import time_ordered_uuid
+from tocsin.model.outbound import Outbound
 from tocsin.model.queue import Queue, QueueMessage
 from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
-from tocsin.model.topic import Subscription, Topic
+from tocsin.model.times import epoch_ms
+from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
 from tocsin.server.clock import SystemClock
+from tocsin.server.keep import kept
 from tocsin.server.providers import PROVIDERS, Surroundings
 from tocsin.server.settings import Settings, SettingsError
 from tocsin.server.worlds import App, RenewedWorlds, World
@@ -49,15 +53,18 @@ from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.queues import Queues
 from tocsin.services.replays import Replays
 from tocsin.services.schedules import Schedules
+from tocsin.services.topics import Signer, Topics
+from tocsin.services.topics.signing import made
 from tocsin.targets.buses import BusTargets
 from tocsin.targets.loggroups import LogGroups
 from tocsin.targets.queues import DeadLetterQueues, QueueTargets
+from tocsin.targets.topics import TopicTargets
 
 log = logging.getLogger(__name__)
 
 KINDS = (
     *(Cluster, Node, NodeCursor, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
-    *(Queue, QueueMessage, Topic, Subscription, Tags),
+    *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags),
 )
 # Of the 5 s a stop may take: open requests get one, agents up to three.
 DRAIN_S_MAX = 1
@@ -135,9 +142,19 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         links=provider.links,
         clock=clock,
         policy=settings.fleet,
-        secret=_secret(settings.data / "secret"),
+        secret=kept(settings.data / "secret", lambda: secrets.token_bytes(32)),
     )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
+    topics = Topics(
+        store=store,
+        clock=clock,
+        queues=queues,
+        signer=Signer(lambda: kept(settings.data / "sns-signing.pem", made)),
+        address=lambda: settings.public_url.rstrip("/") or endpoint,
+        new_id=_uuid,
+        wake=lambda _: None,
+        limits=settings.topics,
+    )
     schedules = Schedules(store, clock)
     bus = Bus(
         store=store,
@@ -146,6 +163,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
             "logs": LogGroups(store, granted=settings.events.grant_log_groups),
             "sqs": QueueTargets(queues),
             "events": BusTargets(store),
+            "sns": TopicTargets(topics),
         },
         dead_letters=DeadLetterQueues(queues),
         rules_changed=schedules.changed,
@@ -170,15 +188,17 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         new_event_id=_event_id,
         log_groups_granted=settings.events.grant_log_groups,
     )
+    pages = Pages(topics, lambda: epoch_ms(clock.now()), _uuid)
     front = Front(
         doors=[
             events_door(store, bus, settings.events, _event_id, replays.wake),
             logs_door(store),
             sagemaker_door(fleet, secrets.token_bytes),
             sqs_door(queues),
+            sns_door(topics, store),
             sts_door(),
         ],
-        own=Starlette(routes=[*own.routes(), *nodes.routes()]),
+        own=Starlette(routes=[*own.routes(), *nodes.routes(), *pages.routes()]),
         identity=identity,
         now=clock.now,
         new_id=_uuid,
@@ -190,9 +210,10 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
     await provider.start()
     try:
         await queues.load()
+        await topics.load()
         await bus.load()
         await fleet.load()
-        loops = [fleet.run(), bus.run(), schedules.run(), replays.run(), queues.run(), housekeeping.run()]
+        loops = [fleet.run(), bus.run(), schedules.run(), replays.run(), queues.run(), topics.run(), housekeeping.run()]
         yield World(front, [*loops, *provider.loops], settled)
     finally:
         await provider.close()
@@ -256,19 +277,6 @@ def _endpoint(host: str, listening: socket.socket) -> str:
     port = listening.getsockname()[1]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{reachable}:{port}"
-
-
-def _secret(path: Path) -> bytes:
-    """The key under which agents' tokens are made: made once, readable by us only."""
-    if not path.exists():
-        fresh = path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(path)
-    return path.read_bytes()
 
 
 def _event_id(now_ms: int) -> str:

@@ -17,6 +17,7 @@ from tocsin.doors.identity import is_loopback
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.errors import TocsinError
 from tocsin.services.housekeeping import HousekeepingLimits
+from tocsin.services.topics import TopicsLimits
 
 
 class SettingsError(TocsinError):
@@ -44,12 +45,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     s3_root: str = ""  # empty: the folder s3 inside the data directory
     detach_agents: bool = False
     test_mode: bool = False
+    public_url: str = ""  # where readers of messages reach this server; empty: the address it listens on
     access_keys: dict[str, str] = field(default_factory=dict)  # access key id -> secret access key
     machines: MachinesSettings = field(default_factory=MachinesSettings)
     simulated: SimulatedSettings = field(default_factory=SimulatedSettings)
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
     events: EventsLimits = field(default_factory=EventsLimits)
     housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)
+    topics: TopicsLimits = field(default_factory=TopicsLimits)
 
     @property
     def data(self) -> Path:
@@ -74,6 +77,7 @@ VARIABLES = {
     "TOCSIN_S3_ROOT": "s3_root",
     "TOCSIN_DETACH_AGENTS": "detach_agents",
     "TOCSIN_TEST_MODE": "test_mode",
+    "TOCSIN_PUBLIC_URL": "public_url",
 }
 
 
@@ -112,6 +116,8 @@ def _check(settings: Settings) -> None:
     loopback = settings.host == "localhost" or is_loopback(settings.host)
     if settings.test_mode and not loopback:
         raise SettingsError(f"test_mode wipes everything for whoever asks: bind to 127.0.0.1, not to {settings.host}")
+    if settings.public_url and not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", settings.public_url):
+        raise SettingsError(f"public_url must look like https://tocsin.example.com, not {settings.public_url!r}")
     if not settings.access_keys and not loopback:
         raise SettingsError(
             f"host {settings.host} can be reached from other machines, and without access_keys in the settings anybody "

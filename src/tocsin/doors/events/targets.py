@@ -5,7 +5,7 @@ from typing import Any
 
 from tocsin.core.transform import shaping
 from tocsin.model.errors import LimitExceeded, NotImplementedYet, Validation
-from tocsin.model.names import Scope, bus_of, log_group_of, queue_of, split_arn
+from tocsin.model.names import Scope, bus_of, log_group_of, queue_of, split_arn, topic_of
 from tocsin.model.rule import Rule, Target
 
 _ANY = frozenset({"Id", "Arn", "RoleArn", "RetryPolicy", "DeadLetterConfig"})
@@ -18,11 +18,17 @@ def _log_group(arn: str) -> tuple[Scope, str] | None:
     return place if place and ":" not in place[1] else None
 
 
+def _topic(arn: str) -> tuple[Scope, str] | None:
+    """A FIFO topic wants a group for each message, which a target has no member for."""
+    return None if arn.endswith(".fifo") else topic_of(arn)
+
+
 # By the ARN's service: where such a target is, and the members it may have. AWS shapes nothing on the way to a bus.
 _KINDS: dict[str, tuple[Callable[[str], tuple[Scope, str] | None], frozenset[str]]] = {
     "logs": (_log_group, _SHAPED),
     "sqs": (queue_of, _SHAPED | {"SqsParameters"}),
     "events": (bus_of, _ANY),
+    "sns": (_topic, _SHAPED),
 }
 
 

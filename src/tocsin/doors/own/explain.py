@@ -18,10 +18,11 @@ from tocsin.doors.own.journal import Wanted, newest
 from tocsin.model.bus import EventBus
 from tocsin.model.event import Event, Journaled
 from tocsin.model.logs import LogGroup, LogPolicy
-from tocsin.model.names import DEFAULT_BUS, Scope, bus_of, log_group_of, queue_of
+from tocsin.model.names import DEFAULT_BUS, Scope, bus_of, log_group_of, queue_of, topic_of
 from tocsin.model.queue import Queue
 from tocsin.model.records import Record
 from tocsin.model.rule import Rule
+from tocsin.model.topic import Topic
 from tocsin.ports import Store
 
 # Events explained in one answer: some milliseconds each for the largest pattern.
@@ -35,6 +36,7 @@ _KINDS: tuple[tuple[Callable[[str], tuple[Scope, str] | None], type[Record]], ..
     (log_group_of, LogGroup),
     (queue_of, Queue),
     (bus_of, EventBus),
+    (topic_of, Topic),
 )
 
 

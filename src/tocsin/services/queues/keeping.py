@@ -12,7 +12,7 @@ from tocsin.model.queue_errors import OverLimit, PurgeQueueInProgress, QueueDoes
 from tocsin.model.records import successor
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
-from tocsin.services.queues.deciding import decided
+from tocsin.services.deciding import decided
 from tocsin.services.queues.place import Place, Places
 
 PURGE_REST_MS = 60_000  # "allows only one PurgeQueue operation every 60 seconds" (AWS)

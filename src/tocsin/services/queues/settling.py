@@ -11,7 +11,7 @@ from tocsin.model.queue_errors import InvalidParameterValue, MessageNotInflight,
 from tocsin.model.records import successor
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
-from tocsin.services.queues.deciding import decided
+from tocsin.services.deciding import decided
 from tocsin.services.queues.place import Place, Places, stub
 from tocsin.services.queues.receiving import in_step, reconcile, stored
 

@@ -1,0 +1,68 @@
+"""Tags of topics, kept under their ARNs."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tocsin.doors.door import Context, decided
+from tocsin.doors.sns.naming import topic_place
+from tocsin.model.changes import Put
+from tocsin.model.records import successor
+from tocsin.model.tags import Tags
+from tocsin.model.topic import Topic
+from tocsin.model.topic_errors import InvalidParameter, ResourceNotFound, TagLimitExceeded
+from tocsin.ports import Store
+
+TAGS_MAX = 50  # AWS, SNS tags
+
+
+def told_tags(request: dict[str, Any]) -> dict[str, str]:
+    """The tags a request carries. Raises TagLimitExceeded or InvalidParameter."""
+    return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
+
+
+def _checked(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > TAGS_MAX:
+        raise TagLimitExceeded(f"Could not complete request: tag quota of per resource exceeded: {TAGS_MAX} at most.")
+    for key in tags:
+        if key.lower().startswith("aws:"):
+            raise InvalidParameter("Tags Reason: keys may not start with aws:, which is reserved for AWS")
+    return tags
+
+
+class Tagging:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def tag(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        added = told_tags(request)
+        return await self._retag(context, request["ResourceArn"], lambda tags: tags | added)
+
+    async def untag(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        gone = set(request["TagKeys"])
+        return await self._retag(
+            context, request["ResourceArn"], lambda tags: {key: tags[key] for key in tags if key not in gone}
+        )
+
+    async def list(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        await self._demand(context, request["ResourceArn"])
+        record = await self._store.get(Tags, context.scope, request["ResourceArn"])
+        return {"Tags": [{"Key": key, "Value": value} for key, value in (record.tags if record else {}).items()]}
+
+    async def _retag(
+        self, context: Context, arn: str, change: Callable[[dict[str, str]], dict[str, str]]
+    ) -> dict[str, Any]:
+        async def attempt() -> None:
+            await self._demand(context, arn)
+            record = await self._store.get(Tags, context.scope, arn)
+            tags = _checked(change(record.tags if record else {}))
+            await self._store.commit(
+                Put(successor(record, tags=tags) if record else Tags(scope=context.scope, arn=arn, tags=tags))
+            )
+
+        await decided(attempt)
+        return {}
+
+    async def _demand(self, context: Context, arn: str) -> None:
+        scope, name = topic_place(arn, "ResourceArn")
+        if scope != context.scope or await self._store.get(Topic, scope, name) is None:
+            raise ResourceNotFound("Resource does not exist")

@@ -1,0 +1,157 @@
+"""Mails of subscriptions: each message by itself as long as they are few, else held for one digest.
+
+What is held is on disk with the publication. The windows are in memory: a restart begins a new one.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from msgspec import to_builtins
+
+from tocsin.core.topics.digest import DIGEST_LINES_MAX, Flow, admit, told
+from tocsin.core.topics.mails import Mail, confirmation, digest, goodbye, in_a_line, notice
+from tocsin.model.changes import Change, Delete, Put
+from tocsin.model.errors import Stale
+from tocsin.model.names import Scope, derived_uuid
+from tocsin.model.outbound import LastResort, Outbound, RetryPolicy
+from tocsin.model.topic import HeldMail, Subscription, Topic, TopicMessage
+from tocsin.ports import Store
+from tocsin.services.topics.links import Links
+from tocsin.services.topics.settings import TopicsLimits
+
+log = logging.getLogger(__name__)
+
+CARRIER = "mail"
+# A mail is worth trying as long as mail servers try (RFC 5321 §4.5.4.1: at least four to five days).
+RETRY = RetryPolicy(attempts_max=10_000, age_s_max=4 * 86_400)
+
+FlowKey = tuple[Scope, str]
+
+
+class Mailing:
+    def __init__(
+        self, store: Store, links: Links, limits: TopicsLimits, counts: Counter[str], stirred: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._links = links
+        self._limits = limits
+        self._counts = counts
+        self._stirred = stirred
+        self._flows: dict[FlowKey, Flow] = {}
+        self._missed: set[FlowKey] = set()
+
+    async def load(self, now_ms: int) -> None:
+        """Take up what was held when the server ended: it is told in a minute."""
+        held: Counter[FlowKey] = Counter(
+            (one.scope, _subscription_key(one)) for one in await self._store.find(HeldMail)
+        )
+        self._flows = {key: Flow(now_ms, self._limits.mails_per_minute, number) for key, number in held.items()}
+
+    def owed(
+        self, topic: Topic, subscription: Subscription, message: TopicMessage, text: str, last: LastResort | None
+    ) -> Outbound | HeldMail | None:
+        """The mail, or what holds the message for the digest; None when no more can be held."""
+        key = (subscription.scope, subscription.key)
+        before = self._flows.get(key)
+        flow, alone = admit(before, message.at_ms, self._per_minute(subscription))
+        if flow.held > self._limits.mails_held_max:
+            return None
+        self._flows[key] = flow
+        if alone:
+            mail = notice(topic, subscription, message, text, self._links.unsubscribe_page(subscription))
+            return self.outbound(subscription, mail, message.message_id, message.at_ms, last)
+        if flow.held == 1:
+            self._stirred()
+        return HeldMail(
+            scope=subscription.scope,
+            topic=subscription.topic,
+            subscription=subscription.id,
+            message_id=message.message_id,
+            at_ms=message.at_ms,
+            line=in_a_line(message, message.text_for(subscription.protocol)),
+        )
+
+    def confirmation(self, topic: Topic, subscription: Subscription, now_ms: int) -> Outbound:
+        mail = confirmation(topic, subscription, self._links.confirm_page(subscription))
+        return self.outbound(subscription, mail, f"confirm {subscription.token} {now_ms}", now_ms)
+
+    def goodbye(self, subscription: Subscription, now_ms: int) -> Outbound:
+        mail = goodbye(subscription, self._links.confirm_page(subscription))
+        return self.outbound(subscription, mail, f"goodbye {subscription.token} {now_ms}", now_ms)
+
+    def outbound(
+        self, subscription: Subscription, mail: Mail, what: str, now_ms: int, last: LastResort | None = None
+    ) -> Outbound:
+        return Outbound(
+            scope=subscription.scope,
+            lane=f"mail:{subscription.endpoint}",
+            id=derived_uuid(what, subscription.id),
+            carrier=CARRIER,
+            origin=subscription.arn,
+            body=mail.text,
+            about=to_builtins(mail) | {"text": ""},
+            first_ms=now_ms,
+            due_ms=now_ms,
+            retry=RETRY,
+            last_resort=last,
+        )
+
+    def due_ms(self) -> int | None:
+        """When the next digest is to be sent; None when nothing is held."""
+        return min((flow.due_ms for flow in self._flows.values() if flow.held), default=None)
+
+    async def flush(self, now_ms: int) -> list[Outbound]:
+        """Commit the digests that are due; what is over without any is forgotten."""
+        sent: list[Outbound] = []
+        for key, flow in list(self._flows.items()):
+            if now_ms < flow.due_ms:
+                continue
+            if flow.held:
+                sent += await self._tell(key, now_ms)
+            elif self._flows.get(key) == flow:
+                del self._flows[key]
+        return sent
+
+    async def _tell(self, key: FlowKey, now_ms: int) -> list[Outbound]:
+        scope, name = key
+        held = await self._store.find(HeldMail, scope, prefix=f"{name}/", limit=DIGEST_LINES_MAX)
+        subscription = await self._store.get(Subscription, scope, name)
+        topic = await self._store.get(Topic, scope, subscription.topic) if subscription else None
+        mails: list[Outbound] = []
+        if subscription and topic and held:
+            more = max(self._flows[key].held - len(held), 0)
+            mail = digest(topic, subscription, held, more, self._links.unsubscribe_page(subscription))
+            mails = [self.outbound(subscription, mail, f"digest {held[0].key} {held[-1].key}", now_ms)]
+        try:
+            await self._store.commit(*map(Delete, held), *map(Put, mails))
+        except Stale:  # somebody unsubscribed meanwhile: look again at once
+            return []
+        self._counts["digests"] += len(mails)
+        self._flows[key] = self._after(key, now_ms, len(held))
+        return mails
+
+    def _after(self, key: FlowKey, now_ms: int, found: int) -> Flow:
+        """The next window. What was counted and not found is still being committed, or never was: a minute tells."""
+        flow = self._flows[key]
+        if found:
+            self._missed.discard(key)
+            return told(flow, now_ms, found)
+        if key in self._missed:
+            self._missed.discard(key)
+            return Flow(now_ms, 0)
+        self._missed.add(key)
+        return Flow(now_ms, flow.sent, flow.held)
+
+    async def dropped(self, subscription: Subscription) -> Sequence[Change]:
+        """The changes that forget what is held for a subscription that ends."""
+        held = await self._store.find(HeldMail, subscription.scope, prefix=f"{subscription.key}/")
+        self._flows.pop((subscription.scope, subscription.key), None)
+        return [Delete(one) for one in held]
+
+    def _per_minute(self, subscription: Subscription) -> int:
+        return int(subscription.attributes.get("MailsPerMinute") or self._limits.mails_per_minute)
+
+
+def _subscription_key(held: HeldMail) -> str:
+    return f"{held.topic}/{held.subscription}"

@@ -1,0 +1,202 @@
+"""The topics of the server: the door, the bus and the pages ask here; each subject has a file of its own beside this.
+
+The store holds all of it. A publication is one commit: the messages of queues, what is owed to the outside, and what
+the memory of a FIFO topic keeps.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from tocsin.core.topics import attributes as law
+from tocsin.core.topics.messages import Draft
+from tocsin.model.changes import Change, Delete, Put
+from tocsin.model.errors import TocsinError
+from tocsin.model.names import Scope
+from tocsin.model.outbound import Outbound
+from tocsin.model.records import successor
+from tocsin.model.tags import Tags
+from tocsin.model.times import epoch_ms
+from tocsin.model.topic import Subscription, Topic
+from tocsin.model.topic_errors import TopicLimitExceeded, no_topic
+from tocsin.ports import Clock, Listeners, Store
+from tocsin.services.deciding import decided
+from tocsin.services.queues import Queues
+from tocsin.services.topics.fanout import Fanout
+from tocsin.services.topics.links import Links
+from tocsin.services.topics.mailing import Mailing
+from tocsin.services.topics.publishing import Prepared, Publishing
+from tocsin.services.topics.settings import TopicsLimits
+from tocsin.services.topics.signing import Signer
+from tocsin.services.topics.subscribing import Subscribing
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 60.0
+
+
+class Topics:
+    """`address` is where readers of messages reach this server. `wake` hears of outbound deliveries on disk."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        queues: Queues,
+        signer: Signer,
+        address: Callable[[], str],
+        new_id: Callable[[], str],
+        wake: Callable[[Sequence[Outbound]], None],
+        listeners: Listeners | None = None,
+        limits: TopicsLimits | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._wake = wake
+        self._limits = limits or TopicsLimits()
+        self._stirred = asyncio.Event()
+        self.counts: Counter[str] = Counter(published=0, delivered=0, filtered=0, held=0, digests=0, dropped=0)
+        self.signer = signer
+        links = Links(address)
+        self._mailing = Mailing(store, links, self._limits, self.counts, self._stirred.set)
+        fanout = Fanout(queues, self._mailing, signer, links)
+        self._publishing = Publishing(store, queues, fanout, self.counts, wake, listeners)
+        self.subscriptions = Subscribing(store, queues, fanout, self._mailing, self._limits, new_id, wake)
+
+    async def load(self) -> None:
+        """Take up what the store holds. Called once, before anything else."""
+        await self._publishing.load()
+        await self._mailing.load(epoch_ms(self._clock.now()))
+
+    async def run(self) -> None:
+        """Send digests when they are due, forget what is over, until cancelled."""
+        while True:
+            self._stirred.clear()
+            try:
+                await self.sweep(epoch_ms(self._clock.now()))
+            except TocsinError as away:
+                log.warning("digests wait for the store: %s", away)
+            await self._rest()
+
+    async def sweep(self, now_ms: int) -> None:
+        self._wake(await self._mailing.flush(now_ms))
+        await self._publishing.forget(now_ms)
+        await self.subscriptions.forget(now_ms)
+
+    async def _rest(self) -> None:
+        """Until the next digest is due or another subscription holds its first message."""
+        due_ms = self._mailing.due_ms()
+        ahead_s = SWEEP_S if due_ms is None else (due_ms - epoch_ms(self._clock.now())) / 1000
+        timer = asyncio.ensure_future(self._clock.sleep(min(max(ahead_s, 0.01), SWEEP_S)))
+        stirred = asyncio.ensure_future(self._stirred.wait())
+        try:
+            await asyncio.wait([timer, stirred], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            stirred.cancel()
+
+    # topics
+    async def named(self, scope: Scope, name: str) -> Topic:
+        """Raises NotFound."""
+        found = await self._store.get(Topic, scope, name)
+        if found is None:
+            raise no_topic()
+        return found
+
+    async def find(self, scope: Scope, name: str) -> Topic | None:
+        return await self._store.get(Topic, scope, name)
+
+    async def all_of(self, scope: Scope, after: str, limit: int) -> list[Topic]:
+        """By name, beyond `after`."""
+        return await self._store.find(Topic, scope, after=after, limit=limit)
+
+    async def subscriptions_of(self, scope: Scope, prefix: str, after: str, limit: int) -> list[Subscription]:
+        """By key, beyond `after`; of one topic with its name and a slash as prefix."""
+        return await self._store.find(Subscription, scope, prefix=prefix, after=after, limit=limit)
+
+    async def told(self, topic: Topic) -> dict[str, str]:
+        """Its attributes as GetTopicAttributes tells them."""
+        found = await self._store.find(Subscription, topic.scope, prefix=f"{topic.name}/")
+        confirmed = sum(one.confirmed for one in found)
+        return law.told(topic, confirmed, len(found) - confirmed)
+
+    async def create(
+        self, scope: Scope, name: str, attributes: Mapping[str, str], tags: Mapping[str, str], protection: str
+    ) -> Topic:
+        """The new topic, or the one of this name when what is asked is as it is. Raises InvalidParameter."""
+        fifo = attributes.get("FifoTopic", "").lower() == "true"
+        law.check_name(name, fifo=fifo)
+        wanted = law.checked(attributes, fifo=fifo)
+
+        async def attempt() -> Topic:
+            existing = await self._store.get(Topic, scope, name)
+            if existing is not None:
+                kept = await self._store.get(Tags, scope, existing.arn)
+                law.check_same(existing, wanted, tags, kept.tags if kept else {})
+                return existing
+            if len(await self._store.find(Topic, scope, limit=self._limits.topics_max)) >= self._limits.topics_max:
+                raise TopicLimitExceeded(f"There are {self._limits.topics_max} topics already. Delete some.")
+            topic = Topic(
+                scope=scope,
+                name=name,
+                created_ms=epoch_ms(self._clock.now()),
+                attributes=law.merged({}, wanted),
+                data_protection=protection,
+            )
+            left = await self._store.get(Tags, scope, topic.arn)
+            tagged: list[Change] = [Put(Tags(scope=scope, arn=topic.arn, tags=dict(tags)))] if tags else []
+            if left is not None:  # by a tagging that lost the race against a deletion
+                tagged = [Put(successor(left, tags=dict(tags)))]
+            await self._store.commit(Put(topic), *tagged)
+            return topic
+
+        return await decided(attempt)
+
+    async def change(self, scope: Scope, name: str, change: Callable[[Topic], Topic]) -> None:
+        """Store what `change` makes of the topic; it is asked again when another change was faster."""
+
+        async def attempt() -> None:
+            await self._store.commit(Put(change(await self.named(scope, name))))
+
+        await decided(attempt)
+
+    async def set_attribute(self, scope: Scope, name: str, attribute: str, value: str) -> None:
+        def change(topic: Topic) -> Topic:
+            wanted = law.checked({attribute: value}, fifo=topic.fifo)
+            return successor(topic, attributes=law.merged(topic.attributes, wanted))
+
+        await self.change(scope, name, change)
+
+    async def delete(self, scope: Scope, name: str) -> None:
+        """With all its subscriptions. Who deletes what is not there has what he wants."""
+
+        async def attempt() -> None:
+            topic = await self._store.get(Topic, scope, name)
+            if topic is None:
+                return
+            tags = await self._store.get(Tags, scope, topic.arn)
+            ends = await self.subscriptions.endings(topic)
+            await self._store.commit(Delete(topic), *([Delete(tags)] if tags else []), *ends)
+
+        await decided(attempt)
+
+    # messages
+    async def prepare(self, topic: Topic, drafts: Sequence[tuple[str, Draft]], now_ms: int) -> Prepared:
+        """What publishing these means, for the caller's own commit; `committed` afterwards. The drafts are checked."""
+        return await self._publishing.prepare(topic, drafts, now_ms)
+
+    async def publish(self, scope: Scope, name: str, drafts: Sequence[Draft]) -> Prepared:
+        """Publish checked drafts: all is on disk when this returns. Raises NotFound."""
+
+        async def attempt() -> Prepared:
+            topic = await self.named(scope, name)
+            now_ms = epoch_ms(self._clock.now())
+            prepared = await self.prepare(topic, [(self._new_id(), draft) for draft in drafts], now_ms)
+            await self._store.commit(*prepared.changes)
+            prepared.committed()
+            return prepared
+
+        return await decided(attempt)
