@@ -1,0 +1,9 @@
+"""Cards: what chats show of published messages. Reading makes a card of a text, drawing makes a vendor's body of it."""
+
+from tocsin.core.cards.card import Card, Tone
+from tocsin.core.cards.chime import chime
+from tocsin.core.cards.reading import Hints, read_card
+from tocsin.core.cards.slack import slack
+from tocsin.core.cards.teams import teams
+
+__all__ = ["Card", "Hints", "Tone", "chime", "read_card", "slack", "teams"]
