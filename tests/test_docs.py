@@ -23,6 +23,7 @@ from tocsin.core.announce import NODE_HEALTH, STATE_CHANGE
 from tocsin.core.lifecycle import CLUSTER_MOVES, NODE_MOVES
 from tocsin.core.plan import FAULT_ENDED, FAULT_SILENT
 from tocsin.core.policy import FleetPolicy
+from tocsin.doors.chatbot import chatbot_door
 from tocsin.doors.door import Door
 from tocsin.doors.events import EventsLimits, events_door
 from tocsin.doors.logs import logs_door
@@ -43,6 +44,7 @@ MODULES = {path: path.read_text() for path in sorted(SOURCE.rglob("*.py"))}
 NOTHING = cast("Any", None)  # doors keep what they are given and use it only when they are called
 
 DOORS = {
+    "chatbot_door": lambda: chatbot_door(NOTHING, {}, NOTHING),
     "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING),
     "logs_door": lambda: logs_door(NOTHING),
     "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING),

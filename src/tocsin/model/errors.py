@@ -99,6 +99,10 @@ class InvalidParameter(AwsError):
     code = "InvalidParameterException"
 
 
+class InvalidRequest(AwsError):
+    code = "InvalidRequestException"
+
+
 class LimitExceeded(AwsError):
     code = "LimitExceededException"
 

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.doors.bundles import Bundles
+from tocsin.doors.chatbot import chatbot_door
 from tocsin.doors.events import events_door
 from tocsin.doors.front import Front
 from tocsin.doors.identity import Identity
@@ -32,6 +33,7 @@ from tocsin.doors.sqs import sqs_door
 from tocsin.doors.sts import sts_door
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.bus import EventBus
+from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
@@ -48,6 +50,7 @@ from tocsin.server.providers import PROVIDERS, Surroundings
 from tocsin.server.settings import Settings, SettingsError
 from tocsin.server.worlds import App, RenewedWorlds, World
 from tocsin.services.bus import Bus
+from tocsin.services.chats import Chats
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.queues import Queues
@@ -65,6 +68,7 @@ log = logging.getLogger(__name__)
 KINDS = (
     *(Cluster, Node, NodeCursor, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
     *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags),
+    *(ChatConfiguration, ChatPreferences, ChatThread),
 )
 # Of the 5 s a stop may take: open requests get one, agents up to three.
 DRAIN_S_MAX = 1
@@ -145,6 +149,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         secret=kept(settings.data / "secret", lambda: secrets.token_bytes(32)),
     )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
+    chats = Chats(store=store, arrived=lambda _: None)
     topics = Topics(
         store=store,
         clock=clock,
@@ -154,6 +159,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         new_id=_uuid,
         wake=lambda _: None,
         limits=settings.topics,
+        listeners=chats,
     )
     schedules = Schedules(store, clock)
     bus = Bus(
@@ -191,6 +197,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
     pages = Pages(topics, lambda: epoch_ms(clock.now()), _uuid)
     front = Front(
         doors=[
+            chatbot_door(store, {}, chats.changed),
             events_door(store, bus, settings.events, _event_id, replays.wake),
             logs_door(store),
             sagemaker_door(fleet, secrets.token_bytes),
