@@ -220,7 +220,13 @@ def test_the_operations_documented_are_those_implemented(name: str) -> None:
 
 def own_routes() -> list[BaseRoute]:
     own = OwnDoor(
-        fleet=NOTHING, bus=NOTHING, store=NOTHING, clock=NOTHING, new_event_id=NOTHING, log_groups_granted=True
+        fleet=NOTHING,
+        bus=NOTHING,
+        store=NOTHING,
+        clock=NOTHING,
+        new_event_id=NOTHING,
+        log_groups_granted=True,
+        mishaps=NOTHING,
     )
     nodes = NodesDoor(
         fleet=NOTHING, links=NOTHING, store=NOTHING, clock=NOTHING, bundles=NOTHING, beat_interval_s=NOTHING

@@ -6,9 +6,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.conformance.yards import ONE, TWO, AnyYard, a_number_yard, a_yard, launch
-from tocsin.model.machine import MachineState
+from tocsin.machines.held import HeldMachines
+from tocsin.model.machine import NEVER_S, LaunchOrder, MachineState
 from tocsin.ports import Machines
 
 YARDS: dict[str, Callable[[Path], AbstractAsyncContextManager[AnyYard]]] = {
@@ -142,3 +144,32 @@ async def test_machines_put_to_rest_are_stopped_and_boot_again(a_yard_of: AYard)
         await yard.boot()
         assert yard.machines.seen() == {ONE: MachineState.RUNNING}
         assert yard.stored() == 2
+
+
+def order(delay_s: float, instance_id: str = ONE) -> LaunchOrder:
+    return replace(launch(instance_id), boot_delay_s=delay_s)
+
+
+async def test_a_boot_that_is_held_back_counts_as_running_and_comes_once_it_is_ordered_again(a_yard_of: AYard) -> None:
+    async with a_yard_of() as yard:
+        released = asyncio.Event()
+        held = HeldMachines(yard.machines, lambda _: released.set())
+        await held.launch(order(0.01))
+        assert dict(held.seen()) == {ONE: MachineState.RUNNING}
+        assert yard.boots() == 0
+        await released.wait()
+        assert dict(held.seen()) == {}
+        await held.launch(order(0.01))
+        await yard.until(lambda: yard.boots() == 1)
+
+
+async def test_a_boot_that_never_comes_can_be_terminated(a_yard_of: AYard) -> None:
+    async with a_yard_of() as yard:
+        told: list[str] = []
+        held = HeldMachines(yard.machines, told.append)
+        await held.launch(order(NEVER_S))
+        await held.launch(order(0, TWO))
+        assert dict(held.seen()) == {ONE: MachineState.RUNNING, TWO: MachineState.RUNNING}
+        await held.terminate(ONE)
+        assert told == [ONE]
+        assert list(held.seen()) == [TWO]

@@ -84,6 +84,8 @@ async def _outcome(settings: AgentSettings, order: RunScript, transcript: Transc
     transcript.say(DOWNLOADING)
     try:
         folder = await bundle.fetch(settings, order)
+        if order.fault:
+            return ended("failed", order.fault, 1)
         exit_ = await process.run(_launch(settings, order, folder), transcript.feed)
     except bundle.NotStarted as error:
         return ended("not-started", str(error))

@@ -33,6 +33,11 @@ def post(where: Mapping[str, str | None], path: str, content: object, **query: o
     return _ask(where, "POST", path, query, json.dumps(content).encode())
 
 
+def delete(where: Mapping[str, str | None], path: str, **query: object) -> dict[str, Any]:
+    """What the server answers once what the path and query name is undone. Raises Unreachable."""
+    return _ask(where, "DELETE", path, query)
+
+
 def _ask(
     where: Mapping[str, str | None], method: str, path: str, query: Mapping[str, object], body: bytes | None = None
 ) -> dict[str, Any]:
@@ -42,7 +47,7 @@ def _ask(
     url = f"{endpoint}{path}?{urllib.parse.urlencode(asked)}"
     if not url.startswith(("http://", "https://")):
         raise Unreachable(f"{endpoint} is no http:// address")
-    headers = {} if body is None else {"Content-Type": "application/json"}
+    headers = {} if method == "GET" else {"Content-Type": "application/json"}
     headers |= _signature(method, url, body, where.get("region"))
     request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - checked above
     try:

@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _AGO = re.compile(r"([0-9]{1,9})(s|m|h|d|w)")
+_SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|m|h|d|w)?")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def seconds(text: str) -> float:
+    """`30s`, `10m`, `2h`, or a number of seconds. Raises ValueError."""
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        raise ValueError(f"{text!r} is no span of time: write 30s, 10m, 2h or 7d")
+    return timedelta(**{_UNITS[span[2] or "s"]: float(span[1])}).total_seconds()
 
 
 def epoch_ms(text: str, now: datetime) -> int:

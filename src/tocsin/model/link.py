@@ -79,6 +79,7 @@ class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-scrip
     environment: dict[str, str] = field(default_factory=dict)
     time_limit_s: float
     output_bytes_max: int
+    fault: str = ""  # on demand: the script fails without being run, with this for a reason
 
 
 class Halt(Struct, frozen=True, kw_only=True, tag_field="t", tag="halt"):

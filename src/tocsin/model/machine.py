@@ -18,6 +18,9 @@ class LaunchRefused(OSError):
     """No machine is to be had. The text is what clients are told, as AWS words it."""
 
 
+NEVER_S = float("inf")
+
+
 class LaunchOrder(Struct, frozen=True, kw_only=True):
     """What a provider needs to start a machine. `token` proves to the server that the agent is this instance's."""
 
@@ -27,6 +30,7 @@ class LaunchOrder(Struct, frozen=True, kw_only=True):
     instance_type: str
     address: str
     token: str
+    boot_delay_s: float = 0.0  # on demand: the boot is held back so long; infinite, it never comes
 
 
 class LinkSeen(Struct, frozen=True, kw_only=True):

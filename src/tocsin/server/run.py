@@ -31,12 +31,14 @@ from tocsin.doors.sagemaker import sagemaker_door
 from tocsin.doors.sns import Pages, sns_door
 from tocsin.doors.sqs import sqs_door
 from tocsin.doors.sts import sts_door
+from tocsin.machines.held import HeldMachines
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.bus import EventBus
 from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
+from tocsin.model.mishap import Mishap
 from tocsin.model.names import time_ordered_uuid
 from tocsin.model.outbound import Outbound
 from tocsin.model.queue import Queue, QueueMessage
@@ -53,6 +55,7 @@ from tocsin.services.bus import Bus
 from tocsin.services.chats import Chats
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
+from tocsin.services.mishaps import Mishaps
 from tocsin.services.queues import Queues
 from tocsin.services.replays import Replays
 from tocsin.services.schedules import Schedules
@@ -66,7 +69,7 @@ from tocsin.targets.topics import TopicTargets
 log = logging.getLogger(__name__)
 
 KINDS = (
-    *(Cluster, Node, NodeCursor, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
+    *(Cluster, Node, NodeCursor, Mishap, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
     *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags),
     *(ChatConfiguration, ChatPreferences, ChatThread),
 )
@@ -139,14 +142,16 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         take=lambda instance_id, report: nodes.take(instance_id, report),
         heard_through=lambda instance_id: fleet.heard_through(instance_id),
     )
+    mishaps = Mishaps(store, clock, _uuid)
     provider = PROVIDERS[settings.machines.provider](settings, around)
     fleet = Fleet(
         store=store,
-        machines=provider.machines,
+        machines=HeldMachines(provider.machines, around.changed),
         links=provider.links,
         clock=clock,
         policy=settings.fleet,
         secret=kept(settings.data / "secret", lambda: secrets.token_bytes(32)),
+        mishaps=mishaps,
     )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
     chats = Chats(store=store, arrived=lambda _: None)
@@ -193,6 +198,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         clock=clock,
         new_event_id=_event_id,
         log_groups_granted=settings.events.grant_log_groups,
+        mishaps=mishaps,
     )
     pages = Pages(topics, lambda: epoch_ms(clock.now()), _uuid)
     front = Front(
@@ -219,6 +225,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         await queues.load()
         await topics.load()
         await bus.load()
+        await mishaps.load()
         await fleet.load()
         loops = [fleet.run(), bus.run(), schedules.run(), replays.run(), queues.run(), topics.run(), housekeeping.run()]
         yield World(front, [*loops, *provider.loops], settled)

@@ -31,6 +31,7 @@ from tocsin.model.names import Scope, split_arn
 from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Machines, NodeLinks, Store
+from tocsin.services.mishaps import Mishaps
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Fleet:
         clock: Clock,
         policy: FleetPolicy,
         secret: bytes,
+        mishaps: Mishaps | None = None,
     ) -> None:
         self._store = store
         self._machines = machines
@@ -60,6 +62,7 @@ class Fleet:
         self._clock = clock
         self._policy = policy
         self._secret = secret
+        self._mishaps = mishaps
         self._since = clock.now()
         self._worlds: dict[str, World] = {}  # by cluster id
         self._home: dict[str, str] = {}  # instance id -> cluster id
@@ -292,17 +295,18 @@ class Fleet:
     async def _take(self, step: Step, made: Plan) -> None:
         match step:
             case Launch(node):
-                await self._machines.launch(self._launch_order(node, made))
+                await self._machines.launch(await self._launch_order(node, made))
             case Terminate(node):
                 await self._machines.terminate(node.instance_id)
             case Reboot(node):
                 await self._machines.reboot(node.instance_id)
             case RunLifecycle(node):
-                self._links.send(node.instance_id, self._script_order(node, made))
+                self._links.send(node.instance_id, await self._script_order(node, made))
 
-    def _launch_order(self, node: Node, made: Plan) -> LaunchOrder:
+    async def _launch_order(self, node: Node, made: Plan) -> LaunchOrder:
+        """Raises LaunchRefused where somebody asked for that."""
         assert made.cluster is not None, "only nodes of a cluster are launched"
-        return LaunchOrder(
+        order = LaunchOrder(
             instance_id=node.instance_id,
             cluster_name=made.cluster.name,
             group=node.group,
@@ -310,11 +314,14 @@ class Fleet:
             address=node.address,
             token=self.token(node.instance_id),
         )
+        if self._mishaps is None or node.joined:
+            return order
+        return await self._mishaps.at_launch(order, made.cluster, node)
 
-    def _script_order(self, node: Node, made: Plan) -> RunScript:
+    async def _script_order(self, node: Node, made: Plan) -> RunScript:
         assert made.cluster is not None, "only nodes of a cluster run scripts"
         group = next(group for group in made.cluster.groups if group.name == node.group)
-        return RunScript(
+        order = RunScript(
             work=node.script_work,
             source=group.lifecycle["SourceS3Uri"],
             bundle_path=BUNDLE_PATH,
@@ -331,6 +338,7 @@ class Fleet:
             time_limit_s=self._policy.script_time_limit_s,
             output_bytes_max=self._policy.script_output_bytes_max,
         )
+        return await self._mishaps.at_script(order, made.cluster, node) if self._mishaps else order
 
     # Commits.
 

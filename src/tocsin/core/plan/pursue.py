@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.core.plan.mend import mend, worn_out
-from tocsin.core.plan.texts import PROVISION_FAILED
+from tocsin.core.plan.texts import NO_CAPACITY_BEGINS, PROVISION_FAILED
 from tocsin.model.cluster import (
     Cluster,
     ClusterStatus,
@@ -112,7 +112,9 @@ def _hopeless(draft: Draft) -> Node | None:
 
 def _roll_back(draft: Draft, groups: Iterable[InstanceGroup], failed: Node) -> None:
     """Turn back, in a step of its own: RollingBack and the node that failed are always seen, however shortly."""
-    message = PROVISION_FAILED.format(instance_id=failed.instance_id, message=failed.message)
+    message = failed.message
+    if not message.startswith(NO_CAPACITY_BEGINS):  # that is told as it is: there is no instance that could have failed
+        message = PROVISION_FAILED.format(instance_id=failed.instance_id, message=message)
     draft.move(ClusterStatus.ROLLING_BACK, groups, failure_message=message)
 
 

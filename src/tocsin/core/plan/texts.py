@@ -6,6 +6,8 @@ SCRIPT_FAILED = (
     "without errors. Please see CloudWatch logs for lifecycle script execution details."
 )
 SCRIPT_TIMED_OUT = "Lifecycle scripts execution timed out"
+NO_CAPACITY_BEGINS = "We currently do not have sufficient capacity"
+NO_CAPACITY = f"{NO_CAPACITY_BEGINS} to launch new {{instance_type}} instances. Please try again."
 PROVISION_FAILED = (
     'Instance {instance_id} failed to provision with the following error: "{message}" '
     "Note that multiple instances may be impacted."

@@ -9,12 +9,14 @@ from starlette.routing import BaseRoute, Route
 
 from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
+from tocsin.doors.own.faults import Faults
 from tocsin.doors.own.publishing import Publishing
 from tocsin.doors.own.status import Status
 from tocsin.doors.own.story import Story
 from tocsin.ports import Clock, Store
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
+from tocsin.services.mishaps import Mishaps
 
 
 class OwnDoor:
@@ -29,12 +31,14 @@ class OwnDoor:
         clock: Clock,
         new_event_id: Callable[[int], str],
         log_groups_granted: bool,
+        mishaps: Mishaps,
     ) -> None:
         self._status = Status(fleet, bus, store)
         self._events = Events(store)
         self._publishing = Publishing(store, bus, clock, new_event_id)
         self._explain = Explain(store, log_groups_granted=log_groups_granted)
         self._story = Story(store)
+        self._faults = Faults(mishaps)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -45,6 +49,9 @@ class OwnDoor:
             Route("/_tocsin/v1/events", self._publishing.publish, methods=["POST"]),
             Route("/_tocsin/v1/explain", self._explain.explain),
             Route("/_tocsin/v1/story", self._story.story),
+            Route("/_tocsin/v1/faults", self._faults.listed),
+            Route("/_tocsin/v1/faults", self._faults.plan, methods=["POST"]),
+            Route("/_tocsin/v1/faults", self._faults.clear, methods=["DELETE"]),
         ]
 
 

@@ -143,11 +143,14 @@ class NumberAgent:
         self._agents.changed(self.machine.instance_id)
 
     def _end_script(self, order: RunScript) -> None:
-        failed = self.machine.course.script_fails
+        failed = self.machine.course.script_fails or order.fault
         text = f"[Tocsin] a simulated machine: {order.on_create} of {order.source} is not run"
         self._report(ScriptOutput(n=0, work=order.work, lines=((self._now_ms(), text),)))
         outcome, code = ("failed", 1) if failed else ("succeeded", 0)
-        self._report(ScriptEnded(n=0, work=order.work, at_ms=self._now_ms(), outcome=outcome, exit_code=code))
+        ended = ScriptEnded(
+            n=0, work=order.work, at_ms=self._now_ms(), outcome=outcome, exit_code=code, detail=order.fault
+        )
+        self._report(ended)
 
     def _report(self, report: Report) -> None:
         self._filed += 1

@@ -1,0 +1,58 @@
+"""`tocsin fault`: ask the server to let something go wrong, or not any more."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from tocsin.cli.client import Unreachable, delete, get, post
+from tocsin.cli.show import Where, failed
+
+PATH = "/_tocsin/v1/faults"
+
+
+def plan_fault(where: Where, asked: Mapping[str, object]) -> int:
+    given = {name: value for name, value in asked.items() if value is not None}
+    try:
+        answer = post(where, PATH, given)
+    except Unreachable as error:
+        return failed(error)
+    return _print(where, [answer["fault"]])
+
+
+def list_faults(where: Where) -> int:
+    try:
+        answer = get(where, PATH)
+    except Unreachable as error:
+        return failed(error)
+    return _print(where, answer["faults"])
+
+
+def clear_faults(where: Where, fault_id: str | None) -> int:
+    try:
+        answer = delete(where, PATH, id=fault_id)
+    except Unreachable as error:
+        return failed(error)
+    return _print(where, answer["cleared"])
+
+
+def _print(where: Where, faults: Iterable[Mapping[str, Any]]) -> int:
+    for fault in faults:
+        click.echo(json.dumps(fault) if where["output"] == "json" else _line(fault))
+    return 0
+
+
+def _line(fault: Mapping[str, Any]) -> str:
+    where = f"{fault['group'] or 'any group'} in {fault['cluster'] or 'any cluster'}"
+    words = [f"{fault['id']}  {fault['kind']}", where]
+    if fault["delay_s"]:
+        words.append(f"{fault['delay_s']:g} s later")
+    if fault["left"] is not None:
+        words.append(f"{fault['left']} more")
+    if fault["expires_ms"]:
+        until = datetime.fromtimestamp(fault["expires_ms"] / 1000, UTC)
+        words.append(f"until {until:%Y-%m-%d %H:%M:%S}")
+    words.append(f"met by {len(fault['struck'])}")
+    return "  ".join(words)
