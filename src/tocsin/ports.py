@@ -6,13 +6,13 @@ from typing import Protocol, TypeVar
 
 from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
-from tocsin.model.delivery import Delivery, Landed, Refused
+from tocsin.model.delivery import Delivery, Landed
 from tocsin.model.event import Journaled, JournalMark
 from tocsin.model.link import Order
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.machine import LaunchOrder, LinkSeen, MachineState
 from tocsin.model.names import Scope
-from tocsin.model.outbound import Outbound, Outcome
+from tocsin.model.outbound import DeadLetter, Outbound, Outcome
 from tocsin.model.records import Record
 from tocsin.model.story import Told
 from tocsin.model.topic import TopicMessage
@@ -47,6 +47,12 @@ class Store(Protocol):
         limit: int | None = None,
     ) -> list[R]:
         """Records of a kind in (scope, key) order, of one scope or of all: keys with `prefix`, beyond `after`."""
+
+    async def scopes(self, kind: type[R]) -> list[Scope]:
+        """The scopes that have records of a kind, in order."""
+
+    async def count(self, kind: type[R], scope: Scope, prefix: str = "") -> int:
+        """How many records of a kind a scope has whose keys begin with `prefix`."""
 
     async def commit(self, *changes: Change) -> None:
         """Make all changes durable together, in order, and return once they are on disk.
@@ -120,8 +126,8 @@ class InsideTarget(Protocol):
 class DeadLetters(Protocol):
     """Where deliveries end that cannot be made."""
 
-    async def bury(self, refused: Sequence[Refused], now_ms: int) -> Landed:
-        """One change for each that has a dead-letter queue which is there; the others are left out."""
+    async def bury(self, letters: Sequence[DeadLetter], now_ms: int) -> Landed:
+        """One change for each whose last resort is there and takes it; the others are left out."""
 
 
 class Listeners(Protocol):
@@ -132,7 +138,10 @@ class Listeners(Protocol):
 
 
 class Carrier(Protocol):
-    """Who can make outbound deliveries of one kind. It may fail half-way, so a delivery may be made twice."""
+    """Who can make outbound deliveries of one kind. It may fail half-way, so a delivery may be made twice.
+
+    Not to be tried yet (a rate limit of ours) is an outcome too, which costs no attempt.
+    """
 
     async def carry(self, outbound: Outbound) -> Outcome:
         """Make one attempt, within a time limit of the carrier's own. Never raises but CancelledError."""

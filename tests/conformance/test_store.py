@@ -74,6 +74,23 @@ def told(what: str, cluster: str = "c1", instance: str = "", scope: Scope = HERE
     )
 
 
+async def test_scopes_are_those_with_records_of_the_kind(opened: Opened) -> None:
+    async with opened() as store:
+        assert await store.scopes(Tags) == []
+        await store.commit(Put(tags("b", OTHERS)), Put(tags("a", THERE)), Put(tags("b", THERE)), group(scope=HERE))
+        assert await store.scopes(Tags) == [THERE, OTHERS]
+        assert await store.scopes(LogGroup) == [HERE]
+
+
+async def test_records_are_counted_by_scope_and_prefix(opened: Opened) -> None:
+    async with opened() as store:
+        await store.commit(*(Put(tags(name)) for name in ("a", "ab", "b")), Put(tags("ac", THERE)), group("ad"))
+        assert await store.count(Tags, HERE) == 3
+        assert await store.count(Tags, HERE, "a") == 2
+        assert await store.count(Tags, HERE, "c") == 0
+        assert await store.count(Tags, THERE, "a") == 1
+
+
 async def ids(store: Store, after: int = 0, limit: int = 1000) -> list[str]:
     return [entry.event.id for entry in await store.journal(after, limit)]
 

@@ -13,23 +13,36 @@ from tocsin.model.records import Record
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How long a delivery is worth trying. Defaults: EventBridge's own, 185 attempts within 24 hours."""
+    """How long a delivery is worth trying. Defaults are EventBridge's: the first attempt and 185 more, in 24 hours."""
 
-    attempts_max: int = 185
+    attempts_max: int = 186
     age_s_max: int = 86_400
 
 
 class LastResort(Struct, frozen=True, kw_only=True):
     """Where a delivery goes that could not be made: an SQS queue, the message's body, and its attributes.
 
-    `error_names` are the attribute names under which code, text and number of retries are told, in this order: services
-    spell them differently.
+    `error_names` are the attribute names under which code, text and number of retries are told, in this order, and
+    `exhausted_name` the one for which limit ended the trying: services spell them differently. Empty: not told.
     """
 
     queue_arn: str
     body: str
     attributes: dict[str, str] = field(default_factory=dict)
     error_names: tuple[str, str, str] = ("ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS")
+    exhausted_name: str = "EXHAUSTED_RETRY_CONDITION"
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A delivery given up. `retries` are the attempts beyond the first; `exhausted` names the limit of the retry policy
+    that was reached, and is empty for what trying again would not have helped. Without `last_resort` it ends here."""
+
+    origin: str
+    code: str
+    message: str
+    retries: int = 0
+    exhausted: str = ""
+    last_resort: LastResort | None = None
 
 
 class Outbound(Record, frozen=True, kw_only=True):
@@ -54,18 +67,26 @@ class Outbound(Record, frozen=True, kw_only=True):
     attempts: int = 0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     last_resort: LastResort | None = None
+    last_code: str = ""
     last_error: str = ""
 
     @property
     def key(self) -> str:
         """In a lane the order of keys is the order of acceptance."""
-        return f"{self.lane}/{self.first_ms:015d}/{self.id}"
+        return f"{lane_prefix(self.lane)}{self.first_ms:015d}/{self.id}"
+
+
+def lane_prefix(lane: str) -> str:
+    """What the keys of a lane's deliveries begin with, and no other lane's."""
+    assert "\t" not in lane, f"{lane!r} holds a tab, which ends the name of a lane"
+    return f"{lane}\t"
 
 
 class Verdict(StrEnum):
     DELIVERED = "delivered"
     AGAIN = "again"  # may work later: time-outs, 429, 5xx, a peer that is away
     NEVER = "never"  # trying again would not help: 4xx, a refused recipient, something missing here
+    NOT_YET = "not yet"  # nothing was tried (a rate limit of ours): the lane rests `after_s`, no attempt is counted
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

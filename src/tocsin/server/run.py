@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -56,6 +57,7 @@ from tocsin.services.chats import Chats
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.mishaps import Mishaps
+from tocsin.services.outbox import Outbox
 from tocsin.services.queues import Queues
 from tocsin.services.replays import Replays
 from tocsin.services.schedules import Schedules
@@ -154,7 +156,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         mishaps=mishaps,
     )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
-    chats = Chats(store=store, arrived=lambda _: None)
+    chats = Chats(store=store, arrived=lambda some: outbox.arrived(some))
     topics = Topics(
         store=store,
         clock=clock,
@@ -162,11 +164,20 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         signer=Signer(lambda: kept(settings.data / "sns-signing.pem", made)),
         address=lambda: settings.public_url.rstrip("/") or endpoint,
         new_id=_uuid,
-        wake=lambda _: None,
+        wake=lambda some: outbox.arrived(some),
         limits=settings.topics,
         listeners=chats,
     )
     schedules = Schedules(store, clock)
+    dead_letters = DeadLetterQueues(queues)
+    outbox = Outbox(
+        store=store,
+        clock=clock,
+        carriers={},
+        dead_letters=dead_letters,
+        limits=settings.outbox,
+        chance=random.random,
+    )
     bus = Bus(
         store=store,
         clock=clock,
@@ -176,7 +187,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
             "events": BusTargets(store),
             "sns": TopicTargets(topics),
         },
-        dead_letters=DeadLetterQueues(queues),
+        dead_letters=dead_letters,
         rules_changed=schedules.changed,
     )
     replays = Replays(store, clock)
@@ -224,10 +235,14 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
     try:
         await queues.load()
         await topics.load()
+        await outbox.load()
         await bus.load()
         await mishaps.load()
         await fleet.load()
-        loops = [fleet.run(), bus.run(), schedules.run(), replays.run(), queues.run(), topics.run(), housekeeping.run()]
+        loops = [
+            *(fleet.run(), bus.run(), outbox.run(), schedules.run(), replays.run(), queues.run()),
+            *(topics.run(), housekeeping.run()),
+        ]
         yield World(front, [*loops, *provider.loops], settled)
     finally:
         await provider.close()

@@ -17,6 +17,7 @@ from tocsin.doors.identity import is_loopback
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.errors import TocsinError
 from tocsin.services.housekeeping import HousekeepingLimits
+from tocsin.services.outbox import OutboxLimits
 from tocsin.services.topics import TopicsLimits
 
 
@@ -51,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     simulated: SimulatedSettings = field(default_factory=SimulatedSettings)
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
     events: EventsLimits = field(default_factory=EventsLimits)
+    outbox: OutboxLimits = field(default_factory=OutboxLimits)
     housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)
     topics: TopicsLimits = field(default_factory=TopicsLimits)
 

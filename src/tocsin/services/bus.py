@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tocsin.core.archives import Archives, archives_owed, let_through
 from tocsin.core.routing import BusName, RuleIndex, route
+from tocsin.core.settle import dead_letter
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Accept, Advance, Change
 from tocsin.model.delivery import Delivery, Landed, Refused
@@ -139,7 +140,8 @@ class Bus:
 
     async def _buried(self, refused: list[Refused], now_ms: int, counted: Counter[str]) -> Landed:
         """Put refused deliveries into their dead-letter queues; what has none, or a queue that is gone, is dropped."""
-        buried = await self._dead_letters.bury(refused, now_ms) if self._dead_letters and refused else Landed()
+        letters = [dead_letter(one) for one in refused]
+        buried = await self._dead_letters.bury(letters, now_ms) if self._dead_letters and refused else Landed()
         counted["dead_lettered"] += len(buried.changes)
         dropped = len(refused) - len(buried.changes)
         if dropped:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tocsin.model.changes import Put
 from tocsin.model.delivery import Delivery, Landed, Refused
 from tocsin.model.errors import AwsError
+from tocsin.model.outbound import DeadLetter
 from tocsin.model.queue import MessageAttribute, QueueMessage
 from tocsin.services.queues import Queues
 
@@ -42,32 +43,36 @@ class QueueTargets:
 
 
 class DeadLetterQueues:
-    """The event as it was, whatever the target would have been sent, with AWS's attributes (facts/peers.md §3.2)."""
+    """What was given up, as a message in the queue of its last resort."""
 
     def __init__(self, queues: Queues) -> None:
         self._queues = queues
 
-    async def bury(self, refused: Sequence[Refused], now_ms: int) -> Landed:
+    async def bury(self, letters: Sequence[DeadLetter], now_ms: int) -> Landed:
         messages: list[QueueMessage] = []
-        for one in refused:
-            target = one.delivery.target
-            queue = self._queues.queue_by_arn(target.spec.get("DeadLetterConfig", {}).get("Arn", ""))
-            if queue is None:
+        for one in letters:
+            queue = self._queues.queue_by_arn(one.last_resort.queue_arn) if one.last_resort else None
+            if queue is None or one.last_resort is None:
                 continue
-            told = {
-                "RULE_ARN": one.delivery.rule.arn,
-                "TARGET_ARN": target.arn,
-                "ERROR_CODE": one.code,
-                "ERROR_MESSAGE": one.message,
-                "RETRY_ATTEMPTS": "0",
-            }
-            attributes = {name: MessageAttribute(data_type="String", text=text) for name, text in told.items()}
-            body = one.delivery.event.body.decode()
             try:
-                messages.append(self._queues.message_to(queue, body, attributes, now_ms=now_ms))
-            except AwsError:  # a queue that takes no more: the bus counts the delivery as dropped
+                messages.append(self._queues.message_to(queue, one.last_resort.body, _told(one), now_ms=now_ms))
+            except AwsError:  # a queue that takes no more: the caller counts the delivery as dropped
                 continue
         return _landed(self._queues, messages, [])
+
+
+def _told(letter: DeadLetter) -> dict[str, MessageAttribute]:
+    """A message's attributes: whose it was, and why it ended here. SQS takes no empty ones."""
+    last = letter.last_resort
+    assert last is not None
+    code, message, retries = last.error_names
+    told = last.attributes | {
+        code: letter.code,
+        message: letter.message,
+        retries: str(letter.retries),
+        last.exhausted_name: letter.exhausted,
+    }
+    return {name: MessageAttribute(data_type="String", text=text) for name, text in told.items() if name and text}
 
 
 def _landed(queues: Queues, messages: list[QueueMessage], refused: list[Refused]) -> Landed:

@@ -194,6 +194,14 @@ SELECT CAST('[' || group_concat(body, ',') || ']' AS BLOB) FROM (
     LIMIT ?4
 );
 
+-- name: scopes
+SELECT json_group_array(json_array(account, region)) FROM (
+    SELECT DISTINCT account, region FROM record WHERE kind = ?1 ORDER BY account, region
+);
+
+-- name: count
+SELECT count(*) FROM record WHERE kind = ?1 AND account = ?4 AND region = ?5 AND key >= ?2 AND key < ?3;
+
 -- name: journal
 SELECT json_group_array(json_array(seq, account, region, bus, id, at_ms, by_hand, octet_length(body))),
        CAST(group_concat(body, '') AS BLOB)

@@ -32,6 +32,7 @@ _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 _encode = msgspec.json.Encoder().encode
 _heads = msgspec.json.Decoder(list[tuple[int, str, str, str, str, int, int, int]]).decode
 _marks = msgspec.json.Decoder(list[JournalMark]).decode
+_scopes = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _streams = msgspec.json.Decoder(list[LogStream]).decode
 _events = msgspec.json.Decoder(list[tuple[int, str, int, int, str]]).decode
 _archive_sums = msgspec.json.Decoder(dict[str, ArchiveSum]).decode
@@ -63,6 +64,18 @@ class Reader:
         else:
             row = self._row("find_in_scope", (*bounds, scope.account, scope.region))
         return [] if row is None or row[0] is None else cast("list[R]", self._many[kind.kind].decode(row[0]))
+
+    def scopes(self, kind: type[R]) -> list[Scope]:
+        demand_kind(kind, self._kinds)
+        row = self._row("scopes", (kind.kind,))
+        assert row is not None
+        return [Scope(account, region) for account, region in _scopes(row[0])]
+
+    def count(self, kind: type[R], scope: Scope, prefix: str) -> int:
+        demand_kind(kind, self._kinds)
+        row = self._row("count", (kind.kind, *key_range(prefix, ""), scope.account, scope.region))
+        assert row is not None
+        return cast("int", row[0])
 
     def cursor(self, name: str) -> int:
         row = self._row("cursor", (name,))

@@ -180,6 +180,12 @@ class SqliteStore:
     ) -> list[R]:
         return self._read(self._near.find, kind, scope, prefix, after, limit)
 
+    async def scopes(self, kind: type[R]) -> list[Scope]:
+        return self._read(self._near.scopes, kind)
+
+    async def count(self, kind: type[R], scope: Scope, prefix: str = "") -> int:
+        return self._read(self._near.count, kind, scope, prefix)
+
     async def journal(self, after: int, limit: int) -> list[Journaled]:
         return self._read(self._near.journal, after, limit)
 
