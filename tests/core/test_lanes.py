@@ -194,7 +194,8 @@ class Game:
 
     def play(self) -> None:
         self.turn()
-        if self.flying and self.data.draw(st.booleans()):
+        landing: bool = self.data.draw(st.booleans())
+        if self.flying and landing:
             lane, key = self.data.draw(st.sampled_from(sorted(self.flying)))
             self.land(lane, key, again=self.data.draw(st.booleans()))
         else:

@@ -34,7 +34,7 @@ NEVER = Outcome(verdict=Verdict.NEVER, code="NO_RESOURCE", message="gone")
 
 
 def outbound(**given: Any) -> Outbound:
-    made = {
+    made: dict[str, Any] = {
         "lane": "l",
         "id": "i",
         "carrier": "c",
@@ -112,6 +112,7 @@ def test_the_default_policy_fills_a_day_with_its_185_retries() -> None:
         one = kept.outbound
         now_ms = one.due_ms
     assert now_ms >= FIRST_MS + 23 * 3_600_000
+    assert isinstance(kept, DeadLetter)
     assert 180 <= kept.retries <= 185
 
 

@@ -74,7 +74,13 @@ class Post:
 
     def made(self, lane: str, name: str, **given: Any) -> Outbound:
         now_ms = epoch_ms(self.clock.now())
-        usual = {"carrier": "peer", "origin": f"rule of {lane}", "body": "{}", "first_ms": now_ms, "due_ms": now_ms}
+        usual: dict[str, Any] = {
+            "carrier": "peer",
+            "origin": f"rule of {lane}",
+            "body": "{}",
+            "first_ms": now_ms,
+            "due_ms": now_ms,
+        }
         return Outbound(scope=SCOPE, lane=lane, id=name, **(usual | given))
 
     async def owe(self, lane: str, *names: str, announced: bool = True, **given: Any) -> None:
@@ -106,11 +112,16 @@ def last_resort(body: str = '{"id":"e"}') -> LastResort:
 
 @contextlib.asynccontextmanager
 async def opened(
-    folder: Path, *, clock: HandClock | None = None, peer: Peer | None = None, running: bool = True, **limits: int
+    folder: Path,
+    limits: OutboxLimits | None = None,
+    *,
+    clock: HandClock | None = None,
+    peer: Peer | None = None,
+    running: bool = True,
 ) -> AsyncIterator[Post]:
     store = await SqliteStore.open(folder / "data", (Outbound, Queue, QueueMessage))
     try:
-        post = Post(store, clock or HandClock(), peer or Peer(), OutboxLimits(**limits))
+        post = Post(store, clock or HandClock(), peer or Peer(), limits or OutboxLimits())
         await post.queues.load()
         await post.outbox.load()
         task = asyncio.create_task(post.outbox.run()) if running else None

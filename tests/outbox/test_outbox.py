@@ -11,6 +11,7 @@ from tests.queues.desk import SCOPE, HandClock
 from tocsin.model.changes import Delete, Put
 from tocsin.model.errors import Throttling
 from tocsin.model.outbound import DELIVERED, Outbound, Outcome, RetryPolicy, Verdict
+from tocsin.services.outbox import OutboxLimits
 
 
 def test_what_is_owed_is_delivered_once_and_forgotten(tmp_path: Path) -> None:
@@ -61,8 +62,8 @@ def test_one_that_waits_does_not_hold_up_those_behind_it(tmp_path: Path) -> None
 
 def test_a_lane_that_hangs_delays_no_other(tmp_path: Path) -> None:
     async def main() -> None:
-        limits = {"in_flight_max": 3, "lane_in_flight_max": 5, "lane_in_flight_own": 2}
-        async with opened(tmp_path, **limits) as post:
+        limits = OutboxLimits(in_flight_max=3, lane_in_flight_max=5, lane_in_flight_own=2)
+        async with opened(tmp_path, limits) as post:
             post.peer.hanging = {"dead 1", "dead 2"}
             for lane in sorted(post.peer.hanging):
                 await post.owe(lane, *map(str, range(20)))
@@ -142,7 +143,7 @@ def test_what_is_too_old_is_given_up_without_being_tried(tmp_path: Path) -> None
 
 def test_a_rate_limit_of_ours_costs_no_attempt_and_rests_the_lane(tmp_path: Path) -> None:
     async def main() -> None:
-        async with opened(tmp_path, lane_in_flight_max=1, lane_in_flight_own=1) as post:
+        async with opened(tmp_path, OutboxLimits(lane_in_flight_max=1, lane_in_flight_own=1)) as post:
             post.peer.answers["a"] = [Outcome(verdict=Verdict.NOT_YET, after_s=3), DELIVERED]
             await post.owe("a", "1", "2")
             await post.peer.called(1)
@@ -180,7 +181,7 @@ def test_a_crowded_lane_gives_up_its_oldest_and_keeps_the_rest(tmp_path: Path) -
         async with opened(tmp_path, running=False) as post:
             await post.owe("a", "1", "2", "3", "4")
             await post.owe("b", "1")
-        async with opened(tmp_path, lane_owed_max=2) as post:
+        async with opened(tmp_path, OutboxLimits(lane_owed_max=2)) as post:
             await post.until(dropped=2, delivered=3)
             assert post.outbox.counts["crowded_out"] == 2
             assert post.peer.taken("a") == ["3", "4"]
@@ -191,7 +192,7 @@ def test_a_crowded_lane_gives_up_its_oldest_and_keeps_the_rest(tmp_path: Path) -
 
 def test_nothing_more_may_be_owed_when_too_much_is(tmp_path: Path) -> None:
     async def main() -> None:
-        async with opened(tmp_path, running=False, owed_max=2) as post:
+        async with opened(tmp_path, OutboxLimits(owed_max=2), running=False) as post:
             await post.owe("a", "1")
             post.outbox.demand_room()
             await post.owe("a", "2")
@@ -274,8 +275,8 @@ def test_what_somebody_else_removed_is_not_owed_any_more(tmp_path: Path) -> None
 
 def test_much_more_than_is_known_at_a_time_is_delivered_in_order(tmp_path: Path) -> None:
     async def main() -> None:
-        limits = {"lane_known_own": 5, "known_max": 0, "lane_in_flight_max": 1, "lane_in_flight_own": 1}
-        async with opened(tmp_path, **limits) as post:
+        limits = OutboxLimits(lane_known_own=5, known_max=0, lane_in_flight_max=1, lane_in_flight_own=1)
+        async with opened(tmp_path, limits) as post:
             names = [f"{number:03}" for number in range(200)]
             await post.owe("a", *names)
             await post.until(delivered=200)
