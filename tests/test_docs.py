@@ -229,7 +229,13 @@ def own_routes() -> list[BaseRoute]:
         mishaps=NOTHING,
     )
     nodes = NodesDoor(
-        fleet=NOTHING, links=NOTHING, store=NOTHING, clock=NOTHING, bundles=NOTHING, beat_interval_s=NOTHING
+        fleet=NOTHING,
+        links=NOTHING,
+        store=NOTHING,
+        clock=NOTHING,
+        bundles=NOTHING,
+        beat_interval_s=NOTHING,
+        catalogue=NOTHING,
     )
     return [*own.routes(), *nodes.routes()]
 

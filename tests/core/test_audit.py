@@ -169,7 +169,7 @@ BROKEN: dict[str, list[World]] = {
     "who reboots is pending": [node(reboot_due=True)],
     "who runs is healthy": [node(health=Health.UNHEALTHY, fault="x")],
     "who runs has run its script": [node(script="started")],
-    "who is unhealthy has failed, reboots or leaves": [node(health=Health.UNHEALTHY, fault="x")],
+    "who is unhealthy has faults, failed, reboots or leaves": [node(health=Health.UNHEALTHY, fault="x")],
     "who is unhealthy has a fault": [node(fault="x"), node(health=Health.UNHEALTHY)],
     "only members turn unhealthy": [node(joined=False, health=Health.UNHEALTHY, fault="x")],
     "a member that fails is unhealthy": [node(status=NodeStatus.FAILURE, message="why")],

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 
 from tests.auditing import read_state, read_world
 from tests.core.world import SCOPE, group_spec
+from tests.faults.table import CATALOGUE
 from tests.simulation.virtual import VirtualClock, VirtualLoop, run
 from tests.simulation.yard import LINES, Faults, FrameAgent, Wire, Yard
 from tocsin.backends.sqlite import SqliteStore
@@ -169,6 +170,7 @@ class Simulation:
             clock=self.clock,
             bundles=Bundles(self._directory),
             beat_interval_s=POLICY.beat_interval_s,
+            catalogue=CATALOGUE,
         )
         self._spawn(self._loop_of(fleet.run()))
         self._spawn(self._loop_of(bus.run()))

@@ -57,6 +57,7 @@ async def _live(settings: AgentSettings) -> int:
     from tocsin.agent.link import Link
     from tocsin.agent.scripts import Scripts
     from tocsin.agent.spool import Spool
+    from tocsin.agent.watch import Watch
 
     try:
         spool = Spool(settings.directory / SPOOL_FILE)
@@ -67,13 +68,15 @@ async def _live(settings: AgentSettings) -> int:
     scripts = Scripts(settings, link.file)
     linking = asyncio.create_task(link.run())
     working = asyncio.create_task(scripts.run())
+    watching = asyncio.create_task(Watch(settings.directory, spool.session.places, link.file).run())
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([linking, working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([linking, working, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
         if linking.done():
             log.info("the server ended this node: %s", linking.result().reason)
-        if working.done():
-            working.result()  # it never returns: this raises why
+        for task in (working, watching):
+            if task.done():
+                task.result()  # it never returns: this raises why
         await _ended(working)
         await link.flush(FLUSH_LIMIT_S)
         if stop.is_set():
@@ -82,8 +85,8 @@ async def _live(settings: AgentSettings) -> int:
             (settings.directory / PARKED_FILE).touch()
         return EXIT_ENDED
     finally:
-        for task in (linking, working, stopping):
-            await _ended(task)
+        for one in (linking, working, watching, stopping):
+            await _ended(one)
         spool.close()
         log.info("ended")
 

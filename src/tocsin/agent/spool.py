@@ -12,7 +12,7 @@ import msgspec
 
 from tocsin.core import link
 from tocsin.core.link import Session
-from tocsin.model.link import Ack, Report, ScriptEnded, ScriptOutput, ScriptStarted
+from tocsin.model.link import Ack, Found, Report, ScriptEnded, ScriptOutput, ScriptStarted
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ SPOOL_REPORTS_MAX = 10_000
 # Lines of the past (acknowledged reports, acknowledgements) before the file is written anew.
 PAST_BYTES_MAX = 1 << 20
 
-Kept = Session | ScriptStarted | ScriptOutput | ScriptEnded | Ack
+Kept = Session | ScriptStarted | ScriptOutput | ScriptEnded | Found | Ack
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Kept).decode
 
@@ -158,9 +158,19 @@ def _fold(session: Session, kept: Kept) -> Session:
 
 
 def _loss(report: Report, lines: int) -> ScriptOutput:
-    at_ms = report.lines[0][0] if isinstance(report, ScriptOutput) else report.at_ms
+    at_ms = _at_ms(report)
     words = f"[Tocsin] {lines} lines of output were dropped here: the server was away and the node's spool was full"
     return ScriptOutput(n=0, work=report.work, lines=((at_ms, words),))
+
+
+def _at_ms(report: Report) -> int:
+    match report:
+        case ScriptOutput():
+            return report.lines[0][0]
+        case Found():
+            return report.finding.at_ms
+        case _:
+            return report.at_ms
 
 
 def _write_all(handle: int, data: bytes) -> None:

@@ -145,6 +145,8 @@ def _repair_action(cluster: Cluster, node: Node) -> Repair | None:
     """What is done about an unhealthy node: what its record says, else what NodeRecovery leads to."""
     if node.repair or node.rebooting:
         return node.repair or Repair.REBOOT
+    if node.status is NodeStatus.RUNNING:
+        return None  # its fault is only told
     return None if cluster.node_recovery is NodeRecovery.NONE else Repair.REPLACE
 
 
@@ -156,7 +158,7 @@ def node_health_detail(cluster: Cluster, node: Node) -> dict[str, Any]:
             "HealthStatus": Health.UNHEALTHY,
             "HealthStatusReason": UNHEALTHY_REASON.format(fault=node.fault),
             "RepairAction": repair or "None",
-            "Recommendation": REPAIR_UNDER_WAY if repair else REPAIR_BY_HAND,
+            "Recommendation": REPAIR_UNDER_WAY if repair else node.advice or REPAIR_BY_HAND,
         }
     else:
         replacement = node.replaces and node.status is not NodeStatus.PENDING

@@ -8,11 +8,11 @@ a process had in hand dies with it: a work that never ended may be taken by the 
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tocsin.model.errors import TocsinError
-from tocsin.model.link import Ack, Halt, Order, Report, RunScript, ScriptEnded, ScriptOutput, ToAgent, Welcome
+from tocsin.model.link import Ack, Found, Halt, Order, Report, RunScript, ScriptEnded, ScriptOutput, ToAgent, Welcome
 
 # Names of ended works remembered. The server orders an ended work again only when it has not yet read our ScriptEnded,
 # which is at most a few works back.
@@ -41,7 +41,8 @@ class Session(Struct, frozen=True, kw_only=True, tag_field="t", tag="session"):
     """What outlives a connection, and, but for `taken`, the process.
 
     `filed` is the last number given out, `acked` the last acknowledged; `outbox` holds the reports between them,
-    without a gap. `ended` are the names of works done, oldest first; `taken` those this process has in hand.
+    without a gap. `ended` are the names of works done, oldest first; `taken` those this process has in hand. `places`
+    says of each source of findings how far it is reported: it moves with the report, so nothing is told twice.
     """
 
     filed: int = 0
@@ -49,6 +50,7 @@ class Session(Struct, frozen=True, kw_only=True, tag_field="t", tag="session"):
     outbox: tuple[Report, ...] = ()
     ended: tuple[str, ...] = ()
     taken: frozenset[str] = frozenset()
+    places: dict[str, str] = field(default_factory=dict)
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -87,6 +89,8 @@ def _append(session: Session, report: Report) -> Session:
     assert report.n == session.filed + 1
     assert len(session.outbox) == session.filed - session.acked
     session = replace(session, filed=report.n, outbox=(*session.outbox, report))
+    if isinstance(report, Found) and report.place:
+        session = replace(session, places=session.places | {report.finding.source: report.place})
     if not isinstance(report, ScriptEnded):
         return session
     ended = tuple(work for work in session.ended if work != report.work)

@@ -5,16 +5,20 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from tocsin.core.faults import Catalogue, after_reboot, assess
 from tocsin.core.plan import SCRIPT_FAILED, SCRIPT_TIMED_OUT
 from tocsin.model.cluster import Node, NodeStatus, ScriptState
-from tocsin.model.link import Report, ScriptEnded, ScriptOutput, ScriptStarted
+from tocsin.model.health import BOOT, Finding
+from tocsin.model.link import Found, Report, ScriptEnded, ScriptOutput, ScriptStarted
 from tocsin.model.times import epoch_ms
 
 
-def effect(report: Report) -> Callable[[Node], Node]:
+def effect(report: Report, catalogue: Catalogue) -> Callable[[Node], Node]:
     """The change of the node's record. A report on a work that is not (or no longer) the node's changes nothing."""
 
     def change(node: Node) -> Node:
+        if isinstance(report, Found):
+            return found(node, report.finding, catalogue)
         if report.work != node.script_work or node.status is not NodeStatus.PENDING:
             return node
         match report:
@@ -28,6 +32,13 @@ def effect(report: Report) -> Callable[[Node], Node]:
                 return node
 
     return change
+
+
+def found(node: Node, finding: Finding, catalogue: Catalogue) -> Node:
+    """The node with the finding taken in. What it amounts to is the planner's to say."""
+    if finding.fault == BOOT:
+        return replace(node, faults=after_reboot(node.faults))
+    return replace(node, faults=assess(node.faults, finding, catalogue))
 
 
 def failure(report: ScriptEnded) -> str:

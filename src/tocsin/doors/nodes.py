@@ -9,20 +9,22 @@ import hmac
 import logging
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tocsin.core.faults import Catalogue, health_lines
 from tocsin.core.reports import acceptable_time, effect, lines
 from tocsin.doors.bundles import BundleMissing, Bundles
 from tocsin.doors.links import Link, Links
 from tocsin.model.changes import Change, Log, Put
 from tocsin.model.cluster import Cluster
 from tocsin.model.errors import Stale, TocsinError
-from tocsin.model.link import Ack, Beat, FromAgent, Halt, Hello, Report, ScriptOutput, Welcome
+from tocsin.model.link import Ack, Beat, Found, FromAgent, Halt, Hello, Report, ScriptOutput, Welcome
 from tocsin.model.logs import LogGroup, LogLine
-from tocsin.model.names import lifecycle_stream
+from tocsin.model.names import health_stream, lifecycle_stream
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.fleet import BUNDLE_PATH, Fleet
@@ -36,10 +38,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 class NodesDoor:
-    """`beat_interval_s` is told to every agent."""
+    """`beat_interval_s` is told to every agent; `catalogue` judges what they find."""
 
     def __init__(
-        self, *, fleet: Fleet, links: Links, store: Store, clock: Clock, bundles: Bundles, beat_interval_s: float
+        self,
+        *,
+        fleet: Fleet,
+        links: Links,
+        store: Store,
+        clock: Clock,
+        bundles: Bundles,
+        beat_interval_s: float,
+        catalogue: Catalogue,
     ) -> None:
         self._fleet = fleet
         self._links = links
@@ -47,6 +57,7 @@ class NodesDoor:
         self._clock = clock
         self._bundles = bundles
         self._beat_interval_s = beat_interval_s
+        self._catalogue = catalogue
 
     def routes(self) -> list[BaseRoute]:
         return [WebSocketRoute(LINK_PATH, self._serve), Route(BUNDLE_PATH, self._bundle)]
@@ -118,7 +129,7 @@ class NodesDoor:
     async def take(self, instance_id: str, report: Report) -> None:
         """Commit the report. A log group that somebody deleted is made again: output must go somewhere."""
         try:
-            await self._fleet.report(instance_id, report.n, effect(report), *self._output(instance_id, report))
+            await self._report(instance_id, report)
         except Stale:
             found = self._fleet.node(instance_id)
             if found is None or await self._group_exists(found[0].cluster):
@@ -126,26 +137,35 @@ class NodesDoor:
             cluster = found[0].cluster
             now_ms = epoch_ms(self._clock.now())
             await self._store.commit(Put(LogGroup(scope=cluster.scope, name=cluster.log_group, created_ms=now_ms)))
-            await self._fleet.report(instance_id, report.n, effect(report), *self._output(instance_id, report))
+            await self._report(instance_id, report)
+
+    async def _report(self, instance_id: str, report: Report) -> None:
+        if isinstance(report, Found):  # a node's clock may be wrong, and its faults lapse by ours
+            at_ms = acceptable_time(report.finding.at_ms, self._clock.now())
+            report = replace(report, finding=replace(report.finding, at_ms=at_ms))
+        change = effect(report, self._catalogue)
+        await self._fleet.report(instance_id, report.n, change, *self._output(instance_id, report))
 
     async def _group_exists(self, cluster: Cluster) -> bool:
         return await self._store.get(LogGroup, cluster.scope, cluster.log_group) is not None
 
     def _output(self, instance_id: str, report: Report) -> list[Change]:
         found = self._fleet.node(instance_id)
-        if not isinstance(report, ScriptOutput) or not report.lines or found is None:
+        if found is None:
             return []
         world, node = found
+        match report:
+            case ScriptOutput():
+                stream, told = lifecycle_stream(node.group, instance_id), lines(report)
+            case Found():
+                stream, told = health_stream(node.group, instance_id), health_lines(report.finding, self._catalogue)
+            case _:
+                return []
         now = self._clock.now()
-        return [
-            Log(
-                scope=node.scope,
-                group=world.cluster.log_group,
-                stream=lifecycle_stream(node.group, instance_id),
-                lines=tuple(LogLine(acceptable_time(at_ms, now), text) for at_ms, text in lines(report)),
-                ingested_ms=epoch_ms(now),
-            )
-        ]
+        written = tuple(LogLine(acceptable_time(at_ms, now), text) for at_ms, text in told)
+        log_group, ingested_ms = world.cluster.log_group, epoch_ms(now)
+        line = Log(scope=node.scope, group=log_group, stream=stream, lines=written, ingested_ms=ingested_ms)
+        return [line] if written else []
 
 
 async def _close(socket: WebSocket) -> None:

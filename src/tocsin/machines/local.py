@@ -18,9 +18,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tocsin.machines.processes import Watched, kill_marked, locked
 from tocsin.model.machine import LaunchOrder, MachineState
-from tocsin.model.nodedir import DIRECTORY_VARIABLE, LOCK_FILE, LOG_FILE, PARKED_FILE, PID_FILE, TOKEN_FILE
+from tocsin.model.nodedir import DIRECTORY_VARIABLE, LOCK_FILE, LOG_FILE, PARKED_FILE, PID_FILE, TOKEN_FILE, WATCH_FILE
+from tocsin.model.watching import SHARED
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +210,8 @@ class LocalMachines:
         place.mkdir(mode=0o700, exist_ok=True)
         if token:
             _write_private(place / TOKEN_FILE, token)
+        if not (place / WATCH_FILE).exists():
+            (place / WATCH_FILE).write_bytes(msgspec.json.encode(SHARED))
         (place / PID_FILE).unlink(missing_ok=True)  # until the agent of this boot lives
         where = ["--instance-id", instance_id, "--server", self._server_url(), "--dir", str(place)]
         log_file = _open_log(place / LOG_FILE)

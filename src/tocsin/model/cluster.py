@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
+from tocsin.model.health import Known, Mended
 from tocsin.model.names import cluster_arn, cluster_log_group
 from tocsin.model.records import Record
 
@@ -142,6 +143,8 @@ class Node(Record, frozen=True, kw_only=True):
     `repair` is what somebody wants done with it, for the reason `why`, asked for at `repair_at`: the planner takes it
     up within its budget. `reboot_due`: its machine is to be rebooted; `rebooted_at`: that was done, and it is on its
     way back.
+    `faults` is what its agent found and what is not over, `mended` what was done about faults at this place before;
+    `advice` is what a person is told to do about it.
     """
 
     kind: ClassVar[str] = "node"
@@ -168,6 +171,9 @@ class Node(Record, frozen=True, kw_only=True):
     repair_at: datetime | None = None
     reboot_due: bool = False
     rebooted_at: datetime | None = None
+    faults: tuple[Known, ...] = ()
+    mended: tuple[Mended, ...] = ()
+    advice: str = ""
 
     @property
     def key(self) -> str:

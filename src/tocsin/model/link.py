@@ -6,6 +6,8 @@ committed, and the node keeps a report on disk until then. Orders carry a `work`
 
 from msgspec import Struct, field
 
+from tocsin.model.health import Finding
+
 FRAME_BYTES_MAX = 1 << 20  # one report of script output is at most a tenth of this
 
 
@@ -48,8 +50,20 @@ class ScriptEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="script-
     detail: str = ""
 
 
-Report = ScriptStarted | ScriptOutput | ScriptEnded
-FromAgent = Hello | Beat | ScriptStarted | ScriptOutput | ScriptEnded
+class Found(Struct, frozen=True, kw_only=True, tag_field="t", tag="found"):
+    """A fault seen, or its end. `place` is where its source stood: reading goes on behind it after a restart.
+
+    It belongs to no work; the field is there because every report has one.
+    """
+
+    n: int
+    finding: Finding
+    place: str = ""
+    work: str = ""
+
+
+Report = ScriptStarted | ScriptOutput | ScriptEnded | Found
+FromAgent = Hello | Beat | ScriptStarted | ScriptOutput | ScriptEnded | Found
 
 
 class Welcome(Struct, frozen=True, kw_only=True, tag_field="t", tag="welcome"):

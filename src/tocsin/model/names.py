@@ -105,6 +105,10 @@ def delivery_stream(rule_arn: str, target_id: str) -> str:
     return derived_uuid(rule_arn, target_id)
 
 
+def health_stream(group: str, instance_id: str) -> str:
+    return f"SagemakerHealthMonitoringAgent/{group}/{instance_id}"
+
+
 def _digest(parts: tuple[object, ...]) -> bytes:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
 

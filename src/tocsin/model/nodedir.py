@@ -6,6 +6,8 @@ TOKEN_FILE = "token"  # what proves to the server that the agent is this instanc
 LOG_FILE = "agent.log"
 PARKED_FILE = "parked"  # the machine was put to rest in good order
 SPOOL_FILE = "spool.jsonl"
+WATCH_FILE = "watch.json"  # what the agent is to watch (model/watching); without it: the whole host
+GAUGES_FILE = "gauges.json"  # state of the thresholds, so that hysteresis survives a restart
 SCRIPT_FILE = "script"  # process id and start time of the running script, so that a later agent finds a leftover
 
 # Set for the agent and for all that its scripts start: whoever has it in the environment belongs to that machine and

@@ -48,6 +48,7 @@ from tocsin.model.tags import Tags
 from tocsin.model.times import epoch_ms
 from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
 from tocsin.server.clock import SystemClock
+from tocsin.server.faults import load_catalogue
 from tocsin.server.keep import kept
 from tocsin.server.providers import PROVIDERS, Surroundings
 from tocsin.server.settings import Settings, SettingsError
@@ -133,6 +134,7 @@ async def _opened(settings: Settings, endpoint: str) -> AsyncIterator[World]:
 async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> AsyncIterator[World]:
     """Front, loops and all they need. Machines end, or are let go, when this is left."""
     clock = SystemClock()
+    catalogue = load_catalogue(settings.health)
     settings.s3.mkdir(parents=True, exist_ok=True)
     links = Links()
     around = Surroundings(
@@ -154,6 +156,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         policy=settings.fleet,
         secret=kept(settings.data / "secret", lambda: secrets.token_bytes(32)),
         mishaps=mishaps,
+        health=settings.health,
     )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
     chats = Chats(store=store, arrived=lambda some: outbox.arrived(some))
@@ -200,6 +203,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         clock=clock,
         bundles=Bundles(settings.s3),
         beat_interval_s=settings.fleet.beat_interval_s,
+        catalogue=catalogue,
     )
 
     own = OwnDoor(

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from tocsin.core.faults import HealthPolicy
 from tocsin.core.policy import FleetPolicy
 from tocsin.doors.events import EventsLimits
 from tocsin.doors.identity import is_loopback
@@ -51,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     machines: MachinesSettings = field(default_factory=MachinesSettings)
     simulated: SimulatedSettings = field(default_factory=SimulatedSettings)
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
+    health: HealthPolicy = field(default_factory=HealthPolicy)
     events: EventsLimits = field(default_factory=EventsLimits)
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
     housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from tocsin.core import requests
 from tocsin.core.batches import Batch, batch
 from tocsin.core.commit import World, commit
+from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.resource_config import resource_config
@@ -55,12 +56,14 @@ class Fleet:
         policy: FleetPolicy,
         secret: bytes,
         mishaps: Mishaps | None = None,
+        health: HealthPolicy | None = None,
     ) -> None:
         self._store = store
         self._machines = machines
         self._links = links
         self._clock = clock
         self._policy = policy
+        self._health = health or HealthPolicy()
         self._secret = secret
         self._mishaps = mishaps
         self._since = clock.now()
@@ -264,7 +267,7 @@ class Fleet:
 
     def _plan(self, world: World) -> Plan:
         seen = Observed(machines=self._machines.seen(), links=self._links.seen(), since=self._since)
-        return plan(world.cluster, world.nodes, seen, self._policy, self._clock.now())
+        return plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health)
 
     async def _apply(self, made: Plan) -> None:
         """Take every step, whatever becomes of the others; what failed is planned again."""

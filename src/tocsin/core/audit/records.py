@@ -75,10 +75,11 @@ def _node_itself(node: Node) -> Iterable[Note]:
         "who runs has joined": status is not NodeStatus.RUNNING or node.joined,
         "who is on the way in has not joined": status is not NodeStatus.PENDING or node.joined == node.rebooting,
         "who reboots is pending": not node.rebooting or status in (NodeStatus.PENDING, NodeStatus.SHUTTING_DOWN),
-        "who runs is healthy": status is not NodeStatus.RUNNING or not sick,
+        "who runs and is unhealthy has faults": status is not NodeStatus.RUNNING or not sick or bool(node.faults),
         "who runs has run its script": status is not NodeStatus.RUNNING
         or node.script in (ScriptState.NONE, ScriptState.SUCCEEDED),
-        "who is unhealthy has failed, reboots or leaves": not sick
+        "who is unhealthy has faults, failed, reboots or leaves": not sick
+        or bool(node.faults)
         or node.rebooting
         or status in (NodeStatus.FAILURE, NodeStatus.SHUTTING_DOWN),
         "who is unhealthy has a fault": sick == bool(node.fault),

@@ -7,8 +7,10 @@ crash between commit and step is mended by the next pass. Statuses move only alo
 from collections.abc import Mapping
 from datetime import datetime
 
+from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan.draft import Draft, controller_group, named_controller_group
 from tocsin.core.plan.follow import follow
+from tocsin.core.plan.heal import heal
 from tocsin.core.plan.outcome import refused, taken
 from tocsin.core.plan.pursue import pursue
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
@@ -37,11 +39,23 @@ __all__ = [
 ]
 
 
-def plan(cluster: Cluster, nodes: Mapping[str, Node], seen: Observed, policy: FleetPolicy, now: datetime) -> Plan:
-    """One pass: follow each node, pursue the operation under way, list the steps."""
-    draft = Draft(cluster, dict(nodes), seen, policy, now)
+_HEALTH = HealthPolicy()
+
+
+def plan(
+    cluster: Cluster,
+    nodes: Mapping[str, Node],
+    seen: Observed,
+    policy: FleetPolicy,
+    now: datetime,
+    health: HealthPolicy = _HEALTH,
+) -> Plan:
+    """One pass: follow each node and judge its health, pursue the operation under way, list the steps."""
+    draft = Draft(cluster, dict(nodes), seen, policy, health, now)
     for node in nodes.values():
         follow(draft, node)
+    for node in list(draft.nodes.values()):
+        heal(draft, node)
     pursue(draft)
     draft.list_steps()
     return draft.result()

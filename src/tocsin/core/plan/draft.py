@@ -4,10 +4,11 @@ Both halves of the planner, following nodes and pursuing operations, write into 
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
+from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Cluster, ClusterStatus, InstanceGroup, Node, NodeStatus, ScriptState
@@ -39,7 +40,13 @@ class Draft:
     """The plan while it is being made."""
 
     def __init__(
-        self, cluster: Cluster, nodes: dict[str, Node], seen: Observed, policy: FleetPolicy, now: datetime
+        self,
+        cluster: Cluster,
+        nodes: dict[str, Node],
+        seen: Observed,
+        policy: FleetPolicy,
+        health: HealthPolicy,
+        now: datetime,
     ) -> None:
         self.cluster: Cluster = cluster
         self.gone = False
@@ -47,6 +54,7 @@ class Draft:
         self._recorded = frozenset(nodes)
         self.seen = seen
         self.policy = policy
+        self.health = health
         self.now = now
         self._steps: list[Step] = []
         self._waiting: list[str] = []
@@ -82,8 +90,16 @@ class Draft:
         end = max(since, self.seen.since) + timedelta(seconds=seconds)
         if self.now >= end:
             return True
-        self._wake_at = end if self._wake_at is None else min(self._wake_at, end)
+        self._wake(end)
         return False
+
+    def wake_ms(self, at_ms: int) -> None:
+        """Plan again at this time; 0: there is none."""
+        if at_ms:
+            self._wake(datetime.fromtimestamp(at_ms / 1000, UTC))
+
+    def _wake(self, at: datetime) -> None:
+        self._wake_at = at if self._wake_at is None else min(self._wake_at, at)
 
     def of(self, group: InstanceGroup) -> list[Node]:
         """The group's nodes that are meant to stay."""
@@ -94,7 +110,11 @@ class Draft:
         ]
 
     def add(self, group: InstanceGroup, index: int, *, replaces: str = "", attempts: int = 0) -> None:
-        """A new node at a place of the group. Its id follows from the cluster's count of launches: never twice."""
+        """A new node at a place of the group. Its id follows from the cluster's count of launches: never twice.
+
+        A replacement inherits what was mended at its place.
+        """
+        before = self.nodes.get(replaces)
         number = self.cluster.launches + 1
         instance_id = derived_instance_id(self.cluster.id, number)
         self.cluster = replace(self.cluster, launches=number)
@@ -112,6 +132,7 @@ class Draft:
             script=ScriptState.WAITING if group.lifecycle else ScriptState.NONE,
             replaces=replaces,
             attempts=attempts,
+            mended=before.mended if before else (),
         )
 
     def _free_address(self, instance_id: str) -> str:

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
+from tocsin.core.faults import after_reboot
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.outcome import failed_provision
 from tocsin.core.plan.texts import (
@@ -54,7 +57,7 @@ def _follow_rebooting(draft: Draft, node: Node) -> None:
     elif since is None:
         return  # not begun yet: the step is listed again
     elif link is not None and link.connected and link.since >= since:
-        _be_well(draft, node)
+        _be_well(draft, replace(node, faults=after_reboot(node.faults), advice=""))
     elif draft.expired(since, timeout):
         _lose(draft, node, FAULT_SILENT, NEVER_CAME_BACK)
 

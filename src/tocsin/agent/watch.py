@@ -1,0 +1,149 @@
+"""Watching: what sources and checks see becomes findings, and findings become reports. Wired by main.py.
+
+A fault that comes again at once is not told a thousand times: it is counted, and told once a while.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tocsin.agent.sources import FollowedFile, Journal, KernelLog
+from tocsin.agent.sources.kmsg import SOURCE as KMSG
+from tocsin.agent.sources.kmsg import kernel_boot_id
+from tocsin.core import faults
+from tocsin.core.faults import Catalogue, CatalogueError, diagnose, read_catalogue
+from tocsin.model.health import BOOT, Finding, Line
+from tocsin.model.link import Found, Report
+from tocsin.model.nodedir import WATCH_FILE
+from tocsin.model.watching import LogFile, Watching
+
+log = logging.getLogger(__name__)
+
+# The same fault of the same part is told at most so often.
+REPEAT_S = 30.0
+# Parts whose repeats are counted at a time. Beyond, a finding is dropped, and the log says so.
+PARTS_MAX = 256
+
+
+class Repeat(Struct):
+    """A fault told of late. `held` is what came since."""
+
+    held: Finding | None = None
+    place: str = ""
+
+
+class Watch:
+    """`places` says how far each source was reported by an earlier agent; `file` keeps a report until it is heard."""
+
+    def __init__(self, directory: Path, places: dict[str, str], file: Callable[[Report], None]) -> None:
+        self._directory = directory
+        self._places = places
+        self._file = file
+        self._watching = read_watching(directory)
+        self._catalogue = _catalogue(directory, self._watching)
+        self._repeats: dict[tuple[str, str, int, bool], Repeat] = {}
+        self._opened: list[KernelLog | FollowedFile] = []
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        works: list[Coroutine[Any, Any, object]] = [asyncio.Event().wait()]
+        try:
+            self._open_kernel_log()
+            for one in self._watching.files:
+                self._follow(one)
+            if self._watching.journal:
+                works.append(Journal(self._places.get("journal", ""), self.see).run())
+            await asyncio.gather(*works)
+        finally:
+            for source in self._opened:
+                source.close()
+
+    def see(self, line: Line) -> None:
+        """A line of a source."""
+        finding = diagnose(line, self._catalogue)
+        if finding:
+            self.tell(finding, line.place)
+
+    def tell(self, finding: Finding, place: str = "") -> None:
+        """Report a finding; one that was told a moment ago is held, and told with its count."""
+        part = (finding.fault, finding.subject, finding.code, finding.over)
+        repeat = self._repeats.get(part)
+        if repeat is not None:
+            count = finding.count + (repeat.held.count if repeat.held else 0)
+            repeat.held, repeat.place = replace(finding, count=count), place
+        elif len(self._repeats) >= PARTS_MAX:
+            log.warning("too many faults at once: %s of %s is not reported", finding.name, finding.subject)
+        else:
+            self._repeats[part] = Repeat()
+            self._file(Found(n=0, finding=finding, place=place))
+            # The end of a fault makes its next beginning news.
+            self._repeats.pop((*part[:3], not finding.over), None)
+            asyncio.get_running_loop().call_later(REPEAT_S, self._release, part, self._repeats[part])
+
+    def _release(self, part: tuple[str, str, int, bool], repeat: Repeat) -> None:
+        if self._repeats.get(part) is not repeat:
+            return
+        del self._repeats[part]
+        if repeat.held:
+            self.tell(repeat.held, repeat.place)
+
+    def _open_kernel_log(self) -> None:
+        if not self._watching.kmsg:
+            return
+        path = self._directory / self._watching.kmsg
+        if self._watching.start_is_boot:
+            path.unlink(missing_ok=True)
+        boot = secrets.token_hex(8) if self._watching.start_is_boot else kernel_boot_id()
+        if boot != self._places.get(BOOT, ""):
+            at_ms = time.time_ns() // 1_000_000
+            self._file(Found(n=0, finding=Finding(fault=BOOT, at_ms=at_ms, text=boot, source=BOOT), place=boot))
+        kernel = KernelLog(path, boot, self._places.get(KMSG, ""), self.see)
+        try:
+            kernel.open()
+        except OSError as error:
+            log.warning("the kernel's log is not watched: %s", error)
+            return
+        self._opened.append(kernel)
+
+    def _follow(self, one: LogFile) -> None:
+        facility = 0 if one.trusted else -1
+
+        def take(text: str) -> None:
+            at_ms = time.time_ns() // 1_000_000
+            self.see(Line(source=f"file:{one.path}", text=text, at_ms=at_ms, facility=facility))
+
+        followed = FollowedFile(self._directory / one.path, take)
+        try:
+            followed.open()
+        except OSError as error:
+            log.warning("the log %s is not watched: %s", one.path, error)
+            return
+        self._opened.append(followed)
+
+
+def read_watching(directory: Path) -> Watching:
+    """What the node's directory says is to be watched; the whole host where it says nothing."""
+    path = directory / WATCH_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Watching) if path.exists() else Watching()
+    except (OSError, msgspec.MsgspecError) as error:
+        log.error("%s cannot be used, so the whole host is watched: %s", path, error)
+        return Watching()
+
+
+def _catalogue(directory: Path, watching: Watching) -> Catalogue:
+    shipped = (Path(faults.__file__).parent / "catalogue.toml").read_bytes()
+    try:
+        own = (directory / watching.catalogue).read_bytes() if watching.catalogue else b""
+        return read_catalogue(shipped, changes=own)
+    except (OSError, CatalogueError) as error:
+        log.error("the site's table of faults is left out: %s", error)
+        return read_catalogue(shipped)

@@ -1,0 +1,207 @@
+"""The table of faults, read from data: catalogue.toml, codes.json and a site's own changes. Pure: bytes in.
+
+Agents diagnose with it, the server judges with it, docs/faults.md is made from it.
+"""
+
+import re
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from tocsin.model.errors import TocsinError
+from tocsin.model.health import Clearing, Remedy, Severity
+
+Profile = Literal["nvidia", "hyperpod", "strict"]
+# What may be done about a driver's code; core/faults/codes.py says what each means.
+Action = Literal["none", "report", "monitor", "app", "software", "gpu-reset", "reboot", "replace", "decode"]
+
+
+class CatalogueError(TocsinError):
+    """The table, or a site's changes of it, cannot be used; the text says what is wrong."""
+
+
+class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"fault_type": "type"}):
+    """One fault type. catalogue.toml says what the fields mean."""
+
+    name: str
+    title: str
+    pattern: str = ""
+    over: str = ""
+    check: str = ""
+    above: float | None = None
+    below: float | None = None
+    leave: float | None = None
+    times: int = 1
+    counter: bool = False
+    per_s: bool = False
+    table: Literal["", "xid", "sxid"] = ""
+    same_as: str = ""
+    severity: Severity = Severity.WARNING
+    repair: Remedy = Remedy.NONE
+    clears: Clearing = Clearing.HUMAN
+    quiet_s: float = 0.0
+    needed: int = 1
+    window_s: float = 0.0
+    settle_s: float = 0.0
+    fault_type: str = ""
+    reason: str = ""
+    advice: str = ""
+
+
+class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A driver's code and what each profile does about it.
+
+    It counts when seen `count` times within `window_s`; not if `unless` comes on the same GPU within `settle_s`;
+    and if `alone`, not beside another code of the same GPU at the same moment.
+    """
+
+    code: int
+    name: str
+    nvidia: Action
+    hyperpod: Action
+    strict: Action
+    count: int = 1
+    window_s: float = 0.0
+    unless: int = 0
+    settle_s: float = 0.0
+    alone: bool = False
+
+    def action(self, profile: Profile) -> Action:
+        found: Action = getattr(self, profile)
+        return found
+
+
+class NvlinkRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an NVLink code (144 to 150) means in detail: by unit, masked bits of the first word, and error status."""
+
+    code: int
+    units: tuple[str, ...]
+    intr: tuple[tuple[int, int], ...]  # (mask, value), of either version of the hardware
+    status: int
+    action: Action
+
+
+class Codes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    xid: tuple[Code, ...]
+    sxid: tuple[Code, ...]
+    nvlink5: tuple[NvlinkRule, ...]
+
+
+class Changed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"fault_type": "type"}):
+    """A site's changes of one fault type: what is set replaces what the table says."""
+
+    action: Action | None = None
+    severity: Severity | None = None
+    repair: Remedy | None = None
+    clears: Clearing | None = None
+    quiet_s: float | None = None
+    needed: int | None = None
+    window_s: float | None = None
+    settle_s: float | None = None
+    fault_type: str | None = None
+    reason: str | None = None
+    advice: str | None = None
+
+    def judgement(self) -> dict[str, Any]:
+        named = {"remedy" if name == "repair" else name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: value for name, value in named.items() if value is not None and name != "action"}
+
+
+class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    hyperpod_types: tuple[str, ...] = ()
+    gpus: dict[str, int] = field(default_factory=dict)
+    fault: tuple[Fault, ...] = ()
+    change: dict[str, Changed] = field(default_factory=dict)
+
+
+class Sign(Struct, frozen=True):
+    """A pattern, compiled, of a fault's coming or going."""
+
+    fault: Fault
+    pattern: re.Pattern[str]
+    over: bool
+
+
+class Catalogue(Struct, frozen=True, kw_only=True):
+    """All there is to know of faults. `observed` are the types of which nothing but a record is made."""
+
+    profile: Profile
+    faults: dict[str, Fault]
+    signs: tuple[Sign, ...]
+    by_check: dict[str, tuple[Fault, ...]]
+    xids: dict[int, Code]
+    sxids: dict[int, Code]
+    nvlink5: tuple[NvlinkRule, ...]
+    changes: dict[str, Changed]
+    gpus: dict[str, int]
+    hyperpod_types: tuple[str, ...]
+    observed: frozenset[str] = frozenset()
+
+    def knows(self, name: str) -> bool:
+        """Whether a name is that of a fault type: disk-full, xid, xid-79."""
+        family, _, code = name.rpartition("-")
+        table = {"xid": self.xids, "sxid": self.sxids}.get(family, {})
+        return name in self.faults or (code.isdecimal() and int(code) in table)
+
+
+def read_catalogue(
+    table: bytes,
+    codes: bytes = b"",
+    changes: bytes = b"",
+    *,
+    profile: Profile = "nvidia",
+    observed: frozenset[str] = frozenset(),
+) -> Catalogue:
+    """The catalogue out of its files. Agents need no codes. Raises CatalogueError."""
+    shipped, own = _read(table), _read(changes)
+    faults = {fault.name: fault for fault in (*shipped.fault, *own.fault)}
+    by_check: dict[str, tuple[Fault, ...]] = {}
+    for fault in faults.values():
+        if fault.check:
+            by_check[fault.check] = (*by_check.get(fault.check, ()), fault)
+    coded = msgspec.json.decode(codes, type=Codes) if codes else Codes(xid=(), sxid=(), nvlink5=())
+    catalogue = Catalogue(
+        profile=profile,
+        faults=faults,
+        signs=tuple(sign for fault in faults.values() for sign in _signs(fault)),
+        by_check=by_check,
+        xids={code.code: code for code in coded.xid},
+        sxids={code.code: code for code in coded.sxid},
+        nvlink5=coded.nvlink5,
+        changes=own.change,
+        gpus=shipped.gpus | own.gpus,
+        hyperpod_types=shipped.hyperpod_types,
+        observed=observed,
+    )
+    if codes:
+        _check(catalogue)
+    return catalogue
+
+
+def _read(table: bytes) -> _Table:
+    try:
+        return msgspec.toml.decode(table, type=_Table)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"the table of faults cannot be read: {error}") from error
+
+
+def _signs(fault: Fault) -> list[Sign]:
+    try:
+        pairs = ((fault.pattern, False), (fault.over, True))
+        return [Sign(fault, re.compile(pattern), over) for pattern, over in pairs if pattern]
+    except re.error as error:
+        raise CatalogueError(f"fault {fault.name}: the pattern is no regular expression: {error}") from error
+
+
+def _check(catalogue: Catalogue) -> None:
+    named = [fault.same_as for fault in catalogue.faults.values() if fault.same_as]
+    unknown = [name for name in (*named, *catalogue.changes, *catalogue.observed) if not catalogue.knows(name)]
+    if unknown:
+        raise CatalogueError(f"there is no fault type {unknown[0]}: docs/faults.md lists them")
+
+
+def changed(catalogue: Catalogue, *, profile: Profile) -> Catalogue:
+    """The same table under another profile."""
+    return replace(catalogue, profile=profile)

@@ -1,0 +1,25 @@
+"""The settings of node health: which table, what is only observed, how often a rung is tried."""
+
+from msgspec import Struct, field
+
+from tocsin.core.faults.catalogue import Profile
+
+
+class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times in seconds."""
+
+    profile: Profile = "nvidia"
+    # A file with a site's own fault types and changes of the table.
+    catalogue: str = ""
+    # Fault types (xid, xid-63, disk-full) of which everything is recorded and about which nothing is done.
+    observe: list[str] = field(default_factory=list)
+    # How often a rung of the ladder is tried for one fault at one place before the next is taken.
+    reboots_max: int = 1
+    reboots_window_s: float = 86_400.0
+    replacements_max: int = 2
+    replacements_window_s: float = 604_800.0
+    # Of a cluster's nodes, and of a group's, so many percent may be under repair when a fault begins another one: a
+    # false alarm must not take a cluster down. So many nodes always may, however small it is.
+    cluster_percent_max: float = 20.0
+    group_percent_max: float = 34.0
+    repairs_floor: int = 1

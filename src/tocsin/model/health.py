@@ -1,0 +1,142 @@
+"""Words of node health: what a node's agent sees, what it finds, and what is known of a node's faults.
+
+A line or reading becomes a finding on the node; the fleet folds findings into the node's record (core/faults/assess).
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Severity(StrEnum):
+    """How much a fault matters. From ERROR upwards the node is unhealthy."""
+
+    INFO = "info"  # kept in the log, nothing else
+    WARNING = "warning"  # shown, and watched
+    ERROR = "error"
+    FATAL = "fatal"
+
+
+class Remedy(StrEnum):
+    """What mends a fault, from the mildest up: the ladder."""
+
+    NONE = "none"
+    APP = "app"  # the job is restarted by its owner; the node stays
+    GPU_RESET = "gpu-reset"
+    REBOOT = "reboot"
+    REPLACE = "replace"
+    QUARANTINE = "quarantine"  # nothing automatic helps: a person looks
+
+
+class Clearing(StrEnum):
+    """What ends a fault. A person may end each."""
+
+    QUIET = "quiet"  # it does not come again for a while
+    SIGN = "sign"  # a line or reading says that it is over
+    REBOOT = "reboot"
+    REPLACE = "replace"  # only another machine
+    HUMAN = "human"
+
+
+# What an agent reports when it finds its machine booted anew: no fault, but the end of some.
+BOOT = "boot"
+
+SEVERITIES = list(Severity)
+REMEDIES = list(Remedy)
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """A record of a log. `facility` and `level` are syslog's; -1 where the source does not say who wrote it.
+
+    `place` is where the record stands in its source, by which it is known again after a restart.
+    """
+
+    source: str
+    text: str
+    at_ms: int
+    facility: int = -1
+    level: int = 6
+    place: str = ""
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """A number that a check read: of what (`check`), on what (`subject`), and the same in words."""
+
+    check: str
+    subject: str = ""
+    value: float
+    at_ms: int
+    text: str = ""
+
+
+class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A fault seen once, or for the `count`th time since the last report, or its end (`over`).
+
+    `fault` names a type of the catalogue, `subject` the part that has it, `code` a driver's number for it.
+    """
+
+    fault: str
+    subject: str = ""
+    code: int = 0
+    at_ms: int
+    text: str
+    source: str
+    count: int = 1
+    over: bool = False
+
+    @property
+    def name(self) -> str:
+        """The fault type as people say and set it: xid-79, disk-full."""
+        return f"{self.fault}-{self.code}" if self.code else self.fault
+
+
+class Judgement(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the catalogue makes of a finding.
+
+    It counts once it was seen `needed` times within `window_s`, and `settle_s` after it was first seen. `fault_type`
+    and `reason` are HyperPod's words for it. Under `observe` nothing is done about it.
+    """
+
+    severity: Severity
+    remedy: Remedy
+    clears: Clearing
+    quiet_s: float = 0.0
+    needed: int = 1
+    window_s: float = 0.0
+    settle_s: float = 0.0
+    fault_type: str = ""
+    reason: str = ""
+    advice: str = ""
+    observe: bool = False
+
+
+class Known(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A fault that a node has. `moments` are the last times at which it was seen, oldest first (epoch ms)."""
+
+    fault: str
+    subject: str = ""
+    code: int = 0
+    text: str
+    source: str
+    since_ms: int
+    last_ms: int
+    count: int = 1
+    moments: tuple[int, ...] = ()
+    judged: Judgement
+
+    @property
+    def name(self) -> str:
+        return f"{self.fault}-{self.code}" if self.code else self.fault
+
+    @property
+    def part(self) -> tuple[str, str, int]:
+        """What makes it the same fault: type, part and code."""
+        return (self.fault, self.subject, self.code)
+
+
+class Mended(Struct, frozen=True, kw_only=True):
+    """A repair that was begun at this place of the cluster, and for which fault. A replacement inherits them."""
+
+    fault: str
+    remedy: Remedy
+    at_ms: int
