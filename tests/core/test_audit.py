@@ -167,7 +167,7 @@ BROKEN: dict[str, list[World]] = {
     "who runs has joined": [node(joined=False)],
     "who is on the way in has not joined": [node(status=NodeStatus.PENDING)],
     "who reboots is pending": [node(reboot_due=True)],
-    "who runs is healthy": [node(health=Health.UNHEALTHY, fault="x")],
+    "who runs and is unhealthy has faults": [node(health=Health.UNHEALTHY, fault="x")],
     "who runs has run its script": [node(script="started")],
     "who is unhealthy has faults, failed, reboots or leaves": [node(health=Health.UNHEALTHY, fault="x")],
     "who is unhealthy has a fault": [node(fault="x"), node(health=Health.UNHEALTHY)],

@@ -11,6 +11,7 @@ import pytest
 
 from tests.auditing import read_world
 from tests.core.world import SCOPE, group_spec
+from tests.faults.table import CATALOGUE
 from tests.simulation.virtual import Still, VirtualClock, VirtualLoop, run
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import audit, unrest
@@ -55,7 +56,13 @@ class Server:
             secret=b"secret",
         )
         self._door = NodesDoor(
-            fleet=self.fleet, links=links, store=store, clock=clock, bundles=Bundles(Path()), beat_interval_s=1.0
+            fleet=self.fleet,
+            links=links,
+            store=store,
+            clock=clock,
+            bundles=Bundles(Path()),
+            beat_interval_s=1.0,
+            catalogue=CATALOGUE,
         )
 
     async def create(self, *counts: int, name: str = "c", **more: Any) -> None:
