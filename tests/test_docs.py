@@ -32,6 +32,7 @@ from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
 from tocsin.doors.sns import sns_door
 from tocsin.doors.sqs import sqs_door
+from tocsin.doors.ssm import ssm_door
 from tocsin.doors.sts import sts_door
 from tocsin.server.settings import VARIABLES, Settings
 from tocsin.services.bus import Bus
@@ -50,6 +51,9 @@ DOORS = {
     "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING),
     "sns_door": lambda: sns_door(NOTHING, NOTHING),
     "sqs_door": lambda: sqs_door(NOTHING),
+    "ssm_door": lambda: ssm_door(
+        store=NOTHING, fleet=NOTHING, links=NOTHING, commands=NOTHING, documents=NOTHING, limits=NOTHING
+    ),
     "sts_door": sts_door,
 }
 # Limits whose names end so are told in docs/architecture.md; the CLI's own and the patterns' have other places.
@@ -230,6 +234,7 @@ def own_routes() -> list[BaseRoute]:
     )
     nodes = NodesDoor(
         fleet=NOTHING,
+        commands=NOTHING,
         links=NOTHING,
         store=NOTHING,
         clock=NOTHING,

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from tocsin.core.commit import World
 from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
+from tocsin.model.cluster import Node
 from tocsin.model.delivery import Delivery, Landed
 from tocsin.model.event import Journaled, JournalMark
 from tocsin.model.link import Order
@@ -167,6 +169,19 @@ class Machines(Protocol):
 
     async def terminate(self, instance_id: str) -> None:
         """Begin to end the machine and destroy what it stored. Does nothing when it is gone."""
+
+
+class Nodes(Protocol):
+    """The nodes there are, for those who do not decide about them: the fleet's, seen from beside it."""
+
+    def worlds(self, scope: Scope | None = None) -> list[World]:
+        """The clusters of a scope, or all, with their nodes."""
+
+    def node(self, instance_id: str) -> tuple[World, Node] | None: ...
+
+    async def keep(self, instance_id: str, n: int, *changes: Change) -> bool:
+        """Commit what a report of a node leads to, with its number. False when that number was kept before, or the node
+        is gone. Raises Stale."""
 
 
 class NodeLinks(Protocol):

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from tests.auditing import read_world
+from tests.commands.desk import commands_over
 from tests.core.world import SCOPE, group_spec
 from tests.faults.table import CATALOGUE
 from tests.simulation.virtual import Still, VirtualClock, VirtualLoop, run
@@ -57,6 +58,7 @@ class Server:
         )
         self._door = NodesDoor(
             fleet=self.fleet,
+            commands=commands_over(store, clock, self.fleet, self.provider.links),
             links=links,
             store=store,
             clock=clock,

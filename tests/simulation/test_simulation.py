@@ -19,6 +19,7 @@ import pytest
 from starlette.websockets import WebSocket
 
 from tests.auditing import read_state, read_world
+from tests.commands.desk import commands_over
 from tests.core.world import SCOPE, group_spec
 from tests.faults.table import CATALOGUE
 from tests.simulation.virtual import VirtualClock, VirtualLoop, run
@@ -165,6 +166,7 @@ class Simulation:
         self._fleet, self._bus = fleet, bus
         self._door = NodesDoor(
             fleet=fleet,
+            commands=commands_over(self.store, self.clock, fleet, links),
             links=links,
             store=self.store,
             clock=self.clock,

@@ -183,7 +183,8 @@ class FrameAgent:
                 for order in heard.orders:
                     if isinstance(order, Halt):
                         return
-                    self._tasks.append(asyncio.create_task(self._script(order)))
+                    if isinstance(order, RunScript):
+                        self._tasks.append(asyncio.create_task(self._script(order)))
         finally:
             talking.cancel()
             wire.cut_by_agent()

@@ -19,10 +19,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tocsin import __version__
+from tocsin.agent.platform import told as platform_told
 from tocsin.agent.settings import AgentSettings
 from tocsin.agent.spool import Spool
 from tocsin.core.link import Line, LinkBroken, Phase, beyond, hear
-from tocsin.model.link import FRAME_BYTES_MAX, Beat, FromAgent, Halt, Hello, Report, RunScript, ToAgent, Welcome
+from tocsin.model.link import FRAME_BYTES_MAX, Beat, FromAgent, Halt, Hello, Order, Report, ToAgent, Welcome
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ CODE_REFUSED = 1008  # "policy violation" (RFC 6455, section 7.4.1), with which 
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ToAgent).decode
+_PLATFORM = platform_told()
 # What ends a connection without ending the agent.
 _LOST = (WebSocketException, OSError, TimeoutError, LinkBroken, msgspec.MsgspecError)
 
@@ -50,9 +52,9 @@ class Refused(LinkBroken):
 
 
 class Link:
-    """`boot` differs for every start of the agent. `take` is called with each script to run, at most once each."""
+    """`boot` differs for every start of the agent. `take` gets each order, and one to run a work at most once."""
 
-    def __init__(self, settings: AgentSettings, boot: str, spool: Spool, take: Callable[[RunScript], None]) -> None:
+    def __init__(self, settings: AgentSettings, boot: str, spool: Spool, take: Callable[[Order], None]) -> None:
         self._settings = settings
         self._boot = boot
         self._spool = spool
@@ -66,11 +68,13 @@ class Link:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def file(self, report: Report) -> None:
-        """Keep a report until the server has it."""
-        if self._spool.file(report):
-            self._idle.clear()
-            self._wake.set()
+    def file(self, report: Report) -> bool:
+        """Keep a report until the server has it. Whether it is on the disk now."""
+        if not self._spool.file(report):
+            return False
+        self._idle.clear()
+        self._wake.set()
+        return self._spool.safe
 
     async def flush(self, limit_s: float) -> None:
         """Wait until everything filed is on its way, if there is a connection that takes it in time."""
@@ -176,6 +180,7 @@ class Link:
             boot=self._boot,
             version=__version__,
             pid=os.getpid(),
+            **_PLATFORM,
         )
 
     async def _listen(self, socket: ClientConnection) -> Halt:

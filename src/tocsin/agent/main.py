@@ -54,30 +54,46 @@ async def _live(settings: AgentSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     # Here, not above: they take as long to load as all the rest, and a second agent should be refused at once.
+    from tocsin.agent.commands import Commands
     from tocsin.agent.link import Link
     from tocsin.agent.scripts import Scripts
     from tocsin.agent.spool import Spool
     from tocsin.agent.watch import Watch
+    from tocsin.model.link import CancelCommand, Order, RunCommand, RunScript
 
     try:
         spool = Spool(settings.directory / SPOOL_FILE)
     except OSError as error:
         log.error("cannot keep reports in %s: %s", settings.directory, error)
         return EXIT_USAGE
-    link = Link(settings, secrets.token_hex(8), spool, lambda order: scripts.take(order))
+
+    def take(order: Order) -> None:
+        match order:
+            case RunScript():
+                scripts.take(order)
+            case RunCommand():
+                commands.take(order)
+            case CancelCommand():
+                commands.cancel(order.work)
+
+    link = Link(settings, secrets.token_hex(8), spool, take)
     scripts = Scripts(settings, link.file)
+    commands = Commands(settings, link.file, spool.session.begun)
     linking = asyncio.create_task(link.run())
-    working = asyncio.create_task(scripts.run())
-    watching = asyncio.create_task(Watch(settings.directory, spool.session.places, link.file).run())
+    working = [
+        asyncio.create_task(scripts.run()),
+        asyncio.create_task(commands.run()),
+        asyncio.create_task(Watch(settings.directory, spool.session.places, link.file).run()),
+    ]
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([linking, working, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([linking, *working, stopping], return_when=asyncio.FIRST_COMPLETED)
         if linking.done():
             log.info("the server ended this node: %s", linking.result().reason)
-        for task in (working, watching):
+        for task in working:
             if task.done():
                 task.result()  # it never returns: this raises why
-        await _ended(working)
+        await _ended(*working)
         await link.flush(FLUSH_LIMIT_S)
         if stop.is_set():
             # Whoever stops an agent in good order finds its machine stopped, not dead: also a service manager that
@@ -85,15 +101,15 @@ async def _live(settings: AgentSettings) -> int:
             (settings.directory / PARKED_FILE).touch()
         return EXIT_ENDED
     finally:
-        for one in (linking, working, watching, stopping):
-            await _ended(one)
+        await _ended(linking, *working, stopping)
         spool.close()
         log.info("ended")
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _lock(directory: Path) -> int:

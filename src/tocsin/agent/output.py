@@ -54,7 +54,7 @@ class Transcript:
     """The output of one work. `say` adds a line of our own, `feed` bytes of the script's, of which at most
     `bytes_max` are kept; the rest is counted."""
 
-    def __init__(self, work: str, bytes_max: int, file: Callable[[Report], None], now_ms: Callable[[], int]) -> None:
+    def __init__(self, work: str, bytes_max: int, file: Callable[[Report], object], now_ms: Callable[[], int]) -> None:
         self._work = work
         self._room = bytes_max
         self._bytes_max = bytes_max

@@ -29,7 +29,8 @@ class Exit(Struct, frozen=True):
     """How a script ended. `code` is as a shell would say it: 128 + signal when a signal ended it."""
 
     code: int
-    timed_out: bool
+    timed_out: bool = False
+    cancelled: bool = False
 
 
 class Launch(Struct, frozen=True, kw_only=True):
@@ -42,39 +43,32 @@ class Launch(Struct, frozen=True, kw_only=True):
     mark: Path
 
 
-async def run(launch: Launch, feed: Callable[[bytes], None]) -> Exit:
-    """Run to the end, or to the time limit. Raises OSError when it cannot be started. Cancelled, it ends the tree."""
-    reading, writing = os.pipe()
-    try:
-        # Popen returns when exec has happened or failed: milliseconds, with vfork less.
-        process = subprocess.Popen(  # noqa: ASYNC220
-            launch.argv,
-            cwd=launch.cwd,
-            env=launch.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=writing,
-            stderr=writing,
-            start_new_session=True,
-        )
-    except BaseException:
-        os.close(reading)
-        raise
-    finally:
-        os.close(writing)
-    output = Pipe(reading, feed)
+async def run(
+    launch: Launch,
+    feed: Callable[[bytes], None],
+    feed_errors: Callable[[bytes], None] | None = None,
+    cancel: asyncio.Event | None = None,
+) -> Exit:
+    """Run to the end, to the time limit or until `cancel` is set. Cancelled as a task, it ends the tree as well.
+
+    `feed_errors` gets stderr, which else comes with stdout. Raises OSError when it cannot be started.
+    """
+    process, pipes = _started(launch, feed, feed_errors)
     exited = _Exited(process.pid)
-    timed_out = False
+    timed_out = cancelled = False
     try:
         launch.mark.write_text(f"{process.pid} {started_at(process.pid)}")
         try:
             # Not wait_for: before Python 3.12 it loses a cancellation that comes in the moment of the event.
             async with asyncio.timeout(launch.time_limit_s):
-                await exited.wait()
+                cancelled = not await _first(exited, cancel)
         except TimeoutError:
             timed_out = True
+        if timed_out or cancelled:
             await _end(process.pid, exited, TERM_GRACE_S)
         code = process.wait()
-        await output.quiet()
+        for pipe in pipes:
+            await pipe.quiet()
     except BaseException:
         if process.returncode is None:
             await _end(process.pid, exited, STOP_GRACE_S)
@@ -82,9 +76,50 @@ async def run(launch: Launch, feed: Callable[[bytes], None]) -> Exit:
         raise
     finally:
         exited.close()
-        output.let_go()
+        for pipe in pipes:
+            pipe.let_go()
         launch.mark.unlink(missing_ok=True)
-    return Exit(code if code >= 0 else 128 - code, timed_out)
+    return Exit(code if code >= 0 else 128 - code, timed_out, cancelled)
+
+
+def _started(
+    launch: Launch, feed: Callable[[bytes], None], feed_errors: Callable[[bytes], None] | None
+) -> tuple["subprocess.Popen[bytes]", list["Pipe"]]:
+    feeds = [feed] if feed_errors is None else [feed, feed_errors]
+    ends = [os.pipe() for _ in feeds]
+    try:
+        # Popen returns when exec has happened or failed: milliseconds, with vfork less.
+        process = subprocess.Popen(
+            launch.argv,
+            cwd=launch.cwd,
+            env=launch.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=ends[0][1],
+            stderr=ends[-1][1],
+            start_new_session=True,
+        )
+    except BaseException:
+        for reading, _ in ends:
+            os.close(reading)
+        raise
+    finally:
+        for _, writing in ends:
+            os.close(writing)
+    return process, [Pipe(reading, one) for (reading, _), one in zip(ends, feeds, strict=True)]
+
+
+async def _first(exited: "_Exited", cancel: asyncio.Event | None) -> bool:
+    """Whether the process ended; False when it is to be ended."""
+    if cancel is None:
+        await exited.wait()
+        return True
+    waits = [asyncio.ensure_future(exited.wait()), asyncio.ensure_future(cancel.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        return waits[0].done()
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 async def _end(group: int, exited: "_Exited", grace_s: float) -> None:

@@ -36,7 +36,7 @@ def now_ms() -> int:
 class Scripts:
     """Runs scripts in the order they came: two at once would unpack into the same folder."""
 
-    def __init__(self, settings: AgentSettings, file: Callable[[Report], None]) -> None:
+    def __init__(self, settings: AgentSettings, file: Callable[[Report], object]) -> None:
         self._settings = settings
         self._file = file
         self._orders: asyncio.Queue[RunScript] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
@@ -58,7 +58,7 @@ class Scripts:
             log.info("script %s of %s: %s %s", order.on_create, order.work, ended.outcome, ended.detail)
 
 
-async def perform(settings: AgentSettings, order: RunScript, file: Callable[[Report], None]) -> ScriptEnded:
+async def perform(settings: AgentSettings, order: RunScript, file: Callable[[Report], object]) -> ScriptEnded:
     """One work, from ScriptStarted to ScriptEnded, which is also returned."""
     file(ScriptStarted(n=0, work=order.work, at_ms=now_ms()))
     transcript = Transcript(order.work, order.output_bytes_max, file, now_ms)

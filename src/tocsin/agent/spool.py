@@ -9,10 +9,21 @@ from collections import Counter, deque
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from tocsin.core import link
 from tocsin.core.link import Session
-from tocsin.model.link import Ack, Found, Report, ScriptEnded, ScriptOutput, ScriptStarted
+from tocsin.model.link import (
+    Ack,
+    CommandEnded,
+    CommandOutput,
+    CommandStarted,
+    Found,
+    Report,
+    ScriptEnded,
+    ScriptOutput,
+    ScriptStarted,
+)
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +35,9 @@ SPOOL_REPORTS_MAX = 10_000
 # Lines of the past (acknowledged reports, acknowledgements) before the file is written anew.
 PAST_BYTES_MAX = 1 << 20
 
-Kept = Session | ScriptStarted | ScriptOutput | ScriptEnded | Found | Ack
+Kept = (
+    Session | ScriptStarted | ScriptOutput | ScriptEnded | CommandStarted | CommandOutput | CommandEnded | Found | Ack
+)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Kept).decode
 
@@ -32,7 +45,7 @@ _decode = msgspec.json.Decoder(Kept).decode
 class Spool:
     """A file of JSON lines: a session without its outbox, then reports and acknowledgements as they came.
 
-    `session` may be replaced by the link; `settle` then keeps what changed.
+    `session` may be replaced by the link; `settle` then keeps what changed. `safe`: the last report filed is on disk.
     """
 
     def __init__(self, path: Path, bytes_max: int = SPOOL_BYTES_MAX) -> None:
@@ -40,6 +53,7 @@ class Spool:
         self._bytes_max = bytes_max
         self._sizes: deque[int] = deque()  # stored bytes of each report in the outbox
         self._waiting_bytes = 0
+        self.safe = True
         self._dropped: Counter[str] = Counter()  # lines of output dropped and not yet told of, by work
         self.session = self._read()
         self._file = self._rewrite()
@@ -49,11 +63,15 @@ class Spool:
 
         Output that does not fit is dropped (False) and counted; starts and ends always fit: they are few and small.
         """
-        if isinstance(report, ScriptOutput) and not self._fits(report):
-            self._dropped[report.work] += len(report.lines)
+        if isinstance(report, ScriptOutput | CommandOutput) and not self._fits(report):
+            self._dropped[report.work] += _lines(report)
             return False
         if self._dropped[report.work]:
-            self._append(_loss(report, self._dropped.pop(report.work)))
+            words = _loss(self._dropped.pop(report.work))
+            if isinstance(report, CommandEnded):
+                report = replace(report, detail=f"{report.detail} {words}".strip())
+            else:
+                self._append(_told(report, words))
         self._append(report)
         return True
 
@@ -72,14 +90,15 @@ class Spool:
     def close(self) -> None:
         os.close(self._file)
 
-    def _fits(self, report: ScriptOutput) -> bool:
+    def _fits(self, report: ScriptOutput | CommandOutput) -> bool:
         room = self._bytes_max - self._waiting_bytes
         return len(self._sizes) < SPOOL_REPORTS_MAX and len(_encode(report)) <= room
 
     def _append(self, report: Report) -> None:
         session = link.file(self.session, report)
         line = _encode(session.outbox[-1]) + b"\n"
-        if not self._write(line, sync=True):
+        self.safe = self._write(line, sync=True)
+        if not self.safe:
             log.error("report %d is kept in memory only: it is lost if this agent is killed now", session.filed)
         self.session = session
         self._sizes.append(len(line))
@@ -118,7 +137,7 @@ class Spool:
     def _rewrite(self) -> int:
         """Write what counts to a new file, put it in the old one's place and return it, open for appending."""
         outbox = self.session.outbox
-        head = msgspec.structs.replace(link.at_rest(self.session), outbox=(), filed=self.session.filed - len(outbox))
+        head = replace(link.at_rest(self.session), outbox=(), filed=self.session.filed - len(outbox))
         lines = [_encode(report) + b"\n" for report in outbox]
         data = b"".join([_encode(head), b"\n", *lines])
         fresh = self._path.with_suffix(".new")
@@ -157,16 +176,31 @@ def _fold(session: Session, kept: Kept) -> Session:
             return link.refile(session, kept)
 
 
-def _loss(report: Report, lines: int) -> ScriptOutput:
-    at_ms = _at_ms(report)
-    words = f"[Tocsin] {lines} lines of output were dropped here: the server was away and the node's spool was full"
-    return ScriptOutput(n=0, work=report.work, lines=((at_ms, words),))
+def _lines(report: ScriptOutput | CommandOutput) -> int:
+    return len(report.lines if isinstance(report, ScriptOutput) else report.pieces)
+
+
+def _loss(lines: int) -> str:
+    return f"[Tocsin] {lines} lines of output were dropped here: the server was away and the node's spool was full"
+
+
+def _told(report: Report, words: str) -> Report:
+    """The words in the place of the output they stand for."""
+    match report:
+        case CommandOutput():
+            return replace(report, pieces=((_at_ms(report), f"{words}\n"),))
+        case ScriptOutput():
+            return replace(report, lines=((_at_ms(report), words),))
+        case _:
+            return ScriptOutput(n=0, work=report.work, lines=((_at_ms(report), words),))
 
 
 def _at_ms(report: Report) -> int:
     match report:
         case ScriptOutput():
             return report.lines[0][0]
+        case CommandOutput():
+            return report.pieces[0][0]
         case Found():
             return report.finding.at_ms
         case _:

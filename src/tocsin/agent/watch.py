@@ -43,7 +43,7 @@ class Repeat(Struct):
 class Watch:
     """`places` says how far each source was reported by an earlier agent; `file` keeps a report until it is heard."""
 
-    def __init__(self, directory: Path, places: dict[str, str], file: Callable[[Report], None]) -> None:
+    def __init__(self, directory: Path, places: dict[str, str], file: Callable[[Report], object]) -> None:
         self._directory = directory
         self._places = places
         self._file = file

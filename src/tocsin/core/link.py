@@ -3,7 +3,8 @@
 Theory. A report gets the next number, lies in the outbox until the server acknowledges its number, and is sent again
 on every new connection until then; the server counts an old number as seen. So whatever is lost, cut or doubled, each
 report takes effect once and in order. An order names a work; a work in hand or ended is not taken a second time. What
-a process had in hand dies with it: a work that never ended may be taken by the next agent, when it is ordered again.
+a process had in hand dies with it: a script that never ended may be taken by the next agent, when it is ordered again.
+A command may not: its CommandStarted is on the disk before its process is; what began and did not end was broken off.
 """
 
 from enum import StrEnum
@@ -12,11 +13,26 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tocsin.model.errors import TocsinError
-from tocsin.model.link import Ack, Found, Halt, Order, Report, RunScript, ScriptEnded, ScriptOutput, ToAgent, Welcome
+from tocsin.model.link import (
+    Ack,
+    CancelCommand,
+    CommandEnded,
+    CommandStarted,
+    Found,
+    Halt,
+    Order,
+    Report,
+    RunCommand,
+    RunScript,
+    ScriptEnded,
+    ScriptOutput,
+    ToAgent,
+    Welcome,
+)
 
-# Names of ended works remembered. The server orders an ended work again only when it has not yet read our ScriptEnded,
-# which is at most a few works back.
-WORKS_KEPT_MAX = 256
+# Names of ended works remembered. The server orders an ended work again only when it has not yet read that it ended,
+# and it keeps no more works in flight to one node than a tenth of this.
+WORKS_KEPT_MAX = 1024
 
 
 class LinkBroken(TocsinError):
@@ -32,7 +48,13 @@ class Phase(StrEnum):
 # Which frame may come when, and where it leads. All else breaks the link.
 LINK_MOVES: dict[Phase, dict[type[ToAgent], Phase]] = {
     Phase.GREETING: {Welcome: Phase.OPEN, Halt: Phase.HALTED},
-    Phase.OPEN: {Ack: Phase.OPEN, RunScript: Phase.OPEN, Halt: Phase.HALTED},
+    Phase.OPEN: {
+        Ack: Phase.OPEN,
+        RunScript: Phase.OPEN,
+        RunCommand: Phase.OPEN,
+        CancelCommand: Phase.OPEN,
+        Halt: Phase.HALTED,
+    },
     Phase.HALTED: {},
 }
 
@@ -41,8 +63,9 @@ class Session(Struct, frozen=True, kw_only=True, tag_field="t", tag="session"):
     """What outlives a connection, and, but for `taken`, the process.
 
     `filed` is the last number given out, `acked` the last acknowledged; `outbox` holds the reports between them,
-    without a gap. `ended` are the names of works done, oldest first; `taken` those this process has in hand. `places`
-    says of each source of findings how far it is reported: it moves with the report, so nothing is told twice.
+    without a gap. `ended` are the names of works done, oldest first; `taken` those this process has in hand; `begun`
+    the commands that began and did not end. `places` says of each source of findings how far it is reported: it moves
+    with the report, so nothing is told twice.
     """
 
     filed: int = 0
@@ -51,6 +74,7 @@ class Session(Struct, frozen=True, kw_only=True, tag_field="t", tag="session"):
     ended: tuple[str, ...] = ()
     taken: frozenset[str] = frozenset()
     places: dict[str, str] = field(default_factory=dict)
+    begun: tuple[str, ...] = ()
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -91,10 +115,17 @@ def _append(session: Session, report: Report) -> Session:
     session = replace(session, filed=report.n, outbox=(*session.outbox, report))
     if isinstance(report, Found) and report.place:
         session = replace(session, places=session.places | {report.finding.source: report.place})
-    if not isinstance(report, ScriptEnded):
+    if isinstance(report, CommandStarted):
+        return replace(session, begun=(*(work for work in session.begun if work != report.work), report.work))
+    if not isinstance(report, ScriptEnded | CommandEnded):
         return session
     ended = tuple(work for work in session.ended if work != report.work)
-    return replace(session, ended=(*ended, report.work)[-WORKS_KEPT_MAX:], taken=session.taken - {report.work})
+    return replace(
+        session,
+        ended=(*ended, report.work)[-WORKS_KEPT_MAX:],
+        taken=session.taken - {report.work},
+        begun=tuple(work for work in session.begun if work != report.work),
+    )
 
 
 def acknowledge(session: Session, n: int) -> Session:
@@ -117,8 +148,8 @@ def at_rest(session: Session) -> Session:
     return replace(session, taken=frozenset())
 
 
-def may_take(session: Session, order: RunScript) -> bool:
-    return order.work not in session.taken and order.work not in session.ended
+def may_take(session: Session, order: RunScript | RunCommand) -> bool:
+    return order.work not in session.taken and order.work not in session.ended and order.work not in session.begun
 
 
 def hear(session: Session, line: Line, frame: ToAgent) -> Heard:
@@ -135,9 +166,9 @@ def hear(session: Session, line: Line, frame: ToAgent) -> Heard:
             if frame.n > line.sent:
                 raise LinkBroken(f"the server acknowledged report {frame.n}, but {line.sent} was the last sent")
             return Heard(session=acknowledge(session, frame.n), line=line)
-        case RunScript():
+        case RunScript() | RunCommand():
             if not may_take(session, frame):
                 return Heard(session=session, line=line)
             return Heard(session=replace(session, taken=session.taken | {frame.work}), line=line, orders=(frame,))
-        case Halt():
+        case CancelCommand() | Halt():
             return Heard(session=session, line=line, orders=(frame,))

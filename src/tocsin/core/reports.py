@@ -9,11 +9,11 @@ from tocsin.core.faults import Catalogue, after_reboot, assess
 from tocsin.core.plan import SCRIPT_FAILED, SCRIPT_TIMED_OUT
 from tocsin.model.cluster import Node, NodeStatus, ScriptState
 from tocsin.model.health import BOOT, Finding
-from tocsin.model.link import Found, Report, ScriptEnded, ScriptOutput, ScriptStarted
+from tocsin.model.link import Found, NodeReport, ScriptEnded, ScriptOutput, ScriptStarted
 from tocsin.model.times import epoch_ms
 
 
-def effect(report: Report, catalogue: Catalogue) -> Callable[[Node], Node]:
+def effect(report: NodeReport, catalogue: Catalogue) -> Callable[[Node], Node]:
     """The change of the node's record. A report on a work that is not (or no longer) the node's changes nothing."""
 
     def change(node: Node) -> Node:

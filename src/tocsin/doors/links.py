@@ -6,21 +6,20 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from tocsin.model.link import Ack, Halt, Order, RunScript, Welcome
+from tocsin.model.link import Hello, Order, RunScript, ToAgent
 from tocsin.model.machine import LinkSeen
 
 # Orders waiting to be written to one agent. A node has a script and a few commands at a time; more means it is stuck.
 ORDERS_QUEUED_MAX = 1000
 PRUNED_BEYOND = 100
 
-Outgoing = Welcome | Ack | RunScript | Halt
-
 
 class Link:
-    """One connection of one agent. `outgoing` is written to the socket by whoever holds it."""
+    """One connection of one agent. `outgoing` is written to the socket by whoever holds it; `hello` opened it."""
 
-    def __init__(self) -> None:
-        self.outgoing: asyncio.Queue[Outgoing] = asyncio.Queue(maxsize=ORDERS_QUEUED_MAX)
+    def __init__(self, hello: Hello) -> None:
+        self.hello = hello
+        self.outgoing: asyncio.Queue[ToAgent] = asyncio.Queue(maxsize=ORDERS_QUEUED_MAX)
 
 
 class Links:
@@ -32,6 +31,11 @@ class Links:
 
     def seen(self) -> Mapping[str, LinkSeen]:
         return self._seen
+
+    def hello(self, instance_id: str) -> Hello | None:
+        """What the agent said of itself on its live connection."""
+        link = self._live.get(instance_id)
+        return link.hello if link else None
 
     def send(self, instance_id: str, order: Order) -> None:
         link = self._live.get(instance_id)

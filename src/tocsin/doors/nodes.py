@@ -22,11 +22,25 @@ from tocsin.doors.links import Link, Links
 from tocsin.model.changes import Change, Log, Put
 from tocsin.model.cluster import Cluster
 from tocsin.model.errors import Stale, TocsinError
-from tocsin.model.link import Ack, Beat, Found, FromAgent, Halt, Hello, Report, ScriptOutput, Welcome
+from tocsin.model.link import (
+    Ack,
+    Beat,
+    Found,
+    FromAgent,
+    Halt,
+    Hello,
+    NodeReport,
+    Report,
+    ScriptEnded,
+    ScriptOutput,
+    ScriptStarted,
+    Welcome,
+)
 from tocsin.model.logs import LogGroup, LogLine
 from tocsin.model.names import health_stream, lifecycle_stream
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
+from tocsin.services.commands import Commands
 from tocsin.services.fleet import BUNDLE_PATH, Fleet
 
 log = logging.getLogger(__name__)
@@ -44,6 +58,7 @@ class NodesDoor:
         self,
         *,
         fleet: Fleet,
+        commands: Commands,
         links: Links,
         store: Store,
         clock: Clock,
@@ -52,6 +67,7 @@ class NodesDoor:
         catalogue: Catalogue,
     ) -> None:
         self._fleet = fleet
+        self._commands = commands
         self._links = links
         self._store = store
         self._clock = clock
@@ -82,7 +98,7 @@ class NodesDoor:
         if hello is None:
             await _close(socket)
             return
-        link = Link()
+        link = Link(hello)
         instance_id = hello.instance_id
         self._links.prune(lambda key: self._fleet.node(key) is not None)
         self._links.opened(instance_id, link, self._clock.now())
@@ -90,6 +106,7 @@ class NodesDoor:
         link.outgoing.put_nowait(Welcome(acked=acked, beat_interval_s=self._beat_interval_s))
         writing = asyncio.create_task(_write(socket, link))
         self._fleet.changed(instance_id)
+        self._commands.linked(instance_id)
         try:
             await self._listen(socket, instance_id, link)
         except (WebSocketDisconnect, msgspec.MsgspecError) as error:
@@ -127,6 +144,14 @@ class NodesDoor:
                 await link.outgoing.put(Ack(n=frame.n))
 
     async def take(self, instance_id: str, report: Report) -> None:
+        """Commit what a node reports."""
+        match report:
+            case ScriptStarted() | ScriptOutput() | ScriptEnded() | Found():
+                await self._take(instance_id, report)
+            case _:
+                await self._commands.report(instance_id, report)
+
+    async def _take(self, instance_id: str, report: NodeReport) -> None:
         """Commit the report. A log group that somebody deleted is made again: output must go somewhere."""
         try:
             await self._report(instance_id, report)
@@ -139,7 +164,7 @@ class NodesDoor:
             await self._store.commit(Put(LogGroup(scope=cluster.scope, name=cluster.log_group, created_ms=now_ms)))
             await self._report(instance_id, report)
 
-    async def _report(self, instance_id: str, report: Report) -> None:
+    async def _report(self, instance_id: str, report: NodeReport) -> None:
         if isinstance(report, Found):  # a node's clock may be wrong, and its faults lapse by ours
             at_ms = acceptable_time(report.finding.at_ms, self._clock.now())
             report = replace(report, finding=replace(report.finding, at_ms=at_ms))
@@ -149,7 +174,7 @@ class NodesDoor:
     async def _group_exists(self, cluster: Cluster) -> bool:
         return await self._store.get(LogGroup, cluster.scope, cluster.log_group) is not None
 
-    def _output(self, instance_id: str, report: Report) -> list[Change]:
+    def _output(self, instance_id: str, report: NodeReport) -> list[Change]:
         found = self._fleet.node(instance_id)
         if found is None:
             return []

@@ -19,6 +19,9 @@ class Hello(Struct, frozen=True, kw_only=True, tag_field="t", tag="hello"):
     boot: str
     version: str
     pid: int
+    platform_name: str = ""  # as /etc/os-release tells them
+    platform_version: str = ""
+    computer_name: str = ""
 
 
 class Beat(Struct, frozen=True, kw_only=True, tag_field="t", tag="beat"):
@@ -62,8 +65,58 @@ class Found(Struct, frozen=True, kw_only=True, tag_field="t", tag="found"):
     work: str = ""
 
 
-Report = ScriptStarted | ScriptOutput | ScriptEnded | Found
-FromAgent = Hello | Beat | ScriptStarted | ScriptOutput | ScriptEnded | Found
+class CommandStarted(Struct, frozen=True, kw_only=True, tag_field="t", tag="command-started"):
+    """The node has made up its mind: from here on it never runs this work again, whatever happens to it."""
+
+    n: int
+    work: str
+    at_ms: int
+
+
+class CommandOutput(Struct, frozen=True, kw_only=True, tag_field="t", tag="command-output"):
+    """Pieces of a step's output with the time each was read, exact when put together: a piece is at most a line.
+
+    `stream` is stdout or stderr; `at` counts the bytes (UTF-8) of that stream before these.
+    """
+
+    n: int
+    work: str
+    step: str
+    stream: str
+    at: int
+    pieces: tuple[tuple[int, str], ...]
+
+
+class StepResult(Struct, frozen=True, kw_only=True):
+    """`outcome`: succeeded, failed (non-zero exit), timed-out, cancelled, not-started (see `detail`), skipped
+    (not for this node), left-out (after an exit or a cancellation)."""
+
+    step: str
+    started_ms: int
+    ended_ms: int
+    outcome: str
+    exit_code: int | None = None
+    detail: str = ""
+
+
+class CommandEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="command-ended"):
+    """`outcome`: that of the first step that did not go well, else succeeded; or cancelled; or late (it came too late
+    to be begun); or interrupted (the agent ended while the command ran, or the node's disk forgot it)."""
+
+    n: int
+    work: str
+    at_ms: int
+    outcome: str
+    detail: str = ""
+    steps: tuple[StepResult, ...] = ()
+
+
+NodeReport = ScriptStarted | ScriptOutput | ScriptEnded | Found
+CommandReport = CommandStarted | CommandOutput | CommandEnded
+Report = NodeReport | CommandReport
+FromAgent = (
+    Hello | Beat | ScriptStarted | ScriptOutput | ScriptEnded | Found | CommandStarted | CommandOutput | CommandEnded
+)
 
 
 class Welcome(Struct, frozen=True, kw_only=True, tag_field="t", tag="welcome"):
@@ -96,11 +149,45 @@ class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-scrip
     fault: str = ""  # on demand: the script fails without being run, with this for a reason
 
 
+class CommandStep(Struct, frozen=True, kw_only=True):
+    """One script. `on_failure` and `on_success` are go-on, exit, or (after a failure) exit-well; a step that is `last`
+    runs even after an exit. `skip` says why it is not to be run here."""
+
+    name: str
+    interpreter: str
+    script: str
+    directory: str = ""
+    time_limit_s: float
+    environment: dict[str, str] = field(default_factory=dict)
+    on_failure: str = "go-on"
+    on_success: str = "go-on"
+    last: bool = False
+    skip: str = ""
+
+
+class RunCommand(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-command"):
+    """Run the steps in order, once and never again. `begun`: the server knows that the node began it; a node that does
+    not know it itself (its disk was lost) only says so. It is not begun later than `start_within_s` from now."""
+
+    work: str
+    steps: tuple[CommandStep, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    start_within_s: float
+    output_bytes_max: int
+    begun: bool = False
+
+
+class CancelCommand(Struct, frozen=True, kw_only=True, tag_field="t", tag="cancel-command"):
+    """End the work's process group, or do not begin it. Of a work that ended before, nothing comes of it."""
+
+    work: str
+
+
 class Halt(Struct, frozen=True, kw_only=True, tag_field="t", tag="halt"):
     """The server does not know this node (any more): end."""
 
     reason: str
 
 
-Order = RunScript | Halt
-ToAgent = Welcome | Ack | RunScript | Halt
+Order = RunScript | RunCommand | CancelCommand | Halt
+ToAgent = Welcome | Ack | RunScript | RunCommand | CancelCommand | Halt

@@ -9,6 +9,8 @@ SPOOL_FILE = "spool.jsonl"
 WATCH_FILE = "watch.json"  # what the agent is to watch (model/watching); without it: the whole host
 GAUGES_FILE = "gauges.json"  # state of the thresholds, so that hysteresis survives a restart
 SCRIPT_FILE = "script"  # process id and start time of the running script, so that a later agent finds a leftover
+COMMANDS_FOLDER = "commands"  # a folder for each command that runs; in it, as above, the process of its step
+STEP_FILE = "process"
 
 # Set for the agent and for all that its scripts start: whoever has it in the environment belongs to that machine and
 # goes down with it.

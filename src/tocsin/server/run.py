@@ -31,12 +31,14 @@ from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
 from tocsin.doors.sns import Pages, sns_door
 from tocsin.doors.sqs import sqs_door
+from tocsin.doors.ssm import ssm_door
 from tocsin.doors.sts import sts_door
 from tocsin.machines.held import HeldMachines
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.bus import EventBus
 from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
 from tocsin.model.cluster import Cluster, Node, NodeCursor
+from tocsin.model.command import Command, Document, Invocation, StepOutput
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.mishap import Mishap
@@ -55,6 +57,7 @@ from tocsin.server.settings import Settings, SettingsError
 from tocsin.server.worlds import App, RenewedWorlds, World
 from tocsin.services.bus import Bus
 from tocsin.services.chats import Chats
+from tocsin.services.commands import Commands, Documents, Drafting
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.mishaps import Mishaps
@@ -75,6 +78,7 @@ KINDS = (
     *(Cluster, Node, NodeCursor, Mishap, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
     *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags),
     *(ChatConfiguration, ChatPreferences, ChatThread),
+    *(Document, Command, Invocation, StepOutput),
 )
 # Of the 5 s a stop may take: open requests get one, agents up to three.
 DRAIN_S_MAX = 1
@@ -158,6 +162,11 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         mishaps=mishaps,
         health=settings.health,
     )
+    documents = Documents(store)
+    drafting = Drafting(store=store, nodes=fleet, documents=documents, new_id=_event_id)
+    commands = Commands(
+        store=store, clock=clock, nodes=fleet, links=provider.links, drafting=drafting, limits=settings.commands
+    )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
     chats = Chats(store=store, arrived=lambda some: outbox.arrived(some))
     topics = Topics(
@@ -198,6 +207,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
     identity = Identity(settings.account, settings.region, settings.access_keys)
     nodes = NodesDoor(
         fleet=fleet,
+        commands=commands,
         links=links,
         store=store,
         clock=clock,
@@ -224,6 +234,14 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
             sagemaker_door(fleet, secrets.token_bytes),
             sqs_door(queues),
             sns_door(topics, store),
+            ssm_door(
+                store=store,
+                fleet=fleet,
+                links=links,
+                commands=commands,
+                documents=documents,
+                limits=settings.commands,
+            ),
             sts_door(),
         ],
         own=Starlette(routes=[*own.routes(), *nodes.routes(), *pages.routes()]),
@@ -243,11 +261,9 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         await bus.load()
         await mishaps.load()
         await fleet.load()
-        loops = [
-            *(fleet.run(), bus.run(), outbox.run(), schedules.run(), replays.run(), queues.run()),
-            *(topics.run(), housekeeping.run()),
-        ]
-        yield World(front, [*loops, *provider.loops], settled)
+        await commands.load()
+        loops = (fleet, bus, outbox, schedules, replays, queues, topics, commands, housekeeping)
+        yield World(front, [*(loop.run() for loop in loops), *provider.loops], settled)
     finally:
         await provider.close()
 

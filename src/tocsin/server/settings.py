@@ -17,6 +17,7 @@ from tocsin.doors.events import EventsLimits
 from tocsin.doors.identity import is_loopback
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.errors import TocsinError
+from tocsin.services.commands import CommandLimits
 from tocsin.services.housekeeping import HousekeepingLimits
 from tocsin.services.outbox import OutboxLimits
 from tocsin.services.topics import TopicsLimits
@@ -55,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     health: HealthPolicy = field(default_factory=HealthPolicy)
     events: EventsLimits = field(default_factory=EventsLimits)
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
+    commands: CommandLimits = field(default_factory=CommandLimits)
     housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)
     topics: TopicsLimits = field(default_factory=TopicsLimits)
 

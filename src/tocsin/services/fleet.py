@@ -186,6 +186,18 @@ class Fleet:
         """Something about this node's machine or link is different: look at its cluster again."""
         self._mark(self._home.get(instance_id, ""))
 
+    async def keep(self, instance_id: str, n: int, *changes: Change) -> bool:
+        """Commit what a report leads to that changes nothing of its cluster, so without the cluster's lock: reports of
+        many nodes share a trip to the disk. False when its number is known, or its node is not."""
+        found, cursor = self.node(instance_id), self._cursors.get(instance_id)
+        if found is None or n <= self.heard_through(instance_id):
+            return False
+        old = cursor or cursor_of(found[1])
+        moved = replace(old, n=n, revision=old.revision + 1)
+        await self._store.commit(Put(moved), *changes)
+        self._cursors[instance_id] = moved
+        return True
+
     # The loop.
 
     @property

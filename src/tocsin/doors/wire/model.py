@@ -8,12 +8,13 @@ import functools
 import gzip
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
-from tocsin.doors.wire import queue_names
+from tocsin.doors.wire import node_names, queue_names
 
 Shape = dict[str, Any]
 
@@ -22,6 +23,13 @@ metadata_peek_bytes = 8 * 1024
 
 # The namespaces of services whose model no longer names one, for clients that still speak Query.
 NAMESPACES = {"sqs": "http://queue.amazonaws.com/doc/2012-11-05/"}
+
+
+# What is changed in a model as it is loaded, by the service.
+_CHANGED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "sqs": queue_names.taught,
+    "ssm": node_names.widened,
+}
 
 
 @functools.cache
@@ -71,7 +79,8 @@ class Service:
     @functools.cached_property
     def model(self) -> dict[str, Any]:
         model = cast("dict[str, Any]", orjson.loads(_read(model_file(self.name))))
-        return queue_names.taught(model) if self.name == "sqs" else model
+        change = _CHANGED.get(self.name)
+        return change(model) if change else model
 
     @property
     def operations(self) -> dict[str, dict[str, Any]]:

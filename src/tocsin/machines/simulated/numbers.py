@@ -14,7 +14,16 @@ from msgspec.structs import replace
 from tocsin.machines.simulated.course import Course
 from tocsin.machines.simulated.machines import SimulatedMachine
 from tocsin.model.errors import TocsinError
-from tocsin.model.link import Order, Report, RunScript, ScriptEnded, ScriptOutput, ScriptStarted
+from tocsin.model.link import (
+    CommandEnded,
+    Order,
+    Report,
+    RunCommand,
+    RunScript,
+    ScriptEnded,
+    ScriptOutput,
+    ScriptStarted,
+)
 from tocsin.model.machine import LinkSeen
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock
@@ -136,6 +145,10 @@ class NumberAgent:
             self.ordered |= {order.work}
             self._report(ScriptStarted(n=0, work=order.work, at_ms=self._now_ms()))
             self._after(self.machine.course.script_s, self._end_script, order)
+        elif isinstance(order, RunCommand):
+            words = "a simulated machine: the command is not run"
+            at_ms = self._now_ms()
+            self._report(CommandEnded(n=0, work=order.work, at_ms=at_ms, outcome="not-started", detail=words))
 
     def _link(self) -> None:
         self.since_connected = self._agents.clock.now()

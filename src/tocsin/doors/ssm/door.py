@@ -1,0 +1,43 @@
+"""SSM's operations for Run Command."""
+
+from tocsin.doors.door import Door
+from tocsin.doors.links import Links
+from tocsin.doors.ssm.documents import DocumentDesk
+from tocsin.doors.ssm.instances import Instances
+from tocsin.doors.ssm.library import Library
+from tocsin.doors.ssm.reading import Reading
+from tocsin.doors.ssm.sending import Sending
+from tocsin.doors.ssm.tags import Tagging
+from tocsin.ports import Store
+from tocsin.services.commands import CommandLimits, Commands, Documents
+from tocsin.services.fleet import Fleet
+
+
+def ssm_door(
+    *, store: Store, fleet: Fleet, links: Links, commands: Commands, documents: Documents, limits: CommandLimits
+) -> Door:
+    sending, reading = Sending(commands), Reading(store)
+    desk, library = DocumentDesk(store, documents, limits), Library(store, documents)
+    instances, tagging = Instances(fleet, links), Tagging(store, documents)
+    return Door(
+        service="ssm",
+        operations={
+            "SendCommand": sending.send,
+            "CancelCommand": sending.cancel,
+            "ListCommands": reading.commands,
+            "ListCommandInvocations": reading.invocations,
+            "GetCommandInvocation": reading.invocation,
+            "DescribeInstanceInformation": instances.describe,
+            "CreateDocument": desk.create,
+            "UpdateDocument": desk.update,
+            "UpdateDocumentDefaultVersion": desk.choose,
+            "DeleteDocument": desk.delete,
+            "GetDocument": library.get,
+            "DescribeDocument": library.describe,
+            "ListDocuments": library.documents,
+            "ListDocumentVersions": library.versions,
+            "AddTagsToResource": tagging.add,
+            "RemoveTagsFromResource": tagging.remove,
+            "ListTagsForResource": tagging.list,
+        },
+    )
