@@ -10,62 +10,23 @@ from typing import Any, cast
 import pytest
 
 from tests.auditing import read_world
-from tests.commands.desk import commands_over
 from tests.core.world import SCOPE, group_spec
-from tests.faults.table import CATALOGUE
+from tests.simulation.number_fleet import NumberFleet
 from tests.simulation.virtual import Still, VirtualClock, VirtualLoop, run
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import audit, unrest
 from tocsin.core.policy import FleetPolicy
-from tocsin.doors.bundles import Bundles
-from tocsin.doors.links import Links
-from tocsin.doors.nodes import NodesDoor
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.cluster import Cluster, ClusterStatus, Node
 from tocsin.ports import Store
-from tocsin.server.providers import SimulatedProvider, Surroundings
 from tocsin.server.run import KINDS
-from tocsin.server.settings import Settings
-from tocsin.services.fleet import Fleet
 
 HOUR_S = 3600.0
 POLICY = FleetPolicy(instances_max=1000)
 
 
-class Server:
-    """A fleet with simulated machines, and its store."""
-
-    def __init__(self, store: Store, loop: VirtualLoop, simulated: SimulatedSettings) -> None:
-        clock, links = VirtualClock(loop), Links()
-        around = Surroundings(
-            endpoint="",
-            links=links,
-            store=store,
-            clock=clock,
-            changed=lambda instance_id: self.fleet.changed(instance_id),
-            take=lambda instance_id, report: self._door.take(instance_id, report),
-            heard_through=lambda instance_id: self.fleet.heard_through(instance_id),
-        )
-        self.store = store
-        self.provider = SimulatedProvider(Settings(simulated=simulated), around)
-        self.fleet = Fleet(
-            store=store,
-            machines=self.provider.machines,
-            links=self.provider.links,
-            clock=clock,
-            policy=POLICY,
-            secret=b"secret",
-        )
-        self._door = NodesDoor(
-            fleet=self.fleet,
-            commands=commands_over(store, clock, self.fleet, self.provider.links),
-            links=links,
-            store=store,
-            clock=clock,
-            bundles=Bundles(Path()),
-            beat_interval_s=1.0,
-            catalogue=CATALOGUE,
-        )
+class Server(NumberFleet):
+    """What a test asks of a fleet."""
 
     async def create(self, *counts: int, name: str = "c", **more: Any) -> None:
         groups = [group_spec(f"group-{number}", count) for number, count in enumerate(counts, 1)]
@@ -91,17 +52,12 @@ class Server:
 async def a_server(directory: Path, loop: VirtualLoop, **simulated: Any) -> AsyncIterator[Server]:
     with loop.real():
         store = await SqliteStore.open(directory / "data", KINDS, synced=False)
-    server = Server(cast("Store", Still(store, loop)), loop, SimulatedSettings(**simulated))
-    await server.provider.start()
-    await server.fleet.load()
-    running = [asyncio.create_task(one) for one in (server.fleet.run(), *server.provider.loops)]
+    settings = SimulatedSettings(**simulated)
+    server = Server(cast("Store", Still(store, loop)), VirtualClock(loop), settings, POLICY)
     try:
-        yield server
+        async with server.running():
+            yield server
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await server.provider.close()
         with loop.real():
             await store.close()
 

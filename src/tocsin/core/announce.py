@@ -39,6 +39,7 @@ def announce(
 ) -> list[Event]:
     """The events that a commit from `before` to `after` owes the bus, in the order they are told.
 
+    `nodes_before` may leave out nodes that do not change.
     Ids are derived from the cluster and its revision, so that a repeated commit tells the same events.
     """
     if after is None:
@@ -56,9 +57,9 @@ def announce(
 def _turned(before: Mapping[str, Node], after: Mapping[str, Node]) -> list[Node]:
     """Nodes whose health changed, and replacements that have just come up."""
     turned = []
-    for instance_id, node in after.items():
-        old = before.get(instance_id)
-        if old is None:
+    for instance_id, old in before.items():
+        node = after.get(instance_id)
+        if node is None:
             continue
         replaced = bool(node.replaces) and node.joined and not old.joined
         if old.health != node.health or replaced:

@@ -26,27 +26,46 @@ class World(Struct, frozen=True, kw_only=True):
     wake_at: datetime | None = None
 
 
-def commit(before: World | None, after: World | None, at: datetime) -> tuple[World | None, list[Change]]:
+class Committed(Struct, frozen=True, kw_only=True):
+    """`touched` are the instances that came, changed or went. Most of a large cluster does not."""
+
+    world: World | None
+    changes: list[Change]
+    touched: list[str]
+
+
+def commit(before: World | None, after: World | None, at: datetime) -> Committed:
     """The world as it will stand, its records numbered as successors, and the changes that bring it about.
 
     `after` may carry any revisions; a record that does not differ is not written. None: nothing is there (any more).
     """
     old_cluster, old_nodes = (before.cluster, before.nodes) if before else (None, {})
     new_cluster, new_nodes = (after.cluster, after.nodes) if after else (None, {})
-    _assert_lawful(old_cluster, new_cluster, old_nodes, new_nodes)
+    touched = _differing(old_nodes, new_nodes)
+    was = {key: old_nodes[key] for key in touched if key in old_nodes}
+    now = {key: _numbered(was.get(key), new_nodes[key]) for key in touched if key in new_nodes}
+    _assert_lawful(old_cluster, new_cluster, was, now)
     new_cluster = _numbered(old_cluster, new_cluster) if new_cluster else None
-    new_nodes = {key: _numbered(old_nodes.get(key), node) for key, node in new_nodes.items()}
     changes: list[Change] = []
     if new_cluster and new_cluster is not old_cluster:
         changes.append(Put(new_cluster))
     elif old_cluster and not new_cluster:
         changes.append(Delete(old_cluster))
-    changes += [Put(node) for key, node in new_nodes.items() if node is not old_nodes.get(key)]
-    changes += [Delete(node) for key, node in old_nodes.items() if key not in new_nodes]
-    changes += map(Accept, announce(old_cluster, new_cluster, old_nodes, new_nodes, at))
-    changes += map(Tell, tell(old_cluster, new_cluster, old_nodes, new_nodes, at))
-    world = replace(after, cluster=new_cluster, nodes=new_nodes) if after and new_cluster else None
-    return world, changes
+    changes += [Put(node) for key, node in now.items() if node is not was.get(key)]
+    changes += [Delete(node) for key, node in was.items() if key not in now]
+    members = new_nodes | now
+    changes += map(Accept, announce(old_cluster, new_cluster, was, members, at))
+    changes += map(Tell, tell(old_cluster, new_cluster, was, now, at))
+    world = replace(after, cluster=new_cluster, nodes=members) if after and new_cluster else None
+    return Committed(world=world, changes=changes, touched=touched)
+
+
+def _differing(old: Mapping[str, Node], new: Mapping[str, Node]) -> list[str]:
+    """Whose record is not the very same: in the order of the new, then those that are gone."""
+    if old is new:
+        return []
+    changed = [key for key, node in new.items() if old.get(key) is not node]
+    return changed + [key for key in old if key not in new] if len(old) + len(changed) > len(new) else changed
 
 
 def _numbered(old: R | None, new: R) -> R:

@@ -9,7 +9,7 @@ import contextlib
 import hmac
 import logging
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -33,6 +33,7 @@ from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Machines, NodeLinks, Store
 from tocsin.services.mishaps import Mishaps
+from tocsin.services.roster import Roster
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ class Fleet:
         self._secret = secret
         self._mishaps = mishaps
         self._since = clock.now()
-        self._worlds: dict[str, World] = {}  # by cluster id
-        self._home: dict[str, str] = {}  # instance id -> cluster id
+        self._roster = Roster()
+        self._reports: dict[str, list[Reported]] = {}  # by cluster id: those that wait for its lock
         self._cursors: dict[str, NodeCursor] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._dirty: set[str] = set()
@@ -80,20 +81,19 @@ class Fleet:
 
     def world_of(self, scope: Scope, name_or_arn: str) -> World:
         """The cluster of that name or ARN. Raises ResourceNotFound in AWS's words."""
-        for world in self.worlds(scope):
-            if name_or_arn in (world.cluster.name, world.cluster.arn):
-                return world
+        world = self._roster.named(scope, name_or_arn)
+        if world is not None:
+            return world
         split = split_arn(name_or_arn)
         raise ResourceNotFound(
             f"Cluster with {'ARN' if split else 'name'} {name_or_arn} does not exist.",
         )
 
     def worlds(self, scope: Scope | None = None) -> list[World]:
-        return [world for world in self._worlds.values() if scope in (None, world.cluster.scope)]
+        return self._roster.of(scope)
 
     def node(self, instance_id: str) -> tuple[World, Node] | None:
-        world = self._worlds.get(self._home.get(instance_id, ""))
-        return (world, world.nodes[instance_id]) if world and instance_id in world.nodes else None
+        return self._roster.node(instance_id)
 
     def token(self, instance_id: str) -> str:
         """What the instance's agent must show. Derived, so that nothing needs keeping."""
@@ -103,7 +103,7 @@ class Fleet:
         """CreateCluster: record it in Creating and begin. Raises ResourceInUse, ResourceLimitExceeded, Validation."""
         async with self._creating:
             cluster = requests.create(request, scope=scope, cluster_id=cluster_id, now=self._clock.now())
-            if any(world.cluster.name == cluster.name for world in self.worlds(scope)):
+            if self._roster.named(scope, cluster.name):
                 raise ResourceInUse(f"Cluster with name {cluster.name} already exists.")
             everything = [world.cluster for world in self.worlds()]
             requests.check_limit([*everything, cluster], everything, self._policy.instances_max)
@@ -172,19 +172,51 @@ class Fleet:
         found = self.node(instance_id)
         if found is None:
             return
+        mine = Reported(instance_id, n, change, extra)
+        waiting = self._reports.setdefault(found[0].cluster.id, [])
+        waiting.append(mine)
         async with self._held(found[0]) as world:
-            node = world.nodes.get(instance_id)
-            cursor = self._cursors.get(instance_id)
-            if node is None or n <= self.heard_through(instance_id):
-                return
-            moved = replace(cursor or cursor_of(node), n=n, revision=(cursor.revision if cursor else 0) + 1)
-            after = replace(world, nodes=world.nodes | {instance_id: change(node)})
-            await self._commit(world, after, Put(moved), *extra)
-            self._cursors[instance_id] = moved
+            if not mine.settled:
+                together = [mine, *(one for one in waiting if one is not mine)]
+                waiting.clear()
+                await self._take_reports(world, together)
+            if mine.failure:
+                raise mine.failure
+
+    async def _take_reports(self, world: World, together: list["Reported"]) -> None:
+        """Commit what waits for the cluster's lock as one; if that cannot be, each by itself: one may be at fault."""
+        try:
+            await self._commit_reports(world, together)
+        except Exception as error:
+            if len(together) == 1:
+                together[0].failure = error
+            for one in together if len(together) > 1 else ():
+                await self._take_reports(self._roster.worlds[world.cluster.id], [one])
+        for one in together:
+            one.settled = True
+
+    async def _commit_reports(self, world: World, together: list["Reported"]) -> None:
+        nodes: dict[str, Node] = {}
+        moved: dict[str, NodeCursor] = {}
+        changes: list[Change] = []
+        for one in together:
+            node = nodes.get(one.instance_id) or world.nodes.get(one.instance_id)
+            cursor = self._cursors.get(one.instance_id)
+            heard = moved.get(one.instance_id) or cursor
+            if node is None or one.n <= (heard.n if heard else 0):
+                continue  # gone, or committed before
+            first = cursor_of(node)
+            moved[one.instance_id] = replace(cursor or first, n=one.n, revision=(cursor or first).revision + 1)
+            nodes[one.instance_id] = one.change(node)
+            changes += one.extra
+        if moved:
+            after = replace(world, nodes=world.nodes | nodes)
+            await self._commit(world, after, *map(Put, moved.values()), *changes)
+            self._cursors |= moved
 
     def changed(self, instance_id: str) -> None:
         """Something about this node's machine or link is different: look at its cluster again."""
-        self._mark(self._home.get(instance_id, ""))
+        self._mark(self._roster.home(instance_id))
 
     async def keep(self, instance_id: str, n: int, *changes: Change) -> bool:
         """Commit what a report leads to that changes nothing of its cluster, so without the cluster's lock: reports of
@@ -212,38 +244,36 @@ class Fleet:
         self._cursors = {cursor.instance_id: cursor for cursor in await self._store.find(NodeCursor)}
         for cluster in clusters:
             members = {node.instance_id: node for node in nodes if node.cluster_id == cluster.id}
-            world = World(cluster=cluster, nodes=members)
-            self._remember(world, world)
+            self._roster.keep(World(cluster=cluster, nodes=members), members)
+            self._mark(cluster.id)
         for instance_id in self._machines.seen():
-            if instance_id not in self._home:
+            if not self._roster.home(instance_id):
                 log.warning("machine %s belongs to no cluster: it is ended", instance_id)
                 await self._machines.terminate(instance_id)
 
     async def run(self) -> None:
         """Reconcile whatever is marked or due, for ever."""
         while True:
-            self._mark_due(self._clock.now())
-            while self._dirty:
+            self._dirty |= self._roster.due(self._clock.now())
+            if self._dirty:
                 self._reconciling = self._dirty.pop()
                 await self._reconcile(self._reconciling)
-            self._reconciling = ""
+                self._reconciling = ""
+                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
                     await self._wake.wait()
             self._wake.clear()
 
     def _mark(self, cluster_id: str) -> None:
-        if cluster_id in self._worlds:
+        if cluster_id in self._roster.worlds:
             self._dirty.add(cluster_id)
             self._wake.set()
 
-    def _mark_due(self, now: datetime) -> None:
-        self._dirty |= {key for key, world in self._worlds.items() if world.wake_at and world.wake_at <= now}
-
     def _pause(self) -> float | None:
         """Seconds until a plan wants to be made again; None when none does."""
-        due = [world.wake_at for world in self._worlds.values() if world.wake_at]
-        return max(0.0, (min(due) - self._clock.now()).total_seconds()) if due else None
+        due = self._roster.next_due()
+        return max(0.0, (due - self._clock.now()).total_seconds()) if due else None
 
     async def _reconcile(self, cluster_id: str) -> None:
         try:
@@ -257,20 +287,21 @@ class Fleet:
             self._postpone(cluster_id)
 
     def _postpone(self, cluster_id: str) -> None:
-        world = self._worlds.get(cluster_id)
+        world = self._roster.worlds.get(cluster_id)
         if world:
-            self._worlds[cluster_id] = replace(world, wake_at=self._clock.now() + timedelta(seconds=RETRY_PAUSE_S))
+            wake_at = self._clock.now() + timedelta(seconds=RETRY_PAUSE_S)
+            self._roster.keep(replace(world, wake_at=wake_at), ())
 
     async def _settle(self, cluster_id: str) -> None:
         """Plan, commit and apply until nothing changes any more."""
         for _ in range(PASSES_MAX):
-            world = self._worlds.get(cluster_id)
+            world = self._roster.worlds.get(cluster_id)
             if world is None:
                 return
             made = self._plan(world)
             planned = _world(made)
             if planned and (planned.cluster, planned.nodes) == (world.cluster, world.nodes):
-                self._worlds[cluster_id] = planned
+                self._roster.keep(planned, ())
                 await self._apply(made)
                 return
             await self._commit(world, planned)
@@ -303,7 +334,7 @@ class Fleet:
 
     async def _trace(self, made: Plan, traces: dict[str, Node]) -> None:
         """Commit what the steps left on nodes. Its lock is held, so the cluster is as the plan has it."""
-        world = self._worlds.get(made.cluster.id) if made.cluster else None
+        world = self._roster.worlds.get(made.cluster.id) if made.cluster else None
         if world and traces:
             await self._commit(world, replace(world, nodes=world.nodes | traces))
 
@@ -365,37 +396,42 @@ class Fleet:
         """The cluster's lock, with the world as it is once the lock is had."""
         cluster = world.cluster
         async with self._lock(cluster.id):
-            current = self._worlds.get(cluster.id)
+            current = self._roster.worlds.get(cluster.id)
             if current is None:
                 raise ResourceNotFound(f"Cluster with name {cluster.name} does not exist.")
             yield current
 
     async def _commit(self, before: World | None, after: World | None, *extra: Change) -> World | None:
         """Make the step from `before` to `after` durable: records, events, story, and `extra`, all or nothing."""
-        world, changes = commit(before, after, self._clock.now())
-        gone = [key for key in (before.nodes if before else ()) if world is None or key not in world.nodes]
+        made = commit(before, after, self._clock.now())
+        world = made.world
+        gone = [key for key in made.touched if world is None or key not in world.nodes]
         farewell = [Delete(self._cursors[key]) for key in gone if key in self._cursors]
-        await self._store.commit(*extra, *changes, *farewell)
-        self._remember(before or after, world)
+        await self._store.commit(*extra, *made.changes, *farewell)
+        for instance_id in gone:
+            self._cursors.pop(instance_id, None)
+        if world is not None:
+            self._roster.keep(world, made.touched)
+            self._mark(world.cluster.id)
+        elif before is not None:
+            self._roster.drop(before)
+            self._reports.pop(before.cluster.id, None)
         return world
-
-    def _remember(self, known: World | None, world: World | None) -> None:
-        """Have the world as it now is, in place of the one known before."""
-        assert known is not None, "something was committed"
-        cluster_id = known.cluster.id
-        for instance_id in known.nodes:
-            if world is None or instance_id not in world.nodes:
-                self._home.pop(instance_id, None)
-                self._cursors.pop(instance_id, None)
-        if world is None:
-            self._worlds.pop(cluster_id, None)
-            return
-        self._worlds[cluster_id] = world
-        self._home.update(dict.fromkeys(world.nodes, cluster_id))
-        self._mark(cluster_id)
 
 
 def _world(made: Plan) -> World | None:
     if made.cluster is None:
         return None
     return World(cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, wake_at=made.wake_at)
+
+
+class Reported:
+    """A report that waits for its cluster's lock. What it failed with is its reporter's to hear."""
+
+    def __init__(self, instance_id: str, n: int, change: Callable[[Node], Node], extra: tuple[Change, ...]) -> None:
+        self.instance_id = instance_id
+        self.n = n
+        self.change = change
+        self.extra = extra
+        self.settled = False
+        self.failure: Exception | None = None

@@ -1,0 +1,67 @@
+"""A real fleet over simulated machines, without a server around it: for tests on virtual time, and for the bench."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tests.commands.desk import commands_over
+from tests.faults.table import CATALOGUE
+from tocsin.core.policy import FleetPolicy
+from tocsin.doors.bundles import Bundles
+from tocsin.doors.links import Links
+from tocsin.doors.nodes import NodesDoor
+from tocsin.machines.simulated import SimulatedSettings
+from tocsin.ports import Clock, Store
+from tocsin.server.providers import SimulatedProvider, Surroundings
+from tocsin.server.settings import Settings
+from tocsin.services.fleet import Fleet
+
+
+class NumberFleet:
+    """Machines, fleet, and the door that takes what nodes report."""
+
+    def __init__(self, store: Store, clock: Clock, simulated: SimulatedSettings, policy: FleetPolicy) -> None:
+        links = Links()
+        around = Surroundings(
+            endpoint="",
+            links=links,
+            store=store,
+            clock=clock,
+            changed=lambda instance_id: self.fleet.changed(instance_id),
+            take=lambda instance_id, report: self._door.take(instance_id, report),
+            heard_through=lambda instance_id: self.fleet.heard_through(instance_id),
+        )
+        self.store = store
+        self.provider = SimulatedProvider(Settings(simulated=simulated), around)
+        self.fleet = Fleet(
+            store=store,
+            machines=self.provider.machines,
+            links=self.provider.links,
+            clock=clock,
+            policy=policy,
+            secret=b"secret",
+        )
+        self._door = NodesDoor(
+            fleet=self.fleet,
+            commands=commands_over(store, clock, self.fleet, self.provider.links),
+            links=links,
+            store=store,
+            clock=clock,
+            bundles=Bundles(Path()),
+            beat_interval_s=1.0,
+            catalogue=CATALOGUE,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        await self.provider.start()
+        await self.fleet.load()
+        tasks = [asyncio.create_task(one) for one in (self.fleet.run(), *self.provider.loops)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.provider.close()
