@@ -6,6 +6,7 @@ Knows rules; what is missing in the world is told by the caller.
 from collections.abc import Collection
 
 from tocsin.core.loggrants import POLICY_NAME, needed_policy
+from tocsin.model.command import document_of
 from tocsin.model.names import bus_of, log_group_of, queue_of, topic_of
 from tocsin.model.rule import Rule, RuleState, Target
 
@@ -48,6 +49,7 @@ def _named(arn: str) -> str:
         (queue_of, "queue"),
         (bus_of, "event bus"),
         (topic_of, "topic"),
+        (document_of, "document"),
     ):
         place = place_of(arn)
         if place:

@@ -68,6 +68,7 @@ from tocsin.services.schedules import Schedules
 from tocsin.services.topics import Signer, Topics
 from tocsin.services.topics.signing import made
 from tocsin.targets.buses import BusTargets
+from tocsin.targets.commands import CommandTargets
 from tocsin.targets.loggroups import LogGroups
 from tocsin.targets.queues import DeadLetterQueues, QueueTargets
 from tocsin.targets.topics import TopicTargets
@@ -198,6 +199,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
             "sqs": QueueTargets(queues),
             "events": BusTargets(store),
             "sns": TopicTargets(topics),
+            "ssm": CommandTargets(commands, drafting),
         },
         dead_letters=dead_letters,
         rules_changed=schedules.changed,

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from tocsin.core.commands import rules as command_rules
 from tocsin.core.transform import shaping
+from tocsin.model.command import document_of
 from tocsin.model.errors import LimitExceeded, NotImplementedYet, Validation
 from tocsin.model.names import Scope, bus_of, log_group_of, queue_of, split_arn, topic_of
 from tocsin.model.rule import Rule, Target
@@ -29,7 +31,10 @@ _KINDS: dict[str, tuple[Callable[[str], tuple[Scope, str] | None], frozenset[str
     "sqs": (queue_of, _SHAPED | {"SqsParameters"}),
     "events": (bus_of, _ANY),
     "sns": (_topic, _SHAPED),
+    "ssm": (document_of, _SHAPED | {"RunCommandParameters"}),
 }
+# What is built in belongs to no account, and its ARN names none.
+_EVERYBODYS = frozenset({"ssm"})
 
 
 def to_target(spec: dict[str, Any], scope: Scope) -> Target:
@@ -47,12 +52,14 @@ def to_target(spec: dict[str, Any], scope: Scope) -> Target:
     place = where(arn)
     if place is None:
         raise _malformed(arn)
-    if place[0] != scope:
+    if place[0] != scope and not (split[0] in _EVERYBODYS and place[0] == Scope("", scope.region)):
         raise Validation(f"Parameter {arn} is not valid. Reason: It must be in account and region of the rule.")
     later = sorted(spec.keys() - members)
     if later:
         raise NotImplementedYet(f"{', '.join(later)} of target {target_id} is not implemented in Tocsin yet.")
     _check_queues(spec)
+    if split[0] == "ssm":
+        command_rules.check(spec)
     return Target(id=target_id, arn=arn, spec=spec)
 
 

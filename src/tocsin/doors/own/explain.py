@@ -16,6 +16,7 @@ from tocsin.core.patterns import Pattern, explain, lines, load_event, parse, sen
 from tocsin.doors.own.asking import answer, number, refuse, scope_of
 from tocsin.doors.own.journal import Wanted, newest
 from tocsin.model.bus import EventBus
+from tocsin.model.command import Document, document_of
 from tocsin.model.event import Event, Journaled
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.names import DEFAULT_BUS, Scope, bus_of, log_group_of, queue_of, topic_of
@@ -24,6 +25,7 @@ from tocsin.model.records import Record
 from tocsin.model.rule import Rule
 from tocsin.model.topic import Topic
 from tocsin.ports import Store
+from tocsin.services.commands.documents import built_in
 
 # Events explained in one answer: some milliseconds each for the largest pattern.
 EXPLAINED_MAX = 100
@@ -37,6 +39,7 @@ _KINDS: tuple[tuple[Callable[[str], tuple[Scope, str] | None], type[Record]], ..
     (queue_of, Queue),
     (bus_of, EventBus),
     (topic_of, Topic),
+    (document_of, Document),
 )
 
 
@@ -71,7 +74,7 @@ class Explain:
         for target in rule.targets:
             for place_of, kind in _KINDS:
                 place = place_of(target.arn)
-                if place and place[1] != DEFAULT_BUS and await self._store.get(kind, *place) is None:
+                if place and not _always_there(place[1]) and await self._store.get(kind, *place) is None:
                     gone.add(target.arn)
         return gone
 
@@ -90,6 +93,11 @@ class Explain:
         near = get_close_matches(name, names, n=1)
         said = f"There is no rule {name} on bus {bus} in account {scope.account}, {scope.region}."
         return f"{said} Did you mean {near[0]}?" if near else said
+
+
+def _always_there(name: str) -> bool:
+    """The default bus, and documents that are built in: no record stands for them."""
+    return name == DEFAULT_BUS or name in built_in()
 
 
 def _on(scope: Scope, bus: str, event_id: str) -> Wanted:

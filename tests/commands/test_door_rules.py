@@ -1,0 +1,155 @@
+"""Run Command as a rule's target: commands that nobody sends by hand."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.commands.conftest import OPEN, Fleet
+from tests.doors.asking import log_lines, refusal, tocsin
+from tests.harness import REGION, eventually
+
+SHELL = f"arn:aws:ssm:{REGION}::document/AWS-RunShellScript"
+
+
+class Ruling:
+    """A rule on a source of its own with one Run Command target."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.events = fleet.server.client("events", fleet.account)
+        self.name = f"rule-{uuid4().hex[:8]}"
+        self.events.put_rule(Name=self.name, EventPattern=json.dumps({"source": [self.name]}))
+
+    def aim(self, arn: str = SHELL, **more: Any) -> None:
+        self.events.put_targets(Rule=self.name, Targets=[self.target(arn, **more)])
+
+    def target(self, arn: str = SHELL, **more: Any) -> dict[str, Any]:
+        by_event = {"RunCommandTargets": [{"Key": "event", "Values": ["$.detail.InstanceId"]}]}
+        return {"Id": "command", "Arn": arn, "RunCommandParameters": by_event, **more}
+
+    def happen(self, **detail: Any) -> None:
+        entry = {"Source": self.name, "DetailType": "Ill", "Detail": json.dumps(detail)}
+        assert self.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+    def sent(self, comment: str) -> list[dict[str, Any]]:
+        """Commands that are over, whose parameters hold the text."""
+        found = self.fleet.ssm.list_commands()["Commands"]
+        return [one for one in found if comment in json.dumps(one["Parameters"]) and one["Status"] not in OPEN]
+
+
+@pytest.fixture
+def ruling(fleet: Fleet) -> Iterator[Ruling]:
+    made = Ruling(fleet)
+    yield made
+    made.events.remove_targets(Rule=made.name, Ids=["command"])
+    made.events.delete_rule(Name=made.name)
+
+
+def test_the_event_names_the_node_the_command_is_for(ruling: Ruling, fleet: Fleet) -> None:
+    mark = uuid4().hex
+    ruling.aim(Input=json.dumps({"commands": [f"echo {mark} $TOCSIN_INSTANCE_ID"]}))
+    ruling.happen(InstanceId=fleet.nodes[1])
+    [command] = eventually(lambda: ruling.sent(mark), "the command of the rule")
+    assert command["Status"] == "Success"
+    assert command["Targets"] == [{"Key": "InstanceIds", "Values": [fleet.nodes[1]]}]
+    found = fleet.ended(command["CommandId"], fleet.nodes[1])
+    assert found["StandardOutputContent"] == f"{mark} {fleet.nodes[1]}\n"
+    # nobody waits for a rule's command, so its output is logged without being asked for
+    assert f"{mark} {fleet.nodes[1]}" in log_lines(fleet.server, fleet.account, "/aws/ssm/AWS-RunShellScript")
+
+
+def test_a_transformer_makes_the_parameters_out_of_the_event(ruling: Ruling, fleet: Fleet) -> None:
+    mark = uuid4().hex
+    ruling.aim(
+        InputTransformer={
+            "InputPathsMap": {"fault": "$.detail.Fault"},
+            "InputTemplate": f'{{"commands": ["echo {mark} <fault>"]}}',
+        }
+    )
+    ruling.happen(InstanceId=fleet.nodes[0], Fault="XidError79")
+    [command] = eventually(lambda: ruling.sent(mark), "the command of the rule")
+    assert fleet.ended(command["CommandId"])["StandardOutputContent"] == f"{mark} XidError79\n"
+
+
+def test_tags_are_targets_as_on_aws(ruling: Ruling) -> None:
+    mark = uuid4().hex
+    by_tag = {"RunCommandTargets": [{"Key": "tag:team", "Values": ["vision"]}]}
+    ruling.aim(Input=json.dumps({"commands": [f"echo {mark}"]}), RunCommandParameters=by_tag)
+    ruling.happen()
+    [command] = eventually(lambda: ruling.sent(mark), "the command of the rule")
+    assert (command["Status"], command["TargetCount"]) == ("Success", 2)
+
+
+def test_many_events_at_once_are_a_command_each(ruling: Ruling, fleet: Fleet) -> None:
+    mark = uuid4().hex
+    ruling.aim(Input=json.dumps({"commands": [f"echo {mark}"]}))
+    entry = {"Source": ruling.name, "DetailType": "Ill", "Detail": json.dumps({"InstanceId": fleet.nodes[0]})}
+    ruling.events.put_events(Entries=[entry] * 10)
+    assert eventually(lambda: len(ruling.sent(mark)) >= 10, "ten commands", 30)
+
+
+def test_an_event_that_names_no_node_is_a_dead_letter(ruling: Ruling, fleet: Fleet) -> None:
+    sqs = fleet.server.client("sqs", fleet.account)
+    queue = sqs.create_queue(QueueName=f"dead-{ruling.name}")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{fleet.account}:dead-{ruling.name}"
+    ruling.aim(Input='{"commands": ["true"]}', DeadLetterConfig={"Arn": arn})
+    for detail, code in (({}, "INVALID_PARAMETER"), ({"InstanceId": "i-0123456789abcdef0"}, "NO_RESOURCE")):
+        ruling.happen(**detail)
+        asked = {"QueueUrl": queue, "WaitTimeSeconds": 10, "MessageAttributeNames": ["All"]}
+        [message] = sqs.receive_message(**asked)["Messages"]
+        assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == code
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+
+def test_status_changes_are_events_of_aws_ssm(fleet: Fleet) -> None:
+    events, logs = fleet.server.client("events", fleet.account), fleet.server.client("logs", fleet.account)
+    group = f"/ssm/{uuid4().hex}"
+    logs.create_log_group(logGroupName=group)
+    events.put_rule(Name="ssm-told", EventPattern=json.dumps({"source": ["aws.ssm"]}))
+    target = {"Id": "log", "Arn": f"arn:aws:logs:{REGION}:{fleet.account}:log-group:{group}"}
+    events.put_targets(Rule="ssm-told", Targets=[target])
+    command = fleet.run(commands=["exit 3"])
+    fleet.over(command)
+
+    def told() -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in log_lines(fleet.server, fleet.account, group)]
+        return [one for one in found if one["detail"]["command-id"] == command]
+
+    eventually(lambda: len(told()) == 4, "four events")
+    seen = [(one["detail-type"], one["detail"]["status"]) for one in told()]
+    kind, of_one = "EC2 Command Status-change Notification", "EC2 Command Invocation Status-change Notification"
+    assert sorted(seen) == sorted([(kind, "InProgress"), (kind, "Failed"), (of_one, "InProgress"), (of_one, "Failed")])
+    [last] = [one for one in told() if one["detail-type"] == kind and one["detail"]["status"] == "Failed"]
+    assert last["resources"] == [f"arn:aws:ec2:{REGION}:{fleet.account}:instance/{fleet.nodes[0]}"]
+    assert set(last["detail"]) == {
+        *("command-id", "document-name", "expire-after", "parameters", "requested-date-time", "status")
+    }
+    [one] = [one for one in told() if one["detail-type"] == of_one and one["detail"]["status"] == "Failed"]
+    assert set(one["detail"]) == {"command-id", "document-name", "instance-id", "requested-date-time", "status"}
+    events.remove_targets(Rule="ssm-told", Ids=["log"])
+    events.delete_rule(Name="ssm-told")
+
+
+def test_put_targets_refuses_what_could_never_run(ruling: Ruling, fleet: Fleet) -> None:
+    def refused(target: dict[str, Any]) -> tuple[str, str]:
+        found = refusal(ruling.events.put_targets, Rule=ruling.name, Targets=[target])
+        return found.code, found.message
+
+    bare = ruling.target()
+    del bare["RunCommandParameters"]
+    assert refused(bare)[1] == "Parameter(s) RunCommandParameters must be specified for target: command."
+    no_path = {"RunCommandTargets": [{"Key": "event", "Values": ["detail.InstanceId"]}]}
+    assert "no JSONPath" in refused({**ruling.target(), "RunCommandParameters": no_path})[1]
+    elsewhere = f"arn:aws:ssm:{REGION}:999999999999:document/Mine"
+    assert refused(ruling.target(elsewhere))[0] == "ValidationException"
+
+
+def test_explain_names_a_document_that_is_missing(ruling: Ruling, fleet: Fleet) -> None:
+    ruling.aim(f"arn:aws:ssm:{REGION}:{fleet.account}:document/Not-There")
+    ruling.happen()
+    place = {"AWS_ACCESS_KEY_ID": fleet.account, "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": REGION}
+    told = tocsin("rule", "explain", ruling.name, "--endpoint-url", fleet.server.endpoint, environment=place)
+    assert "The document Not-There of target command does not exist" in told.stdout, told.stderr
