@@ -41,7 +41,8 @@ from tocsin.model.names import health_stream, lifecycle_stream
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.commands import Commands
-from tocsin.services.fleet import BUNDLE_PATH, Fleet
+from tocsin.services.fleet import Fleet
+from tocsin.services.orders import BUNDLE_PATH
 
 log = logging.getLogger(__name__)
 

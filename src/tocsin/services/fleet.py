@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -20,19 +20,19 @@ from tocsin.core.commit import World, commit
 from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
-from tocsin.core.resource_config import resource_config
 from tocsin.core.tell import line
 from tocsin.model.changes import Change, Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node, NodeCursor, cursor_of
 from tocsin.model.errors import ResourceInUse, ResourceNotFound, Stale, StoreUnavailable
-from tocsin.model.link import RunScript
 from tocsin.model.logs import LogGroup
-from tocsin.model.machine import LaunchOrder, LaunchRefused
+from tocsin.model.machine import LaunchRefused
 from tocsin.model.names import Scope, split_arn
 from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Machines, NodeLinks, Store
 from tocsin.services.mishaps import Mishaps
+from tocsin.services.orders import Orders
+from tocsin.services.reported import Reported
 from tocsin.services.roster import Roster
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 RETRY_PAUSE_S = 1.0
 # Passes one cluster may take in a row before the others get their turn; every pass must bring it further.
 PASSES_MAX = 20
-BUNDLE_PATH = "/_tocsin/node/bundle"
 
 
 class Fleet:
@@ -66,13 +65,15 @@ class Fleet:
         self._policy = policy
         self._health = health or HealthPolicy()
         self._secret = secret
-        self._mishaps = mishaps
+        self._orders = Orders(policy, self.token, mishaps)
         self._since = clock.now()
         self._roster = Roster()
         self._reports: dict[str, list[Reported]] = {}  # by cluster id: those that wait for its lock
         self._cursors: dict[str, NodeCursor] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._dirty: set[str] = set()
+        self._news: dict[str, set[str]] = {}  # by cluster id: instances to be looked at
+        self._due: set[str] = set()  # clusters of which everybody is to be looked at
         self._reconciling = ""
         self._wake = asyncio.Event()
         self._creating = asyncio.Lock()
@@ -183,7 +184,7 @@ class Fleet:
             if mine.failure:
                 raise mine.failure
 
-    async def _take_reports(self, world: World, together: list["Reported"]) -> None:
+    async def _take_reports(self, world: World, together: list[Reported]) -> None:
         """Commit what waits for the cluster's lock as one; if that cannot be, each by itself: one may be at fault."""
         try:
             await self._commit_reports(world, together)
@@ -195,7 +196,7 @@ class Fleet:
         for one in together:
             one.settled = True
 
-    async def _commit_reports(self, world: World, together: list["Reported"]) -> None:
+    async def _commit_reports(self, world: World, together: list[Reported]) -> None:
         nodes: dict[str, Node] = {}
         moved: dict[str, NodeCursor] = {}
         changes: list[Change] = []
@@ -216,7 +217,7 @@ class Fleet:
 
     def changed(self, instance_id: str) -> None:
         """Something about this node's machine or link is different: look at its cluster again."""
-        self._mark(self._roster.home(instance_id))
+        self._mark(self._roster.home(instance_id), (instance_id,))
 
     async def keep(self, instance_id: str, n: int, *changes: Change) -> bool:
         """Commit what a report leads to that changes nothing of its cluster, so without the cluster's lock: reports of
@@ -245,7 +246,8 @@ class Fleet:
         for cluster in clusters:
             members = {node.instance_id: node for node in nodes if node.cluster_id == cluster.id}
             self._roster.keep(World(cluster=cluster, nodes=members), members)
-            self._mark(cluster.id)
+            self._due.add(cluster.id)
+            self._mark(cluster.id, ())
         for instance_id in self._machines.seen():
             if not self._roster.home(instance_id):
                 log.warning("machine %s belongs to no cluster: it is ended", instance_id)
@@ -254,7 +256,9 @@ class Fleet:
     async def run(self) -> None:
         """Reconcile whatever is marked or due, for ever."""
         while True:
-            self._dirty |= self._roster.due(self._clock.now())
+            due = self._roster.due(self._clock.now())
+            self._due |= due
+            self._dirty |= due
             if self._dirty:
                 self._reconciling = self._dirty.pop()
                 await self._reconcile(self._reconciling)
@@ -265,8 +269,10 @@ class Fleet:
                     await self._wake.wait()
             self._wake.clear()
 
-    def _mark(self, cluster_id: str) -> None:
+    def _mark(self, cluster_id: str, news: Iterable[str]) -> None:
+        """Look at the cluster again, and in it at these instances."""
         if cluster_id in self._roster.worlds:
+            self._news.setdefault(cluster_id, set()).update(news)
             self._dirty.add(cluster_id)
             self._wake.set()
 
@@ -306,11 +312,19 @@ class Fleet:
                 return
             await self._commit(world, planned)
             await self._apply(made)
-        self._mark(cluster_id)
+        self._mark(cluster_id, ())
 
     def _plan(self, world: World) -> Plan:
-        seen = Observed(machines=self._machines.seen(), links=self._links.seen(), since=self._since)
-        return plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health)
+        """Of a cluster that is due everybody is looked at; else only who has news, and what was waited for still is."""
+        cluster_id, machines, links = world.cluster.id, self._machines.seen(), self._links.seen()
+        news = frozenset(self._news.pop(cluster_id, ()))
+        everybody = cluster_id in self._due
+        self._due.discard(cluster_id)
+        seen = Observed(machines=machines, links=links, since=self._since, news=None if everybody else news)
+        made = plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health)
+        if everybody:
+            return made
+        return replace(made, wake_at=min(filter(None, (made.wake_at, world.wake_at)), default=None))
 
     async def _apply(self, made: Plan) -> None:
         """Take every step, whatever becomes of the others; what failed is planned again."""
@@ -341,50 +355,13 @@ class Fleet:
     async def _take(self, step: Step, made: Plan) -> None:
         match step:
             case Launch(node):
-                await self._machines.launch(await self._launch_order(node, made))
+                await self._machines.launch(await self._orders.launch(node, made))
             case Terminate(node):
                 await self._machines.terminate(node.instance_id)
             case Reboot(node):
                 await self._machines.reboot(node.instance_id)
             case RunLifecycle(node):
-                self._links.send(node.instance_id, await self._script_order(node, made))
-
-    async def _launch_order(self, node: Node, made: Plan) -> LaunchOrder:
-        """Raises LaunchRefused where somebody asked for that."""
-        assert made.cluster is not None, "only nodes of a cluster are launched"
-        order = LaunchOrder(
-            instance_id=node.instance_id,
-            cluster_name=made.cluster.name,
-            group=node.group,
-            instance_type=node.instance_type,
-            address=node.address,
-            token=self.token(node.instance_id),
-        )
-        if self._mishaps is None or node.joined:
-            return order
-        return await self._mishaps.at_launch(order, made.cluster, node)
-
-    async def _script_order(self, node: Node, made: Plan) -> RunScript:
-        assert made.cluster is not None, "only nodes of a cluster run scripts"
-        group = next(group for group in made.cluster.groups if group.name == node.group)
-        order = RunScript(
-            work=node.script_work,
-            source=group.lifecycle["SourceS3Uri"],
-            bundle_path=BUNDLE_PATH,
-            on_create=group.lifecycle["OnCreate"],
-            resource_config=resource_config(made.cluster, made.nodes.values()),
-            environment={
-                "TOCSIN_INSTANCE_ID": node.instance_id,
-                "TOCSIN_INSTANCE_GROUP": node.group,
-                "TOCSIN_INSTANCE_NAME": node.name,
-                "TOCSIN_INSTANCE_ADDRESS": node.address,
-                "TOCSIN_CLUSTER_NAME": made.cluster.name,
-                "TOCSIN_CLUSTER_ID": made.cluster.id,
-            },
-            time_limit_s=self._policy.script_time_limit_s,
-            output_bytes_max=self._policy.script_output_bytes_max,
-        )
-        return await self._mishaps.at_script(order, made.cluster, node) if self._mishaps else order
+                self._links.send(node.instance_id, await self._orders.script(node, made))
 
     # Commits.
 
@@ -412,9 +389,10 @@ class Fleet:
             self._cursors.pop(instance_id, None)
         if world is not None:
             self._roster.keep(world, made.touched)
-            self._mark(world.cluster.id)
+            self._mark(world.cluster.id, made.touched)
         elif before is not None:
             self._roster.drop(before)
+            self._news.pop(before.cluster.id, None)
             self._reports.pop(before.cluster.id, None)
         return world
 
@@ -423,15 +401,3 @@ def _world(made: Plan) -> World | None:
     if made.cluster is None:
         return None
     return World(cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, wake_at=made.wake_at)
-
-
-class Reported:
-    """A report that waits for its cluster's lock. What it failed with is its reporter's to hear."""
-
-    def __init__(self, instance_id: str, n: int, change: Callable[[Node], Node], extra: tuple[Change, ...]) -> None:
-        self.instance_id = instance_id
-        self.n = n
-        self.change = change
-        self.extra = extra
-        self.settled = False
-        self.failure: Exception | None = None

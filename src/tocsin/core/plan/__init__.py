@@ -52,7 +52,7 @@ def plan(
 ) -> Plan:
     """One pass: follow each node and judge its health, pursue the operation under way, list the steps."""
     draft = Draft(cluster, dict(nodes), seen, policy, health, now)
-    for node in nodes.values():
+    for node in draft.restless():
         follow(draft, node)
     for node in list(draft.nodes.values()):
         heal(draft, node)

@@ -59,6 +59,8 @@ class Draft:
         self._steps: list[Step] = []
         self._waiting: list[str] = []
         self._wake_at: datetime | None = None
+        self._addresses: set[str] | None = None  # made when the first is needed
+        self._ready: bool | None = None  # whether the controller group's nodes are there, once it is asked
 
     def result(self) -> Plan:
         return Plan(
@@ -101,6 +103,15 @@ class Draft:
     def _wake(self, at: datetime) -> None:
         self._wake_at = at if self._wake_at is None else min(self._wake_at, at)
 
+    def restless(self) -> list[Node]:
+        """The nodes to be looked at: in a large cluster most run, and nothing is new of them."""
+        news = self.seen.news
+        if news is None:
+            return list(self.nodes.values())
+        return [
+            node for node in self.nodes.values() if node.status is not NodeStatus.RUNNING or node.instance_id in news
+        ]
+
     def of(self, group: InstanceGroup) -> list[Node]:
         """The group's nodes that are meant to stay."""
         return [
@@ -136,13 +147,17 @@ class Draft:
         )
 
     def _free_address(self, instance_id: str) -> str:
-        taken = {node.address for node in self.nodes.values()}
+        if self._addresses is None:
+            self._addresses = {node.address for node in self.nodes.values()}
+        taken = self._addresses
         tries = (loopback_address(instance_id, attempt) for attempt in range(len(taken) + 1))
-        return next((address for address in tries if address not in taken), loopback_address(instance_id))
+        free = next((address for address in tries if address not in taken), loopback_address(instance_id))
+        taken.add(free)
+        return free
 
     def list_steps(self) -> None:
         """Steps follow from the nodes as they now stand and from what is seen of them."""
-        for node in self.nodes.values():
+        for node in self.restless():
             machine = self.seen.machines.get(node.instance_id)
             if node.status is NodeStatus.SHUTTING_DOWN:
                 if machine not in (None, MachineState.ENDING):
@@ -165,15 +180,17 @@ class Draft:
         due = node.script in (ScriptState.WAITING, ScriptState.STARTED)
         if not due or link is None or not link.connected or node.script_work in link.ordered:
             return
-        if self.controller_ready(node):
+        if self._ready is None:
+            self._ready = self._controller_ready()
+        if self._ready or node.group == controller_group(self.cluster):
             self._steps.append(RunLifecycle(node))
         else:
             self.wait(f"{node.name} waits for the nodes of {controller_group(self.cluster)}, which come first")
 
-    def controller_ready(self, node: Node) -> bool:
-        """Whether the node may run its script: the controller's nodes go first, and must all be there."""
+    def _controller_ready(self) -> bool:
+        """Whether scripts may run outside the controller group: its nodes go first, and must all be there."""
         first = controller_group(self.cluster)
-        if first in ("", node.group):
+        if not first:
             return True
         group = next(group for group in self.cluster.groups if group.name == first)
         ready = [member for member in self.of(group) if member.status is NodeStatus.RUNNING]

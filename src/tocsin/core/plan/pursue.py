@@ -137,8 +137,10 @@ def _shrinking(draft: Draft) -> bool:
 
 def _surplus(nodes: list[Node], target: int) -> list[Node]:
     """Which nodes go when there are too many: those that never joined, then the sick, then the highest places."""
+    if len(nodes) <= target:
+        return []
     ranked = sorted(nodes, key=lambda node: (node.joined, node.health is Health.HEALTHY, -node.index))
-    return ranked[: max(0, len(nodes) - target)]
+    return ranked[: len(nodes) - target]
 
 
 def _settled(groups: Iterable[InstanceGroup]) -> list[InstanceGroup]:

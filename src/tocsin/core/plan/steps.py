@@ -10,11 +10,16 @@ from tocsin.model.machine import LinkSeen, MachineState
 
 
 class Observed(Struct, frozen=True, kw_only=True):
-    """What there is. `since` is when this server began to watch: no silence counts from before that."""
+    """What there is. `since` is when this server began to watch: no silence counts from before that.
+
+    `news` are the instances of which something has changed since the last plan. The others that run are left in peace,
+    until the time comes at which the plan said it wants to be made again; then, `news` None, everybody is looked at.
+    """
 
     machines: Mapping[str, MachineState]
     links: Mapping[str, LinkSeen]
     since: datetime
+    news: frozenset[str] | None = None
 
 
 class Launch(Struct, frozen=True):

@@ -1,0 +1,68 @@
+"""What the fleet orders: a machine for a node, a script for its agent. Failures on demand are met here."""
+
+from collections.abc import Callable
+
+from tocsin.core.plan import Plan
+from tocsin.core.policy import FleetPolicy
+from tocsin.core.resource_config import resource_config
+from tocsin.model.cluster import Node
+from tocsin.model.link import RunScript
+from tocsin.model.machine import LaunchOrder
+from tocsin.services.mishaps import Mishaps
+
+BUNDLE_PATH = "/_tocsin/node/bundle"
+
+
+class Orders:
+    """`token` is what an instance's agent must show."""
+
+    def __init__(self, policy: FleetPolicy, token: Callable[[str], str], mishaps: Mishaps | None) -> None:
+        self._policy = policy
+        self._token = token
+        self._mishaps = mishaps
+        self._told_of: Plan | None = None
+        self._config = ""
+
+    async def launch(self, node: Node, made: Plan) -> LaunchOrder:
+        """Raises LaunchRefused where somebody asked for that."""
+        assert made.cluster is not None, "only nodes of a cluster are launched"
+        order = LaunchOrder(
+            instance_id=node.instance_id,
+            cluster_name=made.cluster.name,
+            group=node.group,
+            instance_type=node.instance_type,
+            address=node.address,
+            token=self._token(node.instance_id),
+        )
+        if self._mishaps is None or node.joined:
+            return order
+        return await self._mishaps.at_launch(order, made.cluster, node)
+
+    def _resource_config(self, made: Plan) -> str:
+        """The same text for all scripts of a plan: it tells of the whole cluster."""
+        assert made.cluster is not None, "only nodes of a cluster run scripts"
+        if self._told_of is not made:
+            self._told_of, self._config = made, resource_config(made.cluster, made.nodes.values())
+        return self._config
+
+    async def script(self, node: Node, made: Plan) -> RunScript:
+        assert made.cluster is not None, "only nodes of a cluster run scripts"
+        group = next(group for group in made.cluster.groups if group.name == node.group)
+        order = RunScript(
+            work=node.script_work,
+            source=group.lifecycle["SourceS3Uri"],
+            bundle_path=BUNDLE_PATH,
+            on_create=group.lifecycle["OnCreate"],
+            resource_config=self._resource_config(made),
+            environment={
+                "TOCSIN_INSTANCE_ID": node.instance_id,
+                "TOCSIN_INSTANCE_GROUP": node.group,
+                "TOCSIN_INSTANCE_NAME": node.name,
+                "TOCSIN_INSTANCE_ADDRESS": node.address,
+                "TOCSIN_CLUSTER_NAME": made.cluster.name,
+                "TOCSIN_CLUSTER_ID": made.cluster.id,
+            },
+            time_limit_s=self._policy.script_time_limit_s,
+            output_bytes_max=self._policy.script_output_bytes_max,
+        )
+        return await self._mishaps.at_script(order, made.cluster, node) if self._mishaps else order
