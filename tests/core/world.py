@@ -110,7 +110,7 @@ class SmallWorld:
         self.links[instance_id] = LinkSeen(connected=False, since=self.now, heard=self.now)
 
     def request_update(self, **request: Any) -> None:
-        self.cluster = requests.update(self.living, {"ClusterName": "small", **request})
+        self.cluster = requests.update(self.living, {"ClusterName": "small", **request}, self.now)
         self.statuses.append(self.cluster.status)
 
     def request_batch(self, operation: str, *ids: str) -> Batch:

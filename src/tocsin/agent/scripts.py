@@ -6,6 +6,7 @@ The link hands in orders by `take`; reports go out by `file`. bundle.py fetches,
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -102,6 +103,8 @@ async def _outcome(settings: AgentSettings, order: RunScript, transcript: Transc
 
 def _launch(settings: AgentSettings, order: RunScript, folder: Path) -> process.Launch:
     """The script's place on the node: its folder, its configuration file, its environment."""
+    if order.fresh:
+        shutil.rmtree(settings.directory / "home", ignore_errors=True)
     config = settings.directory / RESOURCE_CONFIG
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(order.resource_config)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from tocsin.core.instance_types import threads_default, types_of
 from tocsin.model.cluster import Cluster, Health, InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import DEFAULT_BUS, derived_uuid
@@ -25,9 +26,6 @@ REPAIR_BY_HAND = "Please Replace the Faulty Node."
 HEALTHY_AGAIN = "The node answers again and is healthy."
 HEALTHY_REPLACEMENT = "The node replaced {replaced}, ran its lifecycle script and is healthy."
 NOTHING_TO_DO = "No action is needed."
-
-# vCPU threads by instance family: Graviton and t2-style cores have one thread, all others in the enum have two.
-ONE_THREAD_FAMILIES = ("c6g", "c7g", "c8g", "m6g", "m7g", "m8g", "p6e-gb200", "m8a", "c8a")
 
 
 def announce(
@@ -88,9 +86,7 @@ def current_count(group: InstanceGroup, nodes: Iterable[Node]) -> int:
 
 def threads_per_core(group: InstanceGroup) -> int:
     """As requested, else the default of the instance type."""
-    family = group.instance_type.removeprefix("ml.").split(".")[0]
-    default = 1 if family.startswith(ONE_THREAD_FAMILIES) else 2
-    return int(group.spec.get("ThreadsPerCore") or default)
+    return int(group.spec.get("ThreadsPerCore") or threads_default(types_of(group.spec)[0]))
 
 
 def state_change_detail(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ CLUSTER_MOVES: dict[C | None, frozenset[C | None]] = {
 NODE_MOVES: dict[N | None, frozenset[N | None]] = {
     None: frozenset({N.PENDING}),
     N.PENDING: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
-    N.RUNNING: frozenset({N.PENDING, N.FAILURE, N.SHUTTING_DOWN}),
+    N.RUNNING: frozenset({N.PENDING, N.SYSTEM_UPDATING, N.FAILURE, N.SHUTTING_DOWN}),
     N.FAILURE: frozenset({N.PENDING, N.RUNNING, N.SHUTTING_DOWN}),
     N.SHUTTING_DOWN: frozenset({None}),
     N.SYSTEM_UPDATING: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
@@ -32,6 +32,7 @@ NODE_MOVES: dict[N | None, frozenset[N | None]] = {
 # Default provisioning allows one operation at a time: everything else waits with ConflictException. A cluster may be
 # deleted from anywhere; deleting it twice is a conflict.
 MAY_UPDATE = frozenset({C.IN_SERVICE})
+MAY_UPDATE_SOFTWARE = frozenset({C.IN_SERVICE})
 MAY_DELETE = frozenset(C) - {C.DELETING}
 
 

@@ -26,5 +26,8 @@ class FleetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # Replacements under way at a time in one cluster: a mass false alarm must not take a cluster down. The controller's
     # come on top: the others wait for it.
     replacements_at_once_max: int = 8
+    # A lifecycle script that fails on a new image is run again, each time on a fresh root volume; after so many
+    # attempts the update is rolled back (field reports: about four).
+    update_attempts_max: int = 4
     # All clusters of this server together. Every local instance is a process of about 40 MiB.
     instances_max: int = 100

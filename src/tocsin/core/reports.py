@@ -19,7 +19,7 @@ def effect(report: NodeReport, catalogue: Catalogue) -> Callable[[Node], Node]:
     def change(node: Node) -> Node:
         if isinstance(report, Found):
             return found(node, report.finding, catalogue)
-        if report.work != node.script_work or node.status is not NodeStatus.PENDING:
+        if report.work != node.script_work or node.status not in (NodeStatus.PENDING, NodeStatus.SYSTEM_UPDATING):
             return node
         match report:
             case ScriptStarted():

@@ -8,75 +8,82 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from tocsin.core import groups as instance_groups
+from tocsin.core.groups import changed_group, ending, new_group, refuse_twins
 from tocsin.core.lifecycle import MAY_DELETE, MAY_UPDATE
 from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGroup, NodeRecovery
-from tocsin.model.errors import Conflict, NotImplementedYet, ResourceLimitExceeded, Validation
+from tocsin.model.errors import Conflict, ResourceLimitExceeded, Validation
 from tocsin.model.names import Scope
 from tocsin.model.records import successor
 
-# A group cannot change these once it exists (createOnly in the CloudFormation schema).
-GROUP_FIXED = ("InstanceType", "ExecutionRole", "ThreadsPerCore", "OverrideVpcConfig", "InstanceRequirements")
 # Members of a cluster's request that are kept as they came and described back.
-CLUSTER_CARRIED = ("VpcConfig", "Orchestrator", "TieredStorageConfig", "ClusterRole")
-NOT_YET = ("NodeProvisioningMode", "AutoScaling", "RestrictedInstanceGroups", "RestrictedInstanceGroupsConfig")
-GROUP_NOT_YET = ("InstanceRequirements", "MinInstanceCount")
-# What is kept and described back, while nothing here can act on it.
-GROUP_UNHEEDED = (
-    "InstanceStorageConfigs",
-    "OnStartDeepHealthChecks",
-    "TrainingPlanArn",
-    "OverrideVpcConfig",
-    "ScheduledUpdateConfig",
-    "ImageId",
-    "AutoPatchConfig",
-    "KubernetesConfig",
-    "CapacityRequirements",
-    "NetworkInterface",
+CLUSTER_CARRIED = (
+    "VpcConfig",
+    "Orchestrator",
+    "TieredStorageConfig",
+    "ClusterRole",
+    "NodeProvisioningMode",
+    "AutoScaling",
+    "RestrictedInstanceGroupsConfig",
 )
-CLUSTER_UNHEEDED = ("VpcConfig", "Orchestrator", "TieredStorageConfig")
-UPDATABLE = ("InstanceGroups", "InstanceGroupsToDelete", "NodeRecovery", *CLUSTER_CARRIED)
+# What is kept and described back, while nothing here can act on it.
+CLUSTER_UNHEEDED = (
+    "VpcConfig",
+    "Orchestrator",
+    "TieredStorageConfig",
+    "AutoScaling",
+    "RestrictedInstanceGroupsConfig",
+)
+GROUP_LISTS = {"InstanceGroups": False, "RestrictedInstanceGroups": True}
+UPDATABLE = (*GROUP_LISTS, "InstanceGroupsToDelete", "NodeRecovery", *CLUSTER_CARRIED)
 
 
 def create(request: dict[str, Any], *, scope: Scope, cluster_id: str, now: datetime) -> Cluster:
     """The cluster a CreateCluster request asks for, in Creating."""
-    _refuse_not_yet(request)
-    specs = request.get("InstanceGroups") or []
-    if not specs:
-        raise Validation("Specify at least one instance group in InstanceGroups.")
-    _refuse_twins(specs)
-    return Cluster(
-        scope=scope,
-        id=cluster_id,
-        name=request["ClusterName"],
-        status=ClusterStatus.CREATING,
-        created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
-        groups=tuple(_new_group(spec) for spec in specs),
-        node_recovery=_recovery(request),
-        spec={name: request[name] for name in CLUSTER_CARRIED if name in request},
-        tags={tag["Key"]: tag["Value"] for tag in request.get("Tags") or []},
+    groups = [
+        new_group(spec, now, restricted=restricted)
+        for name, restricted in GROUP_LISTS.items()
+        for spec in request.get(name) or []
+    ]
+    if not groups:
+        raise Validation("Specify at least one instance group in InstanceGroups or RestrictedInstanceGroups.")
+    refuse_twins(_specs(request))
+    return _checked(
+        Cluster(
+            scope=scope,
+            id=cluster_id,
+            name=request["ClusterName"],
+            status=ClusterStatus.CREATING,
+            created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            groups=tuple(groups),
+            node_recovery=_recovery(request),
+            spec={name: request[name] for name in CLUSTER_CARRIED if name in request},
+            tags={tag["Key"]: tag["Value"] for tag in request.get("Tags") or []},
+        )
     )
 
 
-def update(cluster: Cluster, request: dict[str, Any]) -> Cluster:
+def update(cluster: Cluster, request: dict[str, Any], now: datetime) -> Cluster:
     """The cluster after an UpdateCluster request, in Updating. The groups as they stood are kept for a rollback."""
     if cluster.status not in MAY_UPDATE:
         raise Conflict(
             f"Cluster {cluster.name} is in status {cluster.status} and takes no update now. "
             f"{'Wait until it is InService.' if cluster.status is not ClusterStatus.FAILED else 'Delete it.'}"
         )
-    _refuse_not_yet(request)
     if not any(name in request for name in UPDATABLE):
         raise Validation(f"Specify at least one of {', '.join(UPDATABLE)}.")
-    specs = request.get("InstanceGroups") or []
-    _refuse_twins(specs)
-    return successor(
-        cluster,
-        status=ClusterStatus.UPDATING,
-        groups=_merged(cluster, {spec["InstanceGroupName"]: spec for spec in specs}, _doomed(cluster, request)),
-        before=cluster.groups,
-        failure_message="",
-        node_recovery=_recovery(request) or cluster.node_recovery,
-        spec=cluster.spec | {name: request[name] for name in CLUSTER_CARRIED if name in request},
+    refuse_twins(_specs(request))
+    _refuse_changes(cluster, request)
+    return _checked(
+        successor(
+            cluster,
+            status=ClusterStatus.UPDATING,
+            groups=_merged(cluster, request, now),
+            before=cluster.groups,
+            failure_message="",
+            node_recovery=_recovery(request) or cluster.node_recovery,
+            spec=cluster.spec | {name: request[name] for name in CLUSTER_CARRIED if name in request},
+        )
     )
 
 
@@ -84,17 +91,14 @@ def delete(cluster: Cluster) -> Cluster:
     """The cluster after a DeleteCluster request, in Deleting."""
     if cluster.status not in MAY_DELETE:
         raise Conflict(f"Cluster {cluster.name} is already being deleted.")
-    groups = tuple(_ending(group) for group in cluster.groups)
-    return successor(cluster, status=ClusterStatus.DELETING, groups=groups, before=())
+    return successor(cluster, status=ClusterStatus.DELETING, groups=tuple(map(ending, cluster.groups)), before=())
 
 
 def unheeded(cluster: Cluster) -> list[str]:
     """What the cluster asks for and local machines cannot do: `Member` or `Member of instance group name`."""
     found = [member for member in CLUSTER_UNHEEDED if cluster.spec.get(member)]
     for group in cluster.groups:
-        found += [f"{member} of instance group {group.name}" for member in GROUP_UNHEEDED if group.spec.get(member)]
-        if group.lifecycle.get("OnInitComplete"):
-            found.append(f"OnInitComplete of instance group {group.name}")
+        found += [f"{member} of instance group {group.name}" for member in instance_groups.unheeded(group)]
     return found
 
 
@@ -113,59 +117,61 @@ def _instances(clusters: Iterable[Cluster]) -> int:
     return sum(group.wanted for cluster in clusters for group in cluster.groups)
 
 
-def _refuse_not_yet(request: dict[str, Any]) -> None:
-    for name in NOT_YET:
-        if request.get(name):
-            raise NotImplementedYet(f"{name} is not implemented in Tocsin yet.")
-
-
-def _refuse_twins(specs: list[dict[str, Any]]) -> None:
-    names = [spec["InstanceGroupName"] for spec in specs]
-    twins = sorted({name for name in names if names.count(name) > 1})
-    if twins:
-        raise Validation(f"Instance group names must be unique within a request: {', '.join(twins)}.")
+def _specs(request: dict[str, Any]) -> list[dict[str, Any]]:
+    return [spec for name in GROUP_LISTS for spec in request.get(name) or []]
 
 
 def _recovery(request: dict[str, Any]) -> NodeRecovery | None:
     return NodeRecovery(request["NodeRecovery"]) if "NodeRecovery" in request else None
 
 
-def _check_group(spec: dict[str, Any]) -> None:
-    name = spec["InstanceGroupName"]
-    for member in GROUP_NOT_YET:
-        if spec.get(member):
-            raise NotImplementedYet(f"{member} (instance group {name}) is not implemented in Tocsin yet.")
-    if not spec.get("InstanceType"):
-        raise Validation(f"Instance group {name}: specify InstanceType.")
-    lifecycle = spec.get("LifeCycleConfig")
-    if lifecycle is None:
-        return
-    if not lifecycle.get("OnCreate") or not lifecycle.get("SourceS3Uri"):
-        raise Validation(f"Instance group {name}: LifeCycleConfig needs both SourceS3Uri and OnCreate.")
-    if not lifecycle["SourceS3Uri"].startswith("s3://"):
-        raise Validation(f"Instance group {name}: SourceS3Uri must begin with s3://.")
+def _refuse_changes(cluster: Cluster, request: dict[str, Any]) -> None:
+    """What a cluster is for good, and what cannot change while something else depends on it."""
+    eks = (cluster.spec.get("Orchestrator") or {}).get("Eks")
+    if "Orchestrator" in request and (request["Orchestrator"].get("Eks") != eks):
+        raise Validation("The orchestrator of a cluster cannot be changed after its creation.")
+    scaled = (cluster.spec.get("AutoScaling") or {}).get("Mode") == "Enable"
+    if scaled and request.get("ClusterRole", cluster.spec.get("ClusterRole")) != cluster.spec.get("ClusterRole"):
+        raise Validation("ClusterRole cannot be updated while autoscaling is enabled.")
 
 
-def _new_group(spec: dict[str, Any]) -> InstanceGroup:
-    _check_group(spec)
-    return InstanceGroup(
-        name=spec["InstanceGroupName"], target=spec["InstanceCount"], status=GroupStatus.CREATING, spec=spec
-    )
+def _checked(cluster: Cluster) -> Cluster:
+    for check in (_slurm, _scaling, _minimum):
+        wrong = check(cluster)
+        if wrong:
+            raise Validation(wrong)
+    return cluster
 
 
-def _changed_group(group: InstanceGroup, spec: dict[str, Any]) -> InstanceGroup:
-    for member in GROUP_FIXED:
-        if member in spec and spec[member] != group.spec.get(member, spec[member]):
-            raise Validation(f"{member} of instance group {group.name} cannot be changed after its creation.")
-    merged = group.spec | spec
-    _check_group(merged)
-    target = spec["InstanceCount"]
-    status = GroupStatus.UPDATING if target != group.target else group.status
-    return InstanceGroup(name=group.name, target=target, status=status, spec=merged)
+def _slurm(cluster: Cluster) -> str:
+    orchestrator = cluster.spec.get("Orchestrator") or {}
+    slurm = orchestrator.get("Slurm") or {}
+    kinds = [(group.spec.get("SlurmConfig") or {}).get("NodeType") for group in cluster.groups]
+    if "Eks" in orchestrator and any(kinds):
+        return "SlurmConfig of an instance group cannot be used with the Eks orchestrator."
+    if kinds.count("Controller") > 1:
+        return "Only one instance group can have the SlurmConfig NodeType Controller."
+    if cluster.continuous and slurm.get("SlurmConfigStrategy", "Merge") != "Merge":
+        return "SlurmConfigStrategy must be Merge for clusters with NodeProvisioningMode Continuous."
+    if slurm.get("AccountingDatabase") and not cluster.continuous:
+        return "AccountingDatabase is supported only for clusters with NodeProvisioningMode Continuous."
+    return ""
 
 
-def _ending(group: InstanceGroup) -> InstanceGroup:
-    return InstanceGroup(name=group.name, target=0, status=GroupStatus.DELETING, spec=group.spec)
+def _scaling(cluster: Cluster) -> str:
+    if (cluster.spec.get("AutoScaling") or {}).get("Mode") != "Enable":
+        return ""
+    if "Eks" not in (cluster.spec.get("Orchestrator") or {}) or not cluster.continuous:
+        return (
+            "AutoScaling is supported only for clusters with the Eks orchestrator and NodeProvisioningMode Continuous."
+        )
+    return "" if cluster.spec.get("ClusterRole") else "AutoScaling needs a ClusterRole."
+
+
+def _minimum(cluster: Cluster) -> str:
+    if cluster.continuous or not any(group.spec.get("MinInstanceCount") for group in cluster.groups):
+        return ""
+    return "MinInstanceCount is supported only for clusters with NodeProvisioningMode Continuous."
 
 
 def _doomed(cluster: Cluster, request: dict[str, Any]) -> set[str]:
@@ -176,21 +182,24 @@ def _doomed(cluster: Cluster, request: dict[str, Any]) -> set[str]:
     return doomed
 
 
-def _merged(cluster: Cluster, specs: dict[str, dict[str, Any]], doomed: set[str]) -> tuple[InstanceGroup, ...]:
+def _merged(cluster: Cluster, request: dict[str, Any], now: datetime) -> tuple[InstanceGroup, ...]:
     """Groups given are merged by name, new ones are added behind, those to delete stay in view until they are gone."""
+    doomed = _doomed(cluster, request)
+    specs = {spec["InstanceGroupName"]: spec for spec in _specs(request)}
     both = sorted(doomed & specs.keys())
     if both:
         raise Validation(f"Instance groups cannot be updated and deleted in one request: {', '.join(both)}.")
-    merged = []
-    for group in cluster.groups:
-        if group.name in doomed:
-            merged.append(_ending(group))
-        elif group.name in specs:
-            merged.append(_changed_group(group, specs[group.name]))
-        else:
-            merged.append(group)
+    restricted = {spec["InstanceGroupName"] for spec in request.get("RestrictedInstanceGroups") or []}
+    merged = [
+        ending(group)
+        if group.name in doomed
+        else changed_group(group, specs[group.name], now)
+        if group.name in specs
+        else group
+        for group in cluster.groups
+    ]
     known = {group.name for group in cluster.groups}
-    merged += [_new_group(spec) for name, spec in specs.items() if name not in known]
+    merged += [new_group(spec, now, restricted=name in restricted) for name, spec in specs.items() if name not in known]
     if all(group.status is GroupStatus.DELETING for group in merged):
         raise Validation(f"Cluster {cluster.name} must keep at least one instance group. Use DeleteCluster instead.")
     return tuple(merged)

@@ -71,11 +71,81 @@ class ScriptState(StrEnum):
     FAILED = "failed"
 
 
+class SoftwareUpdateStatus(StrEnum):
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    ROLLBACK_IN_PROGRESS = "RollbackInProgress"
+    ROLLBACK_COMPLETE = "RollbackComplete"
+
+
+UPDATE_OPEN = (
+    SoftwareUpdateStatus.PENDING,
+    SoftwareUpdateStatus.IN_PROGRESS,
+    SoftwareUpdateStatus.ROLLBACK_IN_PROGRESS,
+)
+UPDATE_BACK = (
+    SoftwareUpdateStatus.ROLLBACK_IN_PROGRESS,
+    SoftwareUpdateStatus.ROLLBACK_COMPLETE,
+    SoftwareUpdateStatus.FAILED,
+)
+
+
+class Image(Struct, frozen=True, kw_only=True):
+    """What a node's root volume is made from. `n` counts a group's updates: an update to the same image is one too."""
+
+    id: str = ""
+    release: str = ""
+    n: int = 0
+
+
+class SoftwareUpdate(Struct, frozen=True, kw_only=True):
+    """A group's software update, under way or the last there was. `before` is what a rollback goes back to.
+
+    `config` is the DeploymentConfig. `in_batch`: a batch was begun and is not through; `baked_until` ends the wait
+    after it. `why` says what it was begun for.
+    """
+
+    status: SoftwareUpdateStatus
+    image: Image
+    before: Image
+    config: dict[str, Any] = field(default_factory=dict)
+    in_batch: bool = False
+    baked_until: datetime | None = None
+    why: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Still to be carried out, there or back."""
+        return self.status in UPDATE_OPEN
+
+    @property
+    def wanted(self) -> Image:
+        """The image nodes are meant to have: what AWS calls desired, which a rollback swaps with the current one."""
+        return self.before if self.status in UPDATE_BACK else self.image
+
+
 class InstanceGroup(Struct, frozen=True, kw_only=True):
+    """`image` is what its nodes run when no update is under way, `updates` how many were ever begun.
+
+    `update_since`: times of its schedule before this are over.
+    """
+
     name: str
     target: int
     status: GroupStatus
     spec: dict[str, Any]
+    restricted: bool = False
+    image: Image = Image()
+    update: SoftwareUpdate | None = None
+    updates: int = 0
+    update_since: datetime | None = None
+
+    @property
+    def wanted_image(self) -> Image:
+        """The image of the nodes to come."""
+        return self.update.wanted if self.update is not None and self.update.open else self.image
 
     @property
     def wanted(self) -> int:
@@ -142,7 +212,8 @@ class Node(Record, frozen=True, kw_only=True):
     `logical_id` stays the same through all replacements; only clusters with continuous provisioning have it.
     `repair` is what somebody wants done with it, for the reason `why`, asked for at `repair_at`: the planner takes it
     up within its budget. `reboot_due`: its machine is to be rebooted; `rebooted_at`: that was done, and it is on its
-    way back.
+    way back. `image` is what its root volume is made from; `runs` counts the runs of its lifecycle script beyond the
+    first, `tries` those of the update under way.
     `faults` is what its agent found and what is not over, `mended` what was done about faults at this place before;
     `advice` is what a person is told to do about it.
     """
@@ -174,6 +245,10 @@ class Node(Record, frozen=True, kw_only=True):
     faults: tuple[Known, ...] = ()
     mended: tuple[Mended, ...] = ()
     advice: str = ""
+    image: Image = Image()
+    updated_at: datetime | None = None
+    runs: int = 0
+    tries: int = 0
 
     @property
     def key(self) -> str:
@@ -191,8 +266,8 @@ class Node(Record, frozen=True, kw_only=True):
 
     @property
     def script_work(self) -> str:
-        """The name of this node's lifecycle script run. An instance runs it once, a replacement is another instance."""
-        return f"lifecycle/{self.instance_id}"
+        """The name of this node's lifecycle script run: one for each root volume that the instance ever had."""
+        return f"lifecycle/{self.instance_id}/{self.runs}" if self.runs else f"lifecycle/{self.instance_id}"
 
 
 class NodeCursor(Record, frozen=True, kw_only=True):

@@ -135,7 +135,8 @@ class Ack(Struct, frozen=True, kw_only=True, tag_field="t", tag="ack"):
 class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-script"):
     """Fetch the lifecycle bundle and run `on_create` in it. `bundle_path` is a path on the server, `source` its S3 URI.
 
-    `resource_config` is the text of resource_config.json. Limits: seconds, bytes of output.
+    `resource_config` is the text of resource_config.json. Limits: seconds, bytes of output. `fresh`: the root volume is
+    a new one, so what earlier scripts left in their home goes.
     """
 
     work: str
@@ -147,6 +148,7 @@ class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-scrip
     time_limit_s: float
     output_bytes_max: int
     fault: str = ""  # on demand: the script fails without being run, with this for a reason
+    fresh: bool = False
 
 
 class CommandStep(Struct, frozen=True, kw_only=True):

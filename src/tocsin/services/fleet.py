@@ -117,7 +117,7 @@ class Fleet:
     async def update(self, scope: Scope, request: dict[str, Any]) -> Cluster:
         """UpdateCluster: the status flips before the answer. Raises ConflictException when an operation runs."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
-            cluster = requests.update(world.cluster, request)
+            cluster = requests.update(world.cluster, request, self._clock.now())
             others = [other.cluster for other in self.worlds() if other.cluster.id != cluster.id]
             requests.check_limit([*others, cluster], [*others, world.cluster], self._policy.instances_max)
             return await self._request(world, cluster, "UpdateCluster")

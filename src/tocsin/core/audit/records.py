@@ -74,7 +74,8 @@ def _node_itself(node: Node) -> Iterable[Note]:
         "places count from 1": node.index >= 1,
         "who runs has joined": status is not NodeStatus.RUNNING or node.joined,
         "who is on the way in has not joined": status is not NodeStatus.PENDING or node.joined == node.rebooting,
-        "who reboots is pending": not node.rebooting or status in (NodeStatus.PENDING, NodeStatus.SHUTTING_DOWN),
+        "who reboots is pending": not node.rebooting
+        or status in (NodeStatus.PENDING, NodeStatus.SYSTEM_UPDATING, NodeStatus.SHUTTING_DOWN),
         "who runs and is unhealthy has faults": status is not NodeStatus.RUNNING or not sick or bool(node.faults),
         "who runs has run its script": status is not NodeStatus.RUNNING
         or node.script in (ScriptState.NONE, ScriptState.SUCCEEDED),

@@ -144,6 +144,7 @@ class Draft:
             replaces=replaces,
             attempts=attempts,
             mended=before.mended if before else (),
+            image=group.wanted_image,
         )
 
     def _free_address(self, instance_id: str) -> str:
@@ -178,7 +179,7 @@ class Draft:
             self._steps.append(Launch(node))
         link = self.seen.links.get(node.instance_id)
         due = node.script in (ScriptState.WAITING, ScriptState.STARTED)
-        if not due or link is None or not link.connected or node.script_work in link.ordered:
+        if not due or node.rebooting or link is None or not link.connected or node.script_work in link.ordered:
             return
         if self._ready is None:
             self._ready = self._controller_ready()

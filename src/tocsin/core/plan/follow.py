@@ -57,7 +57,11 @@ def _follow_rebooting(draft: Draft, node: Node) -> None:
     elif since is None:
         return  # not begun yet: the step is listed again
     elif link is not None and link.connected and link.since >= since:
-        _be_well(draft, replace(node, faults=after_reboot(node.faults), advice=""))
+        node = replace(node, faults=after_reboot(node.faults), advice="")
+        if node.status is NodeStatus.SYSTEM_UPDATING:
+            draft.set(node, rebooted_at=None)  # up from the new image; now its script
+        else:
+            _be_well(draft, node)
     elif draft.expired(since, timeout):
         _lose(draft, node, FAULT_SILENT, NEVER_CAME_BACK)
 
@@ -72,6 +76,18 @@ def _lose(draft: Draft, node: Node, fault: str, message: str) -> None:
         reboot_due=False,
         rebooted_at=None,
     )
+
+
+def _follow_system_updating(draft: Draft, node: Node) -> None:
+    """On its new image once its script has run; whether one that failed runs again is decided by the update."""
+    if node.rebooting:
+        _follow_rebooting(draft, node)
+        return
+    fault = _fault(draft, node)
+    if fault:
+        _lose(draft, node, fault, UNHEALTHY)
+    elif node.script in (ScriptState.NONE, ScriptState.SUCCEEDED):
+        _be_well(draft, replace(node, updated_at=draft.now, tries=0))
 
 
 def _be_well(draft: Draft, node: Node) -> None:
@@ -130,6 +146,6 @@ _FOLLOW: dict[NodeStatus, Callable[[Draft, Node], None]] = {
     NodeStatus.RUNNING: _follow_running,
     NodeStatus.FAILURE: _follow_failure,
     NodeStatus.SHUTTING_DOWN: _follow_shutting_down,
-    NodeStatus.SYSTEM_UPDATING: _follow_running,
+    NodeStatus.SYSTEM_UPDATING: _follow_system_updating,
     NodeStatus.DEEP_HEALTH_CHECK: _follow_running,
 }

@@ -6,17 +6,10 @@ from msgspec.structs import replace
 
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.core.plan.mend import mend, worn_out
+from tocsin.core.plan.patch import begin_scheduled, pursue_system_updating, rolling_back, take_back
+from tocsin.core.plan.size import fill, provisioning, settled, shrinking
 from tocsin.core.plan.texts import NO_CAPACITY_BEGINS, PROVISION_FAILED
-from tocsin.model.cluster import (
-    Cluster,
-    ClusterStatus,
-    GroupStatus,
-    Health,
-    InstanceGroup,
-    Node,
-    NodeRecovery,
-    NodeStatus,
-)
+from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGroup, Node, NodeRecovery, NodeStatus
 
 
 def pursue(draft: Draft) -> None:
@@ -26,74 +19,68 @@ def pursue(draft: Draft) -> None:
 
 def _pursue_creating(draft: Draft) -> None:
     mend(draft)
-    _fill(draft)
+    fill(draft)
     failed = _hopeless(draft)
     if failed is not None:
         groups = [replace(group, status=GroupStatus.FAILED) for group in draft.cluster.groups]
         _roll_back(draft, groups, failed)
-    elif _provisioning(draft):
-        draft.wait(f"{_provisioning(draft)} of {len(draft.nodes)} instances are being provisioned")
+    elif provisioning(draft):
+        draft.wait(f"{provisioning(draft)} of {len(draft.nodes)} instances are being provisioned")
     else:
-        draft.move(ClusterStatus.IN_SERVICE, _settled(draft.cluster.groups))
+        draft.move(ClusterStatus.IN_SERVICE, settled(draft.cluster.groups))
 
 
 def _pursue_updating(draft: Draft) -> None:
     """Additions first: as long as one may fail, nothing is taken away that a rollback would want back."""
     mend(draft)
-    _fill(draft)
+    fill(draft)
     failed = _hopeless(draft)
     if failed is not None:
         _roll_back(draft, _restored(draft.cluster), failed)
-    elif _provisioning(draft):
-        draft.wait(f"{_provisioning(draft)} of {len(draft.nodes)} instances are being provisioned")
-    elif not _shrinking(draft):
-        draft.move(ClusterStatus.IN_SERVICE, _settled(draft.cluster.groups), before=())
+    elif provisioning(draft):
+        draft.wait(f"{provisioning(draft)} of {len(draft.nodes)} instances are being provisioned")
+    elif not shrinking(draft):
+        draft.move(ClusterStatus.IN_SERVICE, settled(draft.cluster.groups), before=())
 
 
 def _pursue_rolling_back(draft: Draft) -> None:
-    if draft.cluster.before:
-        if not _shrinking(draft):
+    if rolling_back(draft.cluster):
+        take_back(draft)
+    elif draft.cluster.before:
+        if not shrinking(draft):
             mend(draft)
-            draft.move(ClusterStatus.IN_SERVICE, _settled(draft.cluster.groups), before=())
-    elif not _shrinking(draft):
+            draft.move(ClusterStatus.IN_SERVICE, settled(draft.cluster.groups), before=())
+    elif not shrinking(draft):
         draft.move(ClusterStatus.FAILED, draft.cluster.groups)
 
 
 def _pursue_in_service(draft: Draft) -> None:
     mend(draft)
-    _fill(draft)
+    fill(draft)
     degraded = {node.group for node in draft.nodes.values() if worn_out(draft, node)}
     status = {True: GroupStatus.DEGRADED, False: GroupStatus.IN_SERVICE}
     groups = tuple(replace(group, status=status[group.name in degraded]) for group in draft.cluster.groups)
     draft.cluster = replace(draft.cluster, groups=groups)
+    begin_scheduled(draft)
 
 
 def _pursue_deleting(draft: Draft) -> None:
-    draft.gone = not _shrinking(draft)
+    draft.gone = not shrinking(draft)
 
 
 def _pursue_failed(draft: Draft) -> None:
-    _shrinking(draft)
+    shrinking(draft)
 
 
 _PURSUE: dict[ClusterStatus, Callable[[Draft], None]] = {
     ClusterStatus.CREATING: _pursue_creating,
     ClusterStatus.UPDATING: _pursue_updating,
-    ClusterStatus.SYSTEM_UPDATING: _pursue_updating,
+    ClusterStatus.SYSTEM_UPDATING: pursue_system_updating,
     ClusterStatus.ROLLING_BACK: _pursue_rolling_back,
     ClusterStatus.IN_SERVICE: _pursue_in_service,
     ClusterStatus.DELETING: _pursue_deleting,
     ClusterStatus.FAILED: _pursue_failed,
 }
-
-
-def _fill(draft: Draft) -> None:
-    """Add the nodes that groups lack, each at the lowest free place."""
-    for group in draft.cluster.groups:
-        taken = {node.index for node in draft.of(group)}
-        free = (index for index in range(1, group.wanted + 1) if index not in taken)
-        for index, _ in zip(free, range(group.wanted - len(draft.of(group))), strict=False):
-            draft.add(group, index)
 
 
 def _hopeless(draft: Draft) -> Node | None:
@@ -103,7 +90,7 @@ def _hopeless(draft: Draft) -> Node | None:
     """
     failed = [node for node in draft.nodes.values() if node.status is NodeStatus.FAILURE]
     lost = [node for node in failed if not node.joined and not node.replaces]
-    if not lost and _provisioning(draft):
+    if not lost and provisioning(draft):
         first = controller_group(draft.cluster)
         left = draft.cluster.node_recovery is NodeRecovery.NONE
         lost = [node for node in failed if node.group == first and (left or worn_out(draft, node))]
@@ -116,38 +103,6 @@ def _roll_back(draft: Draft, groups: Iterable[InstanceGroup], failed: Node) -> N
     if not message.startswith(NO_CAPACITY_BEGINS):  # that is told as it is: there is no instance that could have failed
         message = PROVISION_FAILED.format(instance_id=failed.instance_id, message=message)
     draft.move(ClusterStatus.ROLLING_BACK, groups, failure_message=message)
-
-
-def _provisioning(draft: Draft) -> int:
-    """How many nodes of the operation are still on their way in."""
-    pending = (node for node in draft.nodes.values() if node.status is NodeStatus.PENDING)
-    return sum(1 for node in pending if not node.replaces and not node.joined)
-
-
-def _shrinking(draft: Draft) -> bool:
-    """Begin to end what groups have too much, and say whether anything is still ending."""
-    for group in draft.cluster.groups:
-        for node in _surplus(draft.of(group), group.wanted):
-            draft.end(node)
-    ending = [node for node in draft.nodes.values() if node.status is NodeStatus.SHUTTING_DOWN]
-    if ending:
-        draft.wait(f"{len(ending)} instances are shutting down")
-    return bool(ending)
-
-
-def _surplus(nodes: list[Node], target: int) -> list[Node]:
-    """Which nodes go when there are too many: those that never joined, then the sick, then the highest places."""
-    if len(nodes) <= target:
-        return []
-    ranked = sorted(nodes, key=lambda node: (node.joined, node.health is Health.HEALTHY, -node.index))
-    return ranked[: len(nodes) - target]
-
-
-def _settled(groups: Iterable[InstanceGroup]) -> list[InstanceGroup]:
-    """The groups of a finished operation: the deleted ones are gone, the others in service."""
-    return [
-        replace(group, status=GroupStatus.IN_SERVICE) for group in groups if group.status is not GroupStatus.DELETING
-    ]
 
 
 def _restored(cluster: Cluster) -> list[InstanceGroup]:

@@ -14,12 +14,14 @@ class Observed(Struct, frozen=True, kw_only=True):
 
     `news` are the instances of which something has changed since the last plan. The others that run are left in peace,
     until the time comes at which the plan said it wants to be made again; then, `news` None, everybody is looked at.
+    `alarms` are the names of the alarms that are in ALARM.
     """
 
     machines: Mapping[str, MachineState]
     links: Mapping[str, LinkSeen]
     since: datetime
     news: frozenset[str] | None = None
+    alarms: frozenset[str] = frozenset()
 
 
 class Launch(Struct, frozen=True):

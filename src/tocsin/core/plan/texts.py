@@ -18,6 +18,11 @@ ENDED_EARLY = "The instance ended before it joined the cluster."
 UNHEALTHY = "The instance is unhealthy: {fault}."
 NEVER_CAME_BACK = "The instance did not come back from its reboot: {fault}."
 
+UPDATE_FAILED = "The software update of instance group {group} failed: instance {instance_id}: {message}"
+UPDATE_ALARMED = "The software update of instance group {group} was stopped: in ALARM: {alarms}."
+ROLLBACK_FAILED = "The instance could not be brought back to its former image: {message}"
+
 # Fault types of our own, beside those of the health monitoring agent: what the fleet itself finds out.
 FAULT_ENDED = "InstanceTerminated"
 FAULT_SILENT = "InstanceUnreachable"
+FAULT_UPDATE = "SoftwareUpdateFailed"
