@@ -231,6 +231,7 @@ def own_routes() -> list[BaseRoute]:
         new_event_id=NOTHING,
         log_groups_granted=True,
         mishaps=NOTHING,
+        alarms=NOTHING,
     )
     nodes = NodesDoor(
         fleet=NOTHING,

@@ -13,7 +13,7 @@ from tocsin.core.batches import CODES, DELETE, REBOOT, REPLACE, batch
 from tocsin.core.plan import FAULT_ENDED, FAULT_SILENT, Reboot, controller_group
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import ClusterStatus, GroupStatus, Health, NodeStatus
-from tocsin.model.errors import Conflict, NotImplementedYet, Validation
+from tocsin.model.errors import Conflict, Validation
 from tocsin.model.machine import MachineState
 from tocsin.model.times import iso_ms
 
@@ -209,8 +209,7 @@ def test_one_operation_at_a_time() -> None:
         ({"InstanceGroups": [group_spec(WORKER, 1, InstanceType="ml.p5.48xlarge")]}, Validation),
         ({"InstanceGroups": [group_spec("new", 1), group_spec("new", 2)]}, Validation),
         ({"InstanceGroups": [group_spec("new", 1, LifeCycleConfig={"OnCreate": "x"})]}, Validation),
-        ({"NodeProvisioningMode": "Continuous"}, NotImplementedYet),
-        ({"InstanceGroups": [group_spec("new", 1, MinInstanceCount=1)]}, NotImplementedYet),
+        ({"InstanceGroups": [group_spec("new", 1, MinInstanceCount=1)]}, Validation),
     ],
 )
 def test_an_update_that_cannot_be_is_refused_and_changes_nothing(request_: dict[str, Any], error: type) -> None:

@@ -10,6 +10,7 @@ from tocsin.core.batches import Batch, batch
 from tocsin.core.lifecycle import cluster_may_move, node_may_move
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Terminate, plan, taken
 from tocsin.core.policy import FleetPolicy
+from tocsin.core.software import update_software
 from tocsin.model.cluster import Cluster, Node, NodeStatus, ScriptState
 from tocsin.model.machine import LinkSeen, MachineState
 from tocsin.model.names import Scope
@@ -43,6 +44,7 @@ class SmallWorld:
         self.machines: dict[str, MachineState] = {}
         self.links: dict[str, LinkSeen] = {}
         self.broken: set[str] = set()
+        self.alarms: frozenset[str] = frozenset()
         self.statuses: list[str] = ["Creating"]
         self.scripts: list[str] = []
         self.reboots: list[str] = []
@@ -54,7 +56,7 @@ class SmallWorld:
         return self.cluster
 
     def made(self) -> Plan:
-        seen = Observed(machines=self.machines, links=self.links, since=self.since)
+        seen = Observed(machines=self.machines, links=self.links, since=self.since, alarms=self.alarms)
         return plan(self.living, self.nodes, seen, self.policy, self.now)
 
     def turn(self) -> bool:
@@ -99,6 +101,17 @@ class SmallWorld:
         self.beat()
         self.turn()
 
+    def step(self) -> None:
+        """Turn; where that changes nothing, let time pass."""
+        if not self.turn():
+            self.pass_time()
+
+    def skip_to(self, moment: datetime) -> None:
+        """It is later, and all agents gave signs of life meanwhile."""
+        self.now = moment
+        self.beat()
+        self.turn()
+
     def beat(self) -> None:
         self.links = {
             key: replace(link, heard=self.now) if link.connected else link for key, link in self.links.items()
@@ -111,6 +124,10 @@ class SmallWorld:
 
     def request_update(self, **request: Any) -> None:
         self.cluster = requests.update(self.living, {"ClusterName": "small", **request}, self.now)
+        self.statuses.append(self.cluster.status)
+
+    def request_software(self, **request: Any) -> None:
+        self.cluster = update_software(self.living, {"ClusterName": "small", **request})
         self.statuses.append(self.cluster.status)
 
     def request_batch(self, operation: str, *ids: str) -> Batch:

@@ -248,7 +248,7 @@ class Simulation:
         if fleet is None:
             return
         with contextlib.suppress(AwsError, Stale, StoreUnavailable):
-            match self.chance.choice(("create", "create", "update", "update", "delete", "batch", "batch")):
+            match self.chance.choice(("create", "create", "update", "update", "delete", "batch", "batch", "software")):
                 case "create":
                     recovery = self.chance.choice(({}, {"NodeRecovery": "Automatic"}, {"NodeRecovery": "None"}))
                     request = {"ClusterName": name, "InstanceGroups": self._groups(), **recovery}
@@ -260,6 +260,10 @@ class Simulation:
                 case "delete":
                     if self.chance.random() < 0.4:
                         await fleet.delete(SCOPE, {"ClusterName": name})
+                case "software":
+                    size = {"Type": "CAPACITY_PERCENTAGE", "Value": self.chance.choice((30, 100))}
+                    config = {"RollingUpdatePolicy": {"MaximumBatchSize": size}, "WaitIntervalInSeconds": 3}
+                    await fleet.update_software(SCOPE, {"ClusterName": name, "DeploymentConfig": config})
                 case "batch":
                     operation = self.chance.choice((DELETE, REBOOT, REBOOT, REPLACE))
                     nodes = sorted(fleet.world_of(SCOPE, name).nodes)

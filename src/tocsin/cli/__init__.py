@@ -7,6 +7,7 @@ import click
 
 from tocsin import __version__
 from tocsin.cli.options import reads
+from tocsin.cli.verbs.alarm import alarm
 from tocsin.cli.verbs.events import events
 from tocsin.cli.verbs.fault import fault
 from tocsin.cli.verbs.pattern import pattern
@@ -79,5 +80,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-for group in (events, fault, pattern, rule):
+for group in (alarm, events, fault, pattern, rule):
     main.add_command(group)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.core.instance_types import threads_default, types_of
+from tocsin.core.software import image_ids
 from tocsin.model.cluster import Cluster, Health, InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import DEFAULT_BUS, derived_uuid
@@ -93,6 +94,8 @@ def state_change_detail(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, An
     """`detail` of a State Change: the cluster as it is, in the key order of the real events."""
     members = list(nodes)
     spec = cluster.spec
+    groups = {group.name: _group_detail(group, current_count(group, members)) for group in cluster.groups}
+    restricted = {group.name for group in cluster.groups if group.restricted}
     return {
         "SdkResponseMetadata": None,
         "SdkHttpMetadata": None,
@@ -101,8 +104,8 @@ def state_change_detail(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, An
         "ClusterStatus": cluster.status,
         "CreationTime": epoch_ms(cluster.created_at),
         "FailureMessage": cluster.failure_message,
-        "InstanceGroups": [_group_detail(group, current_count(group, members)) for group in cluster.groups],
-        "RestrictedInstanceGroups": spec.get("RestrictedInstanceGroups"),
+        "InstanceGroups": [groups[name] for name in groups if name not in restricted],
+        "RestrictedInstanceGroups": [groups[name] for name in sorted(restricted)] or None,
         "VpcConfig": spec.get("VpcConfig"),
         "Orchestrator": spec.get("Orchestrator"),
         "ResilienceConfig": None,
@@ -113,6 +116,7 @@ def state_change_detail(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, An
 
 def _group_detail(group: InstanceGroup, current: int) -> dict[str, Any]:
     spec = group.spec
+    current_image, desired_image = image_ids(group)
     return {
         "CurrentCount": current,
         "TargetCount": group.target,
@@ -133,8 +137,8 @@ def _group_detail(group: InstanceGroup, current: int) -> dict[str, Any]:
         "OverrideVpcConfig": spec.get("OverrideVpcConfig"),
         "CustomMetadata": None,
         "ScheduledUpdateConfig": spec.get("ScheduledUpdateConfig"),
-        "CurrentImageId": None,
-        "DesiredImageId": None,
+        "CurrentImageId": current_image.id or None,
+        "DesiredImageId": desired_image.id or None,
     }
 
 

@@ -3,7 +3,6 @@
 The planner carries them out (core/plan/patch.py). Rules: facts/hyperpod.md §1.2 and §3.4, and the model's texts.
 """
 
-import math
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -86,16 +85,32 @@ def begun(
 
 
 def _begun(group: InstanceGroup, image_id: str, release: str, config: dict[str, Any], why: str) -> InstanceGroup:
-    image = Image(id=image_id, release=release or group.image.release, n=group.updates + 1)
-    before = group.image if group.image.id else replace(group.image, id=first_image_id(group))
+    first = Image(id=first_image_id(group), release=str(group.spec.get("ImageReleaseVersion", "")), n=group.image.n)
+    before = group.image if group.image.id else first
+    image = Image(id=image_id, release=release or before.release, n=group.updates + 1)
     update = SoftwareUpdate(
         status=SoftwareUpdateStatus.PENDING, image=image, before=before, config=config, why=f"{why} to {image_id}"
     )
     return replace(group, status=GroupStatus.SYSTEM_UPDATING, update=update, updates=group.updates + 1)
 
 
+def image_ids(group: InstanceGroup) -> tuple[Image, Image]:
+    """(current, desired) image of a group; without ids where it asked for none and was never updated.
+
+    A rollback swaps them: what was desired is what the nodes are on, and they are to go back.
+    """
+    update = group.update
+    if update is None:
+        named = Image(id=str(group.spec.get("ImageId", "")), release=str(group.spec.get("ImageReleaseVersion", "")))
+        return named, named
+    if not update.open:
+        return group.image, group.image
+    there, back = update.image, update.before
+    return (there, back) if update.status is SoftwareUpdateStatus.ROLLBACK_IN_PROGRESS else (back, there)
+
+
 def first_image_id(group: InstanceGroup) -> str:
-    """The image a group's nodes had before its first update."""
+    """The id of the image a group's nodes had before its first update."""
     asked = str(group.spec.get("ImageId", ""))
     return asked if asked.startswith("ami-") else DEFAULT_IMAGE_ID
 
@@ -111,14 +126,14 @@ def check_deployment(config: dict[str, Any]) -> None:
 
 def batch_size(update: SoftwareUpdate, nodes: int) -> int:
     """How many nodes may be under way at a time: all of them where nothing is said. A rollback has its own size."""
-    policy = update.config.get("RollingUpdatePolicy") or {}
-    size = policy.get("MaximumBatchSize")
+    policy: dict[str, Any] = update.config.get("RollingUpdatePolicy") or {}
+    size: dict[str, Any] | None = policy.get("MaximumBatchSize")
     if update.status is SoftwareUpdateStatus.ROLLBACK_IN_PROGRESS:
         size = policy.get("RollbackMaximumBatchSize") or size
     if not size:
         return max(1, nodes)
     if size["Type"] == "CAPACITY_PERCENTAGE":
-        return max(1, math.floor(nodes * size["Value"] / 100))
+        return max(1, int(nodes * size["Value"]) // 100)
     return int(size["Value"])
 
 

@@ -83,6 +83,8 @@ def _why(node: Node) -> str:
             return f"to be replaced: {node.why or node.fault}"
         case NodeStatus.SHUTTING_DOWN:
             return node.why
+        case NodeStatus.SYSTEM_UPDATING:
+            return node.why
         case NodeStatus.PENDING:
             return f"reboots: {node.why or node.fault}"
         case NodeStatus.FAILURE:
@@ -100,4 +102,10 @@ def _group_lines(before: Cluster, after: Cluster) -> list[str]:
         for name in new
         if name in old and (old[name].target, old[name].status) != (new[name].target, new[name].status)
     ]
-    return added + changed + gone
+    updated = [
+        f"group {name}: software update {update.status}"
+        for name in new
+        if name in old and (update := new[name].update) and (was := old[name].update) != update
+        if was is None or was.status != update.status
+    ]
+    return added + changed + updated + gone

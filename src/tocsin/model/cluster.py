@@ -145,7 +145,9 @@ class InstanceGroup(Struct, frozen=True, kw_only=True):
     @property
     def wanted_image(self) -> Image:
         """The image of the nodes to come."""
-        return self.update.wanted if self.update is not None and self.update.open else self.image
+        update = self.update
+        waiting = update is None or not update.open or update.status is SoftwareUpdateStatus.PENDING
+        return self.image if update is None or waiting else update.wanted
 
     @property
     def wanted(self) -> int:
@@ -196,6 +198,12 @@ class Cluster(Record, frozen=True, kw_only=True):
     @property
     def log_group(self) -> str:
         return cluster_log_group(self.name, self.id)
+
+    @property
+    def reverting(self) -> bool:
+        """Whether what it rolls back is a software update: its nodes stay, on the image they had."""
+        back = SoftwareUpdateStatus.ROLLBACK_IN_PROGRESS
+        return any(group.update is not None and group.update.status is back for group in self.groups)
 
     @property
     def continuous(self) -> bool:

@@ -34,6 +34,7 @@ from tocsin.doors.sqs import sqs_door
 from tocsin.doors.ssm import ssm_door
 from tocsin.doors.sts import sts_door
 from tocsin.machines.held import HeldMachines
+from tocsin.model.alarm import Alarm
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.bus import EventBus
 from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
@@ -55,6 +56,7 @@ from tocsin.server.keep import kept
 from tocsin.server.providers import PROVIDERS, Surroundings
 from tocsin.server.settings import Settings, SettingsError
 from tocsin.server.worlds import App, RenewedWorlds, World
+from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.chats import Chats
 from tocsin.services.commands import Commands, Documents, Drafting
@@ -76,7 +78,7 @@ from tocsin.targets.topics import TopicTargets
 log = logging.getLogger(__name__)
 
 KINDS = (
-    *(Cluster, Node, NodeCursor, Mishap, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
+    *(Cluster, Node, NodeCursor, Alarm, Mishap, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
     *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags),
     *(ChatConfiguration, ChatPreferences, ChatThread),
     *(Document, Command, Invocation, StepOutput),
@@ -153,6 +155,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
     )
     mishaps = Mishaps(store, clock, _uuid)
     provider = PROVIDERS[settings.machines.provider](settings, around)
+    alarms = Alarms(store, clock, lambda scope: fleet.look_again(scope))
     fleet = Fleet(
         store=store,
         machines=HeldMachines(provider.machines, around.changed),
@@ -162,6 +165,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         secret=kept(settings.data / "secret", lambda: secrets.token_bytes(32)),
         mishaps=mishaps,
         health=settings.health,
+        ringing=alarms.ringing,
     )
     documents = Documents(store)
     drafting = Drafting(store=store, nodes=fleet, documents=documents, new_id=_event_id)
@@ -226,6 +230,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         new_event_id=_event_id,
         log_groups_granted=settings.events.grant_log_groups,
         mishaps=mishaps,
+        alarms=alarms,
     )
     pages = Pages(topics, lambda: epoch_ms(clock.now()), _uuid)
     front = Front(
@@ -262,6 +267,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         await outbox.load()
         await bus.load()
         await mishaps.load()
+        await alarms.load()
         await fleet.load()
         await commands.load()
         loops = (fleet, bus, outbox, schedules, replays, queues, topics, commands, housekeeping)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from tocsin.core.commit import World, commit
 from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
+from tocsin.core.software import update_software
 from tocsin.core.tell import line
 from tocsin.model.changes import Change, Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node, NodeCursor, cursor_of
@@ -57,6 +58,7 @@ class Fleet:
         secret: bytes,
         mishaps: Mishaps | None = None,
         health: HealthPolicy | None = None,
+        ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
     ) -> None:
         self._store = store
         self._machines = machines
@@ -66,6 +68,7 @@ class Fleet:
         self._health = health or HealthPolicy()
         self._secret = secret
         self._orders = Orders(policy, self.token, mishaps)
+        self._ringing = ringing
         self._since = clock.now()
         self._roster = Roster()
         self._reports: dict[str, list[Reported]] = {}  # by cluster id: those that wait for its lock
@@ -122,6 +125,11 @@ class Fleet:
             requests.check_limit([*others, cluster], [*others, world.cluster], self._policy.instances_max)
             return await self._request(world, cluster, "UpdateCluster")
 
+    async def update_software(self, scope: Scope, request: dict[str, Any]) -> Cluster:
+        """UpdateClusterSoftware: SystemUpdating before the answer. Raises ConflictException when an operation runs."""
+        async with self._held(self.world_of(scope, request["ClusterName"])) as world:
+            return await self._request(world, update_software(world.cluster, request), "UpdateClusterSoftware")
+
     async def delete(self, scope: Scope, request: dict[str, Any]) -> Cluster:
         """DeleteCluster: from any status but Deleting."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
@@ -145,14 +153,15 @@ class Fleet:
             return tags
 
     async def _request(self, world: World, cluster: Cluster, operation: str) -> Cluster:
-        after = await self._commit(world, replace(world, cluster=cluster), *self._told(cluster, operation, ""))
+        told = self._told(cluster, operation, "", requests.unheeded(world.cluster))
+        after = await self._commit(world, replace(world, cluster=cluster), *told)
         assert after is not None, "a request never removes the record"
         return after.cluster
 
-    def _told(self, cluster: Cluster, operation: str, wanted: str) -> list[Change]:
+    def _told(self, cluster: Cluster, operation: str, wanted: str, known: Sequence[str] = ()) -> list[Change]:
         """The request, and what of it nothing here acts on: told once, not pretended."""
         now = self._clock.now()
-        unheeded = requests.unheeded(cluster) if operation != "DeleteCluster" else []
+        unheeded = [what for what in requests.unheeded(cluster) if what not in known]
         return [
             Tell(line(cluster, now, Chapter.REQUEST, operation, wanted)),
             *(Tell(line(cluster, now, Chapter.DECISION, f"kept but not acted on: {what}")) for what in unheeded),
@@ -230,6 +239,11 @@ class Fleet:
         await self._store.commit(Put(moved), *changes)
         self._cursors[instance_id] = moved
         return True
+
+    def look_again(self, scope: Scope) -> None:
+        """Something that concerns all clusters of a scope is different, such as an alarm."""
+        for world in self.worlds(scope):
+            self._mark(world.cluster.id, ())
 
     # The loop.
 
@@ -320,7 +334,13 @@ class Fleet:
         news = frozenset(self._news.pop(cluster_id, ()))
         everybody = cluster_id in self._due
         self._due.discard(cluster_id)
-        seen = Observed(machines=machines, links=links, since=self._since, news=None if everybody else news)
+        seen = Observed(
+            machines=machines,
+            links=links,
+            since=self._since,
+            news=None if everybody else news,
+            alarms=self._ringing(world.cluster.scope),
+        )
         made = plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health)
         if everybody:
             return made

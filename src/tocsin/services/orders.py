@@ -52,7 +52,7 @@ class Orders:
             work=node.script_work,
             source=group.lifecycle["SourceS3Uri"],
             bundle_path=BUNDLE_PATH,
-            on_create=group.lifecycle["OnCreate"],
+            on_create=group.lifecycle.get("OnCreate") or group.lifecycle["OnInitComplete"],
             resource_config=self._resource_config(made),
             environment={
                 "TOCSIN_INSTANCE_ID": node.instance_id,
@@ -64,5 +64,6 @@ class Orders:
             },
             time_limit_s=self._policy.script_time_limit_s,
             output_bytes_max=self._policy.script_output_bytes_max,
+            fresh=node.runs > 0,
         )
         return await self._mishaps.at_script(order, made.cluster, node) if self._mishaps else order

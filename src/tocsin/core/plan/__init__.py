@@ -14,13 +14,14 @@ from tocsin.core.plan.heal import heal
 from tocsin.core.plan.outcome import refused, taken
 from tocsin.core.plan.pursue import pursue
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
-from tocsin.core.plan.texts import FAULT_ENDED, FAULT_SILENT, NO_CAPACITY, SCRIPT_FAILED, SCRIPT_TIMED_OUT
+from tocsin.core.plan.texts import FAULT_ENDED, FAULT_SILENT, FAULT_UPDATE, NO_CAPACITY, SCRIPT_FAILED, SCRIPT_TIMED_OUT
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Cluster, Node
 
 __all__ = [
     "FAULT_ENDED",
     "FAULT_SILENT",
+    "FAULT_UPDATE",
     "NO_CAPACITY",
     "SCRIPT_FAILED",
     "SCRIPT_TIMED_OUT",

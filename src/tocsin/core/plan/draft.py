@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from tocsin.core.faults import HealthPolicy
+from tocsin.core.instance_types import types_of
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Cluster, ClusterStatus, InstanceGroup, Node, NodeStatus, ScriptState
@@ -51,7 +52,7 @@ class Draft:
         self.cluster: Cluster = cluster
         self.gone = False
         self.nodes = nodes
-        self._recorded = frozenset(nodes)
+        self._recorded = dict(nodes)
         self.seen = seen
         self.policy = policy
         self.health = health
@@ -73,6 +74,11 @@ class Draft:
 
     def set(self, node: Node, **changes: object) -> None:
         self.nodes[node.instance_id] = replace(node, **changes)
+
+    def was(self, node: Node) -> NodeStatus | None:
+        """The status the node has on record: a plan takes it at most one step of the law further."""
+        recorded = self._recorded.get(node.instance_id)
+        return recorded.status if recorded else None
 
     def end(self, node: Node) -> None:
         """Have the node shut down. One that this very plan added was never there."""
@@ -127,6 +133,7 @@ class Draft:
         """
         before = self.nodes.get(replaces)
         number = self.cluster.launches + 1
+        types = types_of(group.spec)
         instance_id = derived_instance_id(self.cluster.id, number)
         self.cluster = replace(self.cluster, launches=number)
         self.nodes[instance_id] = Node(
@@ -136,7 +143,7 @@ class Draft:
             group=group.name,
             index=index,
             instance_id=instance_id,
-            instance_type=group.instance_type,
+            instance_type=types[attempts % len(types)],
             address=self._free_address(instance_id),
             status=NodeStatus.PENDING,
             launched_at=self.now,
@@ -172,7 +179,8 @@ class Draft:
 
     def _wanted(self, node: Node) -> bool:
         """Whether the node is to be helped up: not one on its way into what is being taken back."""
-        return node.joined or self.cluster.status is not ClusterStatus.ROLLING_BACK
+        taken_back = self.cluster.status is ClusterStatus.ROLLING_BACK and not self.cluster.reverting
+        return node.joined or not taken_back
 
     def _list_running_steps(self, node: Node, machine: MachineState | None) -> None:
         if machine is MachineState.STOPPED or (machine is None and node.status is NodeStatus.PENDING):

@@ -12,10 +12,9 @@ from msgspec.structs import replace
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.core.plan.mend import mend, worn_out
 from tocsin.core.plan.size import fill, settled, shrinking
-from tocsin.core.plan.texts import FAULT_UPDATE, ROLLBACK_FAILED, UPDATE_ALARMED, UPDATE_FAILED
+from tocsin.core.plan.texts import FAULT_UPDATE, ROLLBACK_FAILED, SCRIPT_FAILED, UPDATE_ALARMED, UPDATE_FAILED
 from tocsin.core.software import batch_size, begun, next_update
 from tocsin.model.cluster import (
-    Cluster,
     ClusterStatus,
     GroupStatus,
     Health,
@@ -41,16 +40,11 @@ def pursue_system_updating(draft: Draft) -> None:
         _finish(draft)
 
 
-def rolling_back(cluster: Cluster) -> bool:
-    """Whether what is being taken back is a software update."""
-    return any(group.update and group.update.status is S.ROLLBACK_IN_PROGRESS for group in cluster.groups)
-
-
 def take_back(draft: Draft) -> None:
     """Bring the nodes back to the image they had."""
+    _give_up(draft)
     mend(draft)
     fill(draft)
-    _give_up(draft)
     if not _advance(draft, S.ROLLBACK_COMPLETE):
         _finish(draft)
 
@@ -79,8 +73,11 @@ def _begin(draft: Draft, group: InstanceGroup, config: dict[str, Any], why: str)
 
 
 def _in_order(draft: Draft) -> list[tuple[InstanceGroup, SoftwareUpdate]]:
+    """The groups still to be done: the controller's first, and the other way round on the way back."""
     first = controller_group(draft.cluster)
     groups = sorted(draft.cluster.groups, key=lambda group: group.name != first)
+    if draft.cluster.reverting:
+        groups.reverse()
     return [(group, group.update) for group in groups if group.update is not None and group.update.open]
 
 
@@ -115,7 +112,8 @@ def _roll(draft: Draft, group: InstanceGroup, update: SoftwareUpdate) -> bool:
         draft.wait(f"{len(under_way)} instances of {group.name} are being updated")
         return True
     if update.in_batch:
-        wait_s = update.config.get("WaitIntervalInSeconds", 0)
+        going_back = update.status is S.ROLLBACK_IN_PROGRESS  # the sooner the better
+        wait_s = 0 if going_back else update.config.get("WaitIntervalInSeconds", 0)
         update = replace(update, in_batch=False, baked_until=draft.now + timedelta(seconds=wait_s))
         _record(draft, group, update=update)
     if update.baked_until is not None and not draft.expired(update.baked_until, 0):
@@ -130,15 +128,18 @@ def _next_batch(draft: Draft, group: InstanceGroup, update: SoftwareUpdate, memb
     for node in todo:
         if not node.joined:
             draft.set(node, image=update.wanted)
-    ready = sorted((node for node in todo if node.status in _RENEWABLE), key=lambda node: not _updating(node))
+    sound = (node for node in todo if node.repair is None)  # what is to be repaired is waited for
+    able = (node for node in sound if node.status in _RENEWABLE and draft.was(node) in _RENEWABLE)
+    ready = sorted(able, key=lambda node: not _updating(node))
     batch = ready[: batch_size(update, max(group.wanted, len(members)))]
     for node in batch:
         _renew(draft, node, update, tries=1)
     if batch:
         _record(draft, group, update=replace(update, in_batch=True, baked_until=None))
-    coming = [node for node in members if node.status is NodeStatus.PENDING]
+    pending = [node for node in members if node.status is NodeStatus.PENDING]
+    coming = len({node.instance_id for node in [*pending, *todo]} - {node.instance_id for node in ready})
     if coming:
-        draft.wait(f"{len(coming)} instances of {group.name} are on their way in")
+        draft.wait(f"{coming} instances of {group.name} are on their way in")
     return bool(batch or coming)
 
 
@@ -188,7 +189,8 @@ def _wrong(draft: Draft) -> str:
             return UPDATE_ALARMED.format(group=group.name, alarms=", ".join(ringing))
         for node in draft.of(group):
             if node.image.n == update.image.n and (_worn(draft, node) or worn_out(draft, node)):
-                return UPDATE_FAILED.format(group=group.name, instance_id=node.instance_id, message=node.message)
+                message = node.message or SCRIPT_FAILED
+                return UPDATE_FAILED.format(group=group.name, instance_id=node.instance_id, message=message)
     return ""
 
 
@@ -208,7 +210,7 @@ def _give_up(draft: Draft) -> None:
     """A node that does not even come back on its former image has failed."""
     for node in list(draft.nodes.values()):
         if _worn(draft, node) and node.image.n == _wanted_n(draft, node):
-            message = ROLLBACK_FAILED.format(message=node.message)
+            message = ROLLBACK_FAILED.format(message=node.message or SCRIPT_FAILED)
             draft.set(
                 node, status=NodeStatus.FAILURE, health=Health.UNHEALTHY, fault=FAULT_UPDATE, message=message, tries=0
             )

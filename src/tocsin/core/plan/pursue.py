@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.core.plan.mend import mend, worn_out
-from tocsin.core.plan.patch import begin_scheduled, pursue_system_updating, rolling_back, take_back
+from tocsin.core.plan.patch import begin_scheduled, pursue_system_updating, take_back
 from tocsin.core.plan.size import fill, provisioning, settled, shrinking
 from tocsin.core.plan.texts import NO_CAPACITY_BEGINS, PROVISION_FAILED
 from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGroup, Node, NodeRecovery, NodeStatus
@@ -44,7 +44,7 @@ def _pursue_updating(draft: Draft) -> None:
 
 
 def _pursue_rolling_back(draft: Draft) -> None:
-    if rolling_back(draft.cluster):
+    if draft.cluster.reverting:
         take_back(draft)
     elif draft.cluster.before:
         if not shrinking(draft):

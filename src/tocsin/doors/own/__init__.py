@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from starlette.routing import BaseRoute, Route
 
+from tocsin.doors.own.alarms import AlarmStates
 from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
 from tocsin.doors.own.faults import Faults
@@ -14,6 +15,7 @@ from tocsin.doors.own.publishing import Publishing
 from tocsin.doors.own.status import Status
 from tocsin.doors.own.story import Story
 from tocsin.ports import Clock, Store
+from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 from tocsin.services.mishaps import Mishaps
@@ -32,6 +34,7 @@ class OwnDoor:
         new_event_id: Callable[[int], str],
         log_groups_granted: bool,
         mishaps: Mishaps,
+        alarms: Alarms,
     ) -> None:
         self._status = Status(fleet, bus, store)
         self._events = Events(store)
@@ -39,6 +42,7 @@ class OwnDoor:
         self._explain = Explain(store, log_groups_granted=log_groups_granted)
         self._story = Story(store)
         self._faults = Faults(mishaps)
+        self._alarms = AlarmStates(alarms)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -49,6 +53,8 @@ class OwnDoor:
             Route("/_tocsin/v1/events", self._publishing.publish, methods=["POST"]),
             Route("/_tocsin/v1/explain", self._explain.explain),
             Route("/_tocsin/v1/story", self._story.story),
+            Route("/_tocsin/v1/alarms", self._alarms.listed),
+            Route("/_tocsin/v1/alarms", self._alarms.set, methods=["POST"]),
             Route("/_tocsin/v1/faults", self._faults.listed),
             Route("/_tocsin/v1/faults", self._faults.plan, methods=["POST"]),
             Route("/_tocsin/v1/faults", self._faults.clear, methods=["DELETE"]),

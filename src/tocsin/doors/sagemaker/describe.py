@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tocsin.core.announce import current_count, threads_per_core
+from tocsin.doors.sagemaker.images import group_software, node_software
 from tocsin.model.cluster import Cluster, InstanceGroup, Node
 from tocsin.model.names import private_dns_name
 
@@ -13,6 +14,7 @@ _GROUP_CARRIED = (
     "LifeCycleConfig",
     "ExecutionRole",
     "InstanceStorageConfigs",
+    "EnvironmentConfig",
     "OnStartDeepHealthChecks",
     "TrainingPlanArn",
     "OverrideVpcConfig",
@@ -21,7 +23,7 @@ _GROUP_CARRIED = (
     "SlurmConfig",
     "NetworkInterface",
 )
-_CLUSTER_CARRIED = ("VpcConfig", "Orchestrator", "TieredStorageConfig", "ClusterRole")
+_CLUSTER_CARRIED = ("VpcConfig", "Orchestrator", "TieredStorageConfig", "ClusterRole", "NodeProvisioningMode")
 
 
 def cluster_members(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, Any]:
@@ -33,7 +35,11 @@ def cluster_members(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, Any]:
         "ClusterStatus": cluster.status,
         "CreationTime": cluster.created_at,
         "FailureMessage": cluster.failure_message or None,
-        "InstanceGroups": [_group_members(group, members) for group in cluster.groups],
+        "InstanceGroups": [_group_members(group, members) for group in cluster.groups if not group.restricted],
+        "RestrictedInstanceGroups": [_group_members(group, members) for group in cluster.groups if group.restricted]
+        or None,
+        "RestrictedInstanceGroupsConfig": _shared_environment(cluster.spec.get("RestrictedInstanceGroupsConfig")),
+        "AutoScaling": _scaling(cluster.spec.get("AutoScaling")),
         "NodeRecovery": cluster.node_recovery,
         **{name: cluster.spec[name] for name in _CLUSTER_CARRIED if name in cluster.spec},
     }
@@ -58,8 +64,36 @@ def _group_members(group: InstanceGroup, nodes: list[Node]) -> dict[str, Any]:
         "ThreadsPerCore": threads_per_core(group),
         "Status": group.status,
         "TrainingPlanStatus": "NotApplicable",
+        "InstanceRequirements": _requirements(group),
+        "KubernetesConfig": _kubernetes(group),
+        **group_software(group, nodes),
         **{name: group.spec[name] for name in _GROUP_CARRIED if name in group.spec},
     }
+
+
+def _requirements(group: InstanceGroup) -> dict[str, Any] | None:
+    asked = group.spec.get("InstanceRequirements")
+    return asked and {"CurrentInstanceTypes": asked["InstanceTypes"], "DesiredInstanceTypes": asked["InstanceTypes"]}
+
+
+def _kubernetes(group: InstanceGroup) -> dict[str, Any] | None:
+    """What is desired. What a Kubernetes cluster has of it is not known here, so nothing is called current."""
+    asked = group.spec.get("KubernetesConfig")
+    return asked and {f"Desired{name}": value for name, value in asked.items()}
+
+
+def _shared_environment(asked: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not asked:
+        return None
+    shared = asked["SharedEnvironmentConfig"]
+    return {
+        "SharedEnvironmentConfig": {f"{at}{name}": shared[name] for at in ("Current", "Desired") for name in shared}
+    }
+
+
+def _scaling(asked: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Kept and not acted on: a status that says so would be none of AWS's."""
+    return asked and {**asked, "Status": "InService"}
 
 
 def node_summary(node: Node) -> dict[str, Any]:
@@ -68,7 +102,7 @@ def node_summary(node: Node) -> dict[str, Any]:
         "InstanceId": node.instance_id,
         "InstanceType": node.instance_type,
         "LaunchTime": node.launched_at,
-        "LastSoftwareUpdateTime": node.launched_at,
+        "LastSoftwareUpdateTime": node.updated_at or node.launched_at,
         "InstanceStatus": _status(node),
         "PrivateDnsHostname": private_dns_name(node.address, node.scope.region),
     }
@@ -77,13 +111,16 @@ def node_summary(node: Node) -> dict[str, Any]:
 def node_members(node: Node, group: InstanceGroup | None) -> dict[str, Any]:
     """NodeDetails of DescribeClusterNode. A node may outlive its group by the moment it takes to end."""
     spec = group.spec if group else {}
-    carried = ("LifeCycleConfig", "OverrideVpcConfig", "InstanceStorageConfigs")
+    carried = ("LifeCycleConfig", "OverrideVpcConfig", "InstanceStorageConfigs", "NetworkInterface")
     zone = f"{node.scope.region}a"
     return {
         **node_summary(node),
         "ThreadsPerCore": threads_per_core(group) if group else None,
         "PrivatePrimaryIp": node.address,
         "Placement": {"AvailabilityZone": zone},
+        "KubernetesConfig": _kubernetes(group) if group else None,
+        "CapacityType": next(iter(spec.get("CapacityRequirements") or {}), None),
+        **node_software(node, group),
         **{name: spec[name] for name in carried if name in spec},
     }
 

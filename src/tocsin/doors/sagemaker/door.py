@@ -29,6 +29,7 @@ def sagemaker_door(fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
             "DescribeCluster": operations.describe_cluster,
             "ListClusters": operations.list_clusters,
             "UpdateCluster": operations.update_cluster,
+            "UpdateClusterSoftware": operations.update_cluster_software,
             "DeleteCluster": operations.delete_cluster,
             "ListClusterNodes": operations.list_cluster_nodes,
             "DescribeClusterNode": operations.describe_cluster_node,
@@ -51,6 +52,9 @@ class _SageMaker:
 
     async def update_cluster(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         return {"ClusterArn": (await self._fleet.update(context.scope, request)).arn}
+
+    async def update_cluster_software(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        return {"ClusterArn": (await self._fleet.update_software(context.scope, request)).arn}
 
     async def delete_cluster(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         return {"ClusterArn": (await self._fleet.delete(context.scope, request)).arn}
