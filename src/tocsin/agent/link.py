@@ -62,6 +62,7 @@ class Link:
         self._url = _url(settings.server)
         # Once for all connections: it reads the node's certificates, which takes tens of milliseconds.
         self._tls = ssl.create_default_context() if self._url.startswith("wss:") else None
+        self.gpus_expected = 0  # the server says it with its welcome
         self._line = Line()
         self._open = asyncio.Event()  # Welcome was heard on this connection
         self._wake = asyncio.Event()
@@ -197,6 +198,7 @@ class Link:
         self._line = heard.line
         self._spool.settle(heard.session)
         if isinstance(frame, Welcome):
+            self.gpus_expected = frame.gpus
             log.info("linked to %s, %d reports to send again", self._settings.server, len(heard.session.outbox))
             self._open.set()
         for order in heard.orders:

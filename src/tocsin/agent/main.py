@@ -83,7 +83,9 @@ async def _live(settings: AgentSettings) -> int:
     working = [
         asyncio.create_task(scripts.run()),
         asyncio.create_task(commands.run()),
-        asyncio.create_task(Watch(settings.directory, spool.session.places, link.file).run()),
+        asyncio.create_task(
+            Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected).run()
+        ),
     ]
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -36,6 +36,7 @@ PARTS_MAX = 256
 class Repeat(Struct):
     """A fault told of late. `held` is what came since."""
 
+    source: str
     held: Finding | None = None
     place: str = ""
 
@@ -43,10 +44,17 @@ class Repeat(Struct):
 class Watch:
     """`places` says how far each source was reported by an earlier agent; `file` keeps a report until it is heard."""
 
-    def __init__(self, directory: Path, places: dict[str, str], file: Callable[[Report], object]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        places: dict[str, str],
+        file: Callable[[Report], object],
+        gpus_expected: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._directory = directory
         self._places = places
         self._file = file
+        self._gpus_expected = gpus_expected
         self._watching = read_watching(directory)
         self._catalogue = _catalogue(directory, self._watching)
         self._repeats: dict[tuple[str, str, int, bool], Repeat] = {}
@@ -56,11 +64,14 @@ class Watch:
         """Watch for ever."""
         works: list[Coroutine[Any, Any, object]] = [asyncio.Event().wait()]
         try:
-            self._open_kernel_log()
+            boot = self._booted()
+            self._open_kernel_log(boot)
             for one in self._watching.files:
                 self._follow(one)
             if self._watching.journal:
                 works.append(Journal(self._places.get("journal", ""), self.see).run())
+            if self._watching.host or self._watching.gpus or self._watching.checks:
+                works.append(self._rounds(boot))
             await asyncio.gather(*works)
         finally:
             for source in self._opened:
@@ -76,13 +87,15 @@ class Watch:
         """Report a finding; one that was told a moment ago is held, and told with its count."""
         part = (finding.fault, finding.subject, finding.code, finding.over)
         repeat = self._repeats.get(part)
+        if repeat is not None and repeat.source != finding.source:
+            return  # the same error, told by the kernel's log and by the GPU's library
         if repeat is not None:
             count = finding.count + (repeat.held.count if repeat.held else 0)
             repeat.held, repeat.place = replace(finding, count=count), place
         elif len(self._repeats) >= PARTS_MAX:
             log.warning("too many faults at once: %s of %s is not reported", finding.name, finding.subject)
         else:
-            self._repeats[part] = Repeat()
+            self._repeats[part] = Repeat(source=finding.source)
             self._file(Found(n=0, finding=finding, place=place))
             # The end of a fault makes its next beginning news.
             self._repeats.pop((*part[:3], not finding.over), None)
@@ -95,16 +108,27 @@ class Watch:
         if repeat.held:
             self.tell(repeat.held, repeat.place)
 
-    def _open_kernel_log(self) -> None:
+    async def _rounds(self, boot: str) -> None:
+        # Here, not above: what it loads is not needed where only lines are watched.
+        from tocsin.agent.checks import Rounds
+
+        tell, expected = self.tell, self._gpus_expected
+        await Rounds(self._directory, self._watching, self._catalogue, boot, tell, expected).run()
+
+    def _booted(self) -> str:
+        """The id of this boot. One that is new is told: it ends what a reboot mends."""
+        boot = secrets.token_hex(8) if self._watching.start_is_boot else kernel_boot_id()
+        if self._watching.kmsg and boot != self._places.get(BOOT, ""):
+            at_ms = time.time_ns() // 1_000_000
+            self._file(Found(n=0, finding=Finding(fault=BOOT, at_ms=at_ms, text=boot, source=BOOT), place=boot))
+        return boot
+
+    def _open_kernel_log(self, boot: str) -> None:
         if not self._watching.kmsg:
             return
         path = self._directory / self._watching.kmsg
         if self._watching.start_is_boot:
             path.unlink(missing_ok=True)
-        boot = secrets.token_hex(8) if self._watching.start_is_boot else kernel_boot_id()
-        if boot != self._places.get(BOOT, ""):
-            at_ms = time.time_ns() // 1_000_000
-            self._file(Found(n=0, finding=Finding(fault=BOOT, at_ms=at_ms, text=boot, source=BOOT), place=boot))
         kernel = KernelLog(path, boot, self._places.get(KMSG, ""), self.see)
         try:
             kernel.open()

@@ -66,6 +66,7 @@ class NodesDoor:
         bundles: Bundles,
         beat_interval_s: float,
         catalogue: Catalogue,
+        expect_gpus: bool = False,
     ) -> None:
         self._fleet = fleet
         self._commands = commands
@@ -75,6 +76,7 @@ class NodesDoor:
         self._bundles = bundles
         self._beat_interval_s = beat_interval_s
         self._catalogue = catalogue
+        self._expect_gpus = expect_gpus
 
     def routes(self) -> list[BaseRoute]:
         return [WebSocketRoute(LINK_PATH, self._serve), Route(BUNDLE_PATH, self._bundle)]
@@ -104,7 +106,8 @@ class NodesDoor:
         self._links.prune(lambda key: self._fleet.node(key) is not None)
         self._links.opened(instance_id, link, self._clock.now())
         acked = self._fleet.heard_through(instance_id)
-        link.outgoing.put_nowait(Welcome(acked=acked, beat_interval_s=self._beat_interval_s))
+        gpus = self._gpus_promised(instance_id)
+        link.outgoing.put_nowait(Welcome(acked=acked, beat_interval_s=self._beat_interval_s, gpus=gpus))
         writing = asyncio.create_task(_write(socket, link))
         self._fleet.changed(instance_id)
         self._commands.linked(instance_id)
@@ -119,6 +122,13 @@ class NodesDoor:
             if self._links.closed(instance_id, link, self._clock.now()):
                 self._fleet.changed(instance_id)
             await _close(socket)
+
+    def _gpus_promised(self, instance_id: str) -> int:
+        """How many GPUs its instance type promises, if nodes are held to that."""
+        found = self._fleet.node(instance_id)
+        if found is None or not self._expect_gpus:
+            return 0
+        return self._catalogue.gpus.get(found[1].instance_type.removeprefix("ml."), 0)
 
     async def _greeted(self, socket: WebSocket) -> Hello | None:
         """The agent's first frame, when it is one of ours and proves it. Strangers are told to end."""

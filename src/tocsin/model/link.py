@@ -120,10 +120,11 @@ FromAgent = (
 
 
 class Welcome(Struct, frozen=True, kw_only=True, tag_field="t", tag="welcome"):
-    """Answer to Hello. `acked` is the last report number the server has committed."""
+    """Answer to Hello. `acked` is the last report number the server has committed, `gpus` what the node is held to."""
 
     acked: int
     beat_interval_s: float
+    gpus: int = 0
 
 
 class Ack(Struct, frozen=True, kw_only=True, tag_field="t", tag="ack"):

@@ -220,6 +220,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         bundles=Bundles(settings.s3),
         beat_interval_s=settings.fleet.beat_interval_s,
         catalogue=catalogue,
+        expect_gpus=settings.health.expect_gpus,
     )
 
     own = OwnDoor(

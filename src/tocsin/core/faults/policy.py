@@ -13,6 +13,8 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     catalogue: str = ""
     # Fault types (xid, xid-63, disk-full) of which everything is recorded and about which nothing is done.
     observe: list[str] = field(default_factory=list)
+    # Hold nodes to the GPUs that their instance type promises. Local machines share one host, and have none of them.
+    expect_gpus: bool = False
     # How often a rung of the ladder is tried for one fault at one place before the next is taken.
     reboots_max: int = 1
     reboots_window_s: float = 86_400.0

@@ -1,0 +1,184 @@
+"""Asking for GPUs: NVIDIA's library (NVML) by nvidia-ml-py, or a profile in a file that stands for it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tocsin.agent.checks.gpus import Gpu, LibraryState, Snapshot, Xid
+
+T = TypeVar("T")
+WAIT_MS = 1000
+
+
+class Nvml:
+    """The library itself. Imported when it is first asked: most nodes of a test have none."""
+
+    def __init__(self) -> None:
+        self._nvml: Any = None
+        self._events: Any = None
+        self._buses: dict[int, str] = {}
+
+    def sweep(self) -> Snapshot:
+        import pynvml
+
+        if self._nvml is None:
+            try:
+                pynvml.nvmlInit()
+            except pynvml.NVMLError as error:
+                missing = error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
+                return Snapshot(state=LibraryState.MISSING if missing else LibraryState.NO_DRIVER)
+            self._nvml = pynvml
+        try:
+            count = pynvml.nvmlDeviceGetCount()
+        except pynvml.NVMLError:  # the driver was unloaded under us: begin anew
+            self.close()
+            return Snapshot(state=LibraryState.NO_DRIVER)
+        return Snapshot(gpus=tuple(self._gpu(index) for index in range(count)))
+
+    def wait(self) -> tuple[Xid, ...]:
+        nvml = self._nvml
+        if nvml is None:
+            time.sleep(WAIT_MS / 1000)
+            return ()
+        try:
+            if self._events is None:
+                self._events = self._registered()
+            told = nvml.nvmlEventSetWait_v2(self._events, WAIT_MS)
+            bus = _bus(nvml.nvmlDeviceGetPciInfo(told.device).busId)
+        except nvml.NVMLError as error:
+            if error.value not in (nvml.NVML_ERROR_TIMEOUT, nvml.NVML_ERROR_GPU_IS_LOST):
+                time.sleep(WAIT_MS / 1000)
+            return ()
+        return (Xid(bus=bus, code=int(told.eventData)),)
+
+    def close(self) -> None:
+        if self._nvml is not None:
+            nvml, self._nvml, self._events = self._nvml, None, None
+            try:
+                nvml.nvmlShutdown()
+            except nvml.NVMLError:
+                return
+
+    def _registered(self) -> Any:
+        nvml = self._nvml
+        events = nvml.nvmlEventSetCreate()
+        for index in range(nvml.nvmlDeviceGetCount()):
+            try:
+                handle = nvml.nvmlDeviceGetHandleByIndex(index)
+                nvml.nvmlDeviceRegisterEvents(handle, nvml.nvmlEventTypeXidCriticalError, events)
+            except nvml.NVMLError:
+                continue
+        return events
+
+    def _gpu(self, index: int) -> Gpu:
+        nvml = self._nvml
+        try:
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            bus = self._buses[index] = _bus(nvml.nvmlDeviceGetPciInfo(handle).busId)
+            return _asked(nvml, handle, bus)
+        except nvml.NVMLError:
+            return Gpu(bus=self._buses.get(index, f"gpu-{index}"), lost=True)
+
+
+def _asked(nvml: Any, handle: Any, bus: str) -> Gpu:
+    """Everything of one GPU. What it does not support is None; that it is lost is raised."""
+
+    def ask(question: Callable[[], T]) -> T | None:
+        try:
+            return question()
+        except nvml.NVMLError as error:
+            if error.value == nvml.NVML_ERROR_GPU_IS_LOST:
+                raise
+            return None
+
+    reasons = ask(lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+    remapped = ask(lambda: nvml.nvmlDeviceGetRemappedRows(handle))
+    hot = nvml.nvmlClocksEventReasonHwThermalSlowdown | nvml.nvmlClocksEventReasonSwThermalSlowdown
+    return Gpu(
+        bus=bus,
+        recovery=_recovery(
+            nvml, ask(lambda: nvml.nvmlDeviceGetFieldValues(handle, [nvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION]))
+        ),
+        ecc_uncorrected=ask(lambda: int(_ecc(nvml, handle, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED))),
+        ecc_corrected=ask(lambda: int(_ecc(nvml, handle, nvml.NVML_MEMORY_ERROR_TYPE_CORRECTED))),
+        remap_failed=None if remapped is None else bool(remapped[3]),
+        remap_pending=None if remapped is None else bool(remapped[2]),
+        thermal_slowdown=None if reasons is None else bool(reasons & hot),
+        power_brake=None if reasons is None else bool(reasons & nvml.nvmlClocksEventReasonHwPowerBrakeSlowdown),
+        temperature_margin=ask(lambda: float(_margin(nvml, handle))),
+        nvlinks_down=ask(lambda: _links_down(nvml, handle)),
+        pcie_lanes_missing=ask(
+            lambda: int(nvml.nvmlDeviceGetMaxPcieLinkWidth(handle) - nvml.nvmlDeviceGetCurrPcieLinkWidth(handle))
+        ),
+    )
+
+
+def _ecc(nvml: Any, handle: Any, kind: int) -> int:
+    """Since the driver was loaded: a counter that begins anew with a boot."""
+    count: int = nvml.nvmlDeviceGetTotalEccErrors(handle, kind, nvml.NVML_VOLATILE_ECC)
+    return count
+
+
+def _margin(nvml: Any, handle: Any) -> int:
+    limit = nvml.nvmlDeviceGetTemperatureThreshold(handle, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN)
+    margin: int = limit - nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+    return margin
+
+
+def _links_down(nvml: Any, handle: Any) -> int:
+    """Links that the GPU has and that are not up. The first question says whether it has any."""
+    down = int(nvml.nvmlDeviceGetNvLinkState(handle, 0) == 0)
+    for link in range(1, nvml.NVML_NVLINK_MAX_LINKS):
+        try:
+            down += nvml.nvmlDeviceGetNvLinkState(handle, link) == 0
+        except nvml.NVMLError as error:
+            if error.value == nvml.NVML_ERROR_GPU_IS_LOST:
+                raise
+            break
+    return down
+
+
+def _recovery(nvml: Any, values: Any) -> str:
+    if not values or values[0].nvmlReturn != 0:
+        return ""
+    wanted = int(values[0].value.uiVal)
+    if wanted in (nvml.NVML_GPU_RECOVERY_ACTION_NODE_REBOOT, nvml.NVML_GPU_RECOVERY_ACTION_SYSTEM_REBOOT):
+        return "reboot"
+    resets = (
+        nvml.NVML_GPU_RECOVERY_ACTION_GPU_RESET,
+        nvml.NVML_GPU_RECOVERY_ACTION_DRAIN_AND_RESET,
+        nvml.NVML_GPU_RECOVERY_ACTION_BUS_RESET,
+    )
+    return "reset" if wanted in resets else ""
+
+
+def _bus(bus_id: str | bytes) -> str:
+    """The address as the kernel's log writes it: 0000:b9:00, of 00000000:B9:00.0."""
+    text = bus_id.decode() if isinstance(bus_id, bytes) else bus_id
+    return text.lower().removesuffix(".0")[-10:]
+
+
+class ProfiledGpus:
+    """GPUs that a file tells of: a Snapshot as JSON, read anew at each question. No file: a node without GPUs.
+
+    Its Xids stand in the snapshot: a file has no event for us to wait for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def sweep(self) -> Snapshot:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Snapshot)
+        except (OSError, msgspec.MsgspecError):
+            return Snapshot(state=LibraryState.MISSING)
+
+    def wait(self) -> tuple[Xid, ...]:
+        time.sleep(WAIT_MS / 1000)
+        return ()
+
+    def close(self) -> None:
+        return

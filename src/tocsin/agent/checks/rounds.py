@@ -1,0 +1,204 @@
+"""Rounds: every check at its time, each reading held against its thresholds, what is found handed on.
+
+The state of the thresholds is on disk, so that a fault that began before a restart ends after it.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from tocsin.agent.checks import plugins, system
+from tocsin.agent.checks.gpu_library import Nvml, ProfiledGpus
+from tocsin.agent.checks.gpus import GpuLibrary, LibraryState, Xid, on_the_bus, readings
+from tocsin.agent.checks.mounts import Disks
+from tocsin.agent.checks.network import Network
+from tocsin.core.faults import Catalogue, Gauge, measure
+from tocsin.model.health import Finding, Reading
+from tocsin.model.nodedir import GAUGES_FILE
+from tocsin.model.watching import Watching
+
+log = logging.getLogger(__name__)
+
+# Counting all processes, and a site's own checks, come round more rarely: they cost more.
+SLOW_ROUNDS = 6
+
+Check = Callable[[int], Coroutine[Any, Any, list[Reading]]]
+
+
+class Kept(Struct, kw_only=True):
+    """What outlives the agent, within one boot: thresholds, and what was seen to be well."""
+
+    boot: str = ""
+    gauges: dict[str, Gauge] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+    up: set[str] = field(default_factory=set)
+    synchronised: bool = False
+
+
+class Rounds:
+    """`tell` gets what is found; `gpus_expected` says how many GPUs the node is held to."""
+
+    def __init__(
+        self,
+        directory: Path,
+        watching: Watching,
+        catalogue: Catalogue,
+        boot: str,
+        tell: Callable[[Finding], None],
+        gpus_expected: Callable[[], int],
+        root: Path = Path("/"),
+    ) -> None:
+        self._directory = directory
+        self._watching = watching
+        self._catalogue = catalogue
+        self._tell = tell
+        self._gpus_expected = gpus_expected
+        self._root = root
+        self._path = directory / GAUGES_FILE
+        self._kept = _read(self._path, boot)
+        self._disks, self._network, self._clock = Disks(root), Network(root), system.Clock()
+        self._disks.written, self._network.seen_up = self._kept.written, self._kept.up
+        self._clock.synchronised = self._kept.synchronised
+        self._gpus: GpuLibrary | None = None
+        if watching.gpus:
+            profile = watching.gpu_profile
+            self._gpus = ProfiledGpus(directory / profile) if profile else Nvml()
+        self._ended = threading.Event()
+        self._listening = False
+        self._xids = 0  # of the snapshot's, told
+
+    async def run(self) -> None:
+        """Go round for ever."""
+        number = 0
+        try:
+            while True:
+                await self.round(slow=number % SLOW_ROUNDS == 0)
+                number += 1
+                await asyncio.sleep(self._watching.interval_s)
+        finally:
+            self._ended.set()
+            self._disks.close()
+
+    async def round(self, *, slow: bool) -> None:
+        """Make all checks once. One that fails is said, and does not keep the others from their turn."""
+        changed = False
+        for check, families in self._due(slow=slow):
+            try:
+                found = await check(time.time_ns() // 1_000_000)
+            except Exception:
+                log.exception("a check failed: %s", check.__name__)
+                continue
+            changed = self._hold_all(found, families) or changed
+        if changed or slow:
+            self._keep()
+
+    def _due(self, *, slow: bool) -> list[tuple[Check, tuple[str, ...]]]:
+        """The checks of this round, and the families of readings whose parts are gone when they are not read any more.
+
+        A GPU that is not read any more is not gone: it is worse.
+        """
+        due: list[tuple[Check, tuple[str, ...]]] = []
+        if self._gpus:
+            due.append((self._read_gpus, ()))
+        if self._watching.host:
+            due += [(self._disks.read, ("disk", "mount")), (self._read_host, ("nic", "ib", "efa", "clock", "files"))]
+            due += [(self._read_processes, ("processes", "daemon"))] if slow else []
+        if self._watching.checks and slow:
+            due.append((self._run_plugins, ("user",)))
+        return due
+
+    def _hold_all(self, found: list[Reading], families: tuple[str, ...]) -> bool:
+        """Hold readings against their thresholds. Whether a fault began or ended."""
+        changed = False
+        read: set[str] = set()
+        for reading in found:
+            for fault in self._catalogue.by_check.get(reading.check, ()):
+                name = f"{fault.name} {reading.subject}"
+                read.add(name)
+                gauge, finding = measure(self._kept.gauges.get(name, Gauge()), reading, fault)
+                self._kept.gauges[name] = gauge
+                if finding:
+                    self._tell(finding)
+                    changed = True
+        return self._forget(read, families) or changed
+
+    def _forget(self, read: set[str], families: tuple[str, ...]) -> bool:
+        """Let go of parts that are not there any more: an unmounted disk is not full."""
+        at_ms = time.time_ns() // 1_000_000
+        gone = [name for name in self._kept.gauges if name not in read and self._family(name) in families]
+        for name in gone:
+            fault, _, subject = name.partition(" ")
+            if self._kept.gauges.pop(name).open:
+                words = f"{subject} is not there any more"
+                source = self._family(name)
+                self._tell(Finding(fault=fault, subject=subject, at_ms=at_ms, text=words, source=source, over=True))
+        return bool(gone)
+
+    def _family(self, name: str) -> str:
+        fault = self._catalogue.faults.get(name.partition(" ")[0])
+        return fault.check.partition(".")[0] if fault else ""
+
+    async def _read_gpus(self, at_ms: int) -> list[Reading]:
+        if self._gpus is None:
+            return []
+        own = isinstance(self._gpus, ProfiledGpus)  # a small file, read at once
+        snapshot = self._gpus.sweep() if own else await asyncio.to_thread(self._gpus.sweep)
+        for xid in snapshot.xids[self._xids :]:
+            self._struck(xid)
+        self._xids = len(snapshot.xids)
+        if snapshot.state is LibraryState.READY and not own and not self._listening:
+            self._listen(self._gpus)
+        return readings(snapshot, self._gpus_expected(), on_the_bus(self._root), at_ms)
+
+    async def _read_host(self, at_ms: int) -> list[Reading]:
+        return [*self._network.read(at_ms), *self._clock.read(at_ms), *system.open_files(self._root, at_ms)]
+
+    async def _read_processes(self, at_ms: int) -> list[Reading]:
+        return await asyncio.to_thread(system.processes, self._watching.daemons, self._root, at_ms)
+
+    async def _run_plugins(self, at_ms: int) -> list[Reading]:
+        folder = self._directory / self._watching.checks
+        return [reading for check in plugins.executables(folder) for reading in await plugins.run(check, at_ms)]
+
+    def _listen(self, gpus: GpuLibrary) -> None:
+        """A thread that blocks in the library until a GPU has an error to tell."""
+        self._listening = True
+        loop = asyncio.get_running_loop()
+
+        def listen() -> None:
+            while not self._ended.is_set():
+                for xid in gpus.wait():
+                    loop.call_soon_threadsafe(self._struck, xid)
+            gpus.close()
+
+        threading.Thread(target=listen, name="gpu-errors", daemon=True).start()
+
+    def _struck(self, xid: Xid) -> None:
+        at_ms = time.time_ns() // 1_000_000
+        words = f"NVML: Xid {xid.code} on GPU {xid.bus}"
+        self._tell(Finding(fault="xid", subject=xid.bus, code=xid.code, at_ms=at_ms, text=words, source="gpu"))
+
+    def _keep(self) -> None:
+        self._kept.synchronised = self._clock.synchronised
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_bytes(msgspec.json.encode(self._kept))
+            fresh.rename(self._path)
+        except OSError as error:
+            log.warning("the state of the thresholds is not kept: %s", error)
+
+
+def _read(path: Path, boot: str) -> Kept:
+    """The state of this boot; an earlier boot's says nothing any more."""
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=Kept)
+    except (OSError, msgspec.MsgspecError):
+        return Kept(boot=boot)
+    return kept if kept.boot == boot else Kept(boot=boot)
