@@ -226,6 +226,7 @@ def own_routes() -> list[BaseRoute]:
     own = OwnDoor(
         fleet=NOTHING,
         bus=NOTHING,
+        noise=NOTHING,
         store=NOTHING,
         clock=NOTHING,
         new_event_id=NOTHING,

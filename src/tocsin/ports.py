@@ -14,6 +14,7 @@ from tocsin.model.link import Order
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.machine import LaunchOrder, LinkSeen, MachineState
 from tocsin.model.names import Scope
+from tocsin.model.noise import Held
 from tocsin.model.outbound import DeadLetter, Outbound, Outcome
 from tocsin.model.records import Record
 from tocsin.model.story import Told
@@ -71,6 +72,9 @@ class Store(Protocol):
 
     async def journal_marks(self, after: int, limit: int) -> list[JournalMark]:
         """Of the first `limit` journal entries beyond `after`: place, age and size, without what they say."""
+
+    async def held(self, after: int, through: int) -> list[Held]:
+        """Deliveries that were held back of the journal's entries after < seq <= through, in their order."""
 
     async def journal_bounds(self) -> tuple[int, int]:
         """(first, last) seq in the journal; (0, 0) when nothing was ever journaled. Emptied, it keeps its last."""

@@ -13,6 +13,7 @@ from tocsin.model.changes import (
     DropLogs,
     DropStream,
     Forget,
+    Hold,
     Keep,
     Log,
     OpenStream,
@@ -23,6 +24,7 @@ from tocsin.model.errors import Stale
 from tocsin.model.event import Event
 from tocsin.model.logs import LogGroup, LogStream
 from tocsin.model.names import Scope
+from tocsin.model.noise import Held
 from tocsin.model.records import Record
 from tocsin.model.story import StoryLine
 
@@ -38,6 +40,7 @@ class Memory:
         self.streams: dict[Group, dict[str, tuple[int, int | None]]] = defaultdict(dict)  # created, ingested
         self.said: dict[Group, list[Said]] = defaultdict(list)
         self.story: list[StoryLine] = []
+        self.held: list[Held] = []
         self.archived: dict[Group, list[tuple[int, bytes]]] = defaultdict(list)  # at, body
 
     def commit(self, changes: list[Change]) -> bool:
@@ -83,10 +86,13 @@ class Memory:
                 if (event.scope, event.bus, event.id) not in {(e.scope, e.bus, e.id) for _, e in self.journal}:
                     self.journal.append((None, event))
             case Forget(through_seq=through):
+                self.held = [one for one in self.held if one.seq > through]
                 self.journal = [(seq, e) for seq, e in self.journal if (1 << 30 if seq is None else seq) > through]
             case Advance(cursor=cursor, expected=expected, seq=seq):
                 self._demand(self.cursors[cursor] == expected)
                 self.cursors[cursor] = seq
+            case Hold(held):
+                self.held.append(held)
             case Tell(line):
                 self.story.append(line)
             case Keep(scope=scope, archive=archive, at_ms=at_ms, body=body):

@@ -17,6 +17,7 @@ from tocsin.model.changes import (
     DropLogs,
     DropStream,
     Forget,
+    Hold,
     Keep,
     Log,
     OpenStream,
@@ -27,6 +28,7 @@ from tocsin.model.errors import Stale, StoreUnavailable
 from tocsin.model.event import Event, Journaled
 from tocsin.model.logs import LogEvent, LogGroup, LogLine, LogPolicy, LogQuery, LogStream
 from tocsin.model.names import Scope
+from tocsin.model.noise import Held
 from tocsin.model.records import successor
 from tocsin.model.rule import Rule
 from tocsin.model.story import Chapter, StoryLine
@@ -321,6 +323,23 @@ async def test_marks_tell_of_entries_without_their_bodies(opened: Opened) -> Non
         sums = [mark.through_bytes - marks[0].through_bytes for mark in marks]
         assert sums == [0, 3, 3 + 4, 3 + 4 + 5]
         assert await store.journal_marks(marks[0].seq, 2) == marks[1:3]
+
+
+async def test_what_was_held_back_is_told_until_its_event_is_forgotten(opened: Opened) -> None:
+    async with opened() as store:
+        await store.commit(Accept(event("a")), Accept(event("b")))
+        first, second = [entry.seq for entry in await store.journal(0, 9)]
+        told = [
+            Held(seq=seq, rule_arn="arn", target_id=target, gate="throttle", why="enough")
+            for seq, target in ((first, "x"), (first, "y"), (second, "x"))
+        ]
+        await store.commit(*map(Hold, reversed(told)))
+    async with opened() as store:
+        assert await store.held(0, second) == told
+        assert await store.held(first, second) == told[2:]
+        assert await store.held(0, first) == told[:2]
+        await store.commit(Forget(through_seq=first))
+        assert await store.held(0, second) == told[2:]
 
 
 async def test_an_event_put_by_hand_stays_marked(opened: Opened) -> None:

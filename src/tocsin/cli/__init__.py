@@ -10,6 +10,7 @@ from tocsin.cli.options import reads
 from tocsin.cli.verbs.alarm import alarm
 from tocsin.cli.verbs.events import events
 from tocsin.cli.verbs.fault import fault
+from tocsin.cli.verbs.noise import noise
 from tocsin.cli.verbs.pattern import pattern
 from tocsin.cli.verbs.rule import rule
 
@@ -80,5 +81,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-for group in (alarm, events, fault, pattern, rule):
+for group in (alarm, events, fault, noise, pattern, rule):
     main.add_command(group)

@@ -22,6 +22,7 @@ def show_explanation(where: Where, name: str, bus: str, last: int, event_id: str
     rule, events = answer["rule"], answer["events"]
     lines = [f"[bold]{escape(rule['name'])}[/] on {escape(rule['bus'])}, {rule['state']}  [dim]{rule['arn']}[/]"]
     lines += [f"  [red]{escape(one)}[/]" for one in answer["obstacles"]]
+    lines += [f"  [magenta]Target {escape(name)} is spared: {escape(one)}[/]" for name, one in answer["noise"].items()]
     if event_id:
         lines += [line for event in events for line in [_head(event), *map(escape, event["lines"])]]
     elif rule["pattern"]:
@@ -36,7 +37,9 @@ def show_explanation(where: Where, name: str, bus: str, last: int, event_id: str
 
 def _head(event: dict[str, Any]) -> str:
     mark = "[green]match[/]   " if event["matched"] else "[yellow]no match[/]"
-    return f"{mark} [dim]{event['id']}[/] {describe_event(event['event']) if event['event'] else ''}"
+    line = f"{mark} [dim]{event['id']}[/] {describe_event(event['event']) if event['event'] else ''}"
+    held = (f"held back from {one['target']} by {one['by']}: {one['why']}" for one in event["held"])
+    return "\n         ".join([line, *(f"[magenta]{escape(one)}[/]" for one in held)])
 
 
 def _reason(event: dict[str, Any]) -> list[str]:

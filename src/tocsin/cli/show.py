@@ -89,7 +89,11 @@ def describe_event(event: Mapping[str, Any]) -> str:
 
 def _marks(told: Mapping[str, Any]) -> str:
     """What only the journal knows of an event."""
-    return "  [magenta]made by hand[/]" if told.get("by_hand") else ""
+    marks = ["made by hand"] if told.get("by_hand") else []
+    for one in told.get("held", []):
+        rule = one["rule"].partition(":rule/")[2]
+        marks.append(f"held back from {rule}, {one['target']} by {one['by']}: {one['why']}")
+    return "".join(f"  [magenta]{escape(mark)}[/]" for mark in marks)
 
 
 def show_story(where: Where, name: str) -> int:

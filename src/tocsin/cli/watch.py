@@ -29,6 +29,7 @@ class Filter(Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     bus: str | None = None
     match: str | None = None
+    held: int | None = None
     since_ms: int | None = None
     until_ms: int | None = None
 

@@ -5,6 +5,7 @@ from msgspec import Struct
 from tocsin.model.event import Event
 from tocsin.model.logs import LogLine
 from tocsin.model.names import Scope
+from tocsin.model.noise import Held
 from tocsin.model.records import Record
 from tocsin.model.story import StoryLine
 
@@ -94,6 +95,12 @@ class Tell(Struct, frozen=True):
     line: StoryLine
 
 
+class Hold(Struct, frozen=True):
+    """Note that a delivery was held back. It is told until the journal forgets its event."""
+
+    held: Held
+
+
 class Forget(Struct, frozen=True, kw_only=True):
     """Remove the oldest journal entries up to and including this place."""
 
@@ -101,5 +108,17 @@ class Forget(Struct, frozen=True, kw_only=True):
 
 
 Change = (
-    Put | Delete | Accept | Log | OpenStream | DropStream | DropLogs | Keep | DropArchived | Advance | Tell | Forget
+    Put
+    | Delete
+    | Accept
+    | Log
+    | OpenStream
+    | DropStream
+    | DropLogs
+    | Keep
+    | DropArchived
+    | Advance
+    | Tell
+    | Hold
+    | Forget
 )

@@ -37,6 +37,15 @@ def rule_arn(scope: Scope, bus: str, rule: str) -> str:
     return arn("events", scope, f"rule/{rule}" if bus == DEFAULT_BUS else f"rule/{bus}/{rule}")
 
 
+def rule_bus_of(text: str) -> str:
+    """The bus of a rule's ARN; empty for anything else."""
+    split = split_arn(text)
+    if split is None or split[0] != "events" or not split[2].startswith("rule/"):
+        return ""
+    bus, _, _ = split[2].removeprefix("rule/").rpartition("/")
+    return bus or DEFAULT_BUS
+
+
 def log_group_arn(scope: Scope, group: str) -> str:
     """Without the `:*` that DescribeLogGroups appends in its `arn` member."""
     return arn("logs", scope, f"log-group:{group}")

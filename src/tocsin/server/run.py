@@ -44,6 +44,7 @@ from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.mishap import Mishap
 from tocsin.model.names import time_ordered_uuid
+from tocsin.model.noise import NoiseSetting, Window
 from tocsin.model.outbound import Outbound
 from tocsin.model.queue import Queue, QueueMessage
 from tocsin.model.rule import Rule
@@ -60,9 +61,11 @@ from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.chats import Chats
 from tocsin.services.commands import Commands, Documents, Drafting
+from tocsin.services.digests import Digests
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.mishaps import Mishaps
+from tocsin.services.noise import Noise
 from tocsin.services.outbox import Outbox
 from tocsin.services.queues import Queues
 from tocsin.services.replays import Replays
@@ -79,7 +82,7 @@ log = logging.getLogger(__name__)
 
 KINDS = (
     *(Cluster, Node, NodeCursor, Alarm, Mishap, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
-    *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags),
+    *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags, NoiseSetting, Window),
     *(ChatConfiguration, ChatPreferences, ChatThread),
     *(Document, Command, Invocation, StepOutput),
 )
@@ -195,6 +198,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         limits=settings.outbox,
         chance=random.random,
     )
+    noise = Noise(store)
     bus = Bus(
         store=store,
         clock=clock,
@@ -207,7 +211,9 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         },
         dead_letters=dead_letters,
         rules_changed=schedules.changed,
+        noise=noise,
     )
+    digests = Digests(noise=noise, bus=bus, store=store, clock=clock)
     replays = Replays(store, clock)
     housekeeping = Housekeeping(store, clock, settings.housekeeping)
     identity = Identity(settings.account, settings.region, settings.access_keys)
@@ -226,6 +232,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
     own = OwnDoor(
         fleet=fleet,
         bus=bus,
+        noise=noise,
         store=store,
         clock=clock,
         new_event_id=_event_id,
@@ -271,7 +278,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         await alarms.load()
         await fleet.load()
         await commands.load()
-        loops = (fleet, bus, outbox, schedules, replays, queues, topics, commands, housekeeping)
+        loops = (fleet, bus, digests, outbox, schedules, replays, queues, topics, commands, housekeeping)
         yield World(front, [*(loop.run() for loop in loops), *provider.loops], settled)
     finally:
         await provider.close()

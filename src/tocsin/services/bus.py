@@ -20,6 +20,8 @@ from tocsin.model.names import Scope, split_arn
 from tocsin.model.rule import Rule
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, DeadLetters, InsideTarget, Store
+from tocsin.services.noise import Noise
+from tocsin.services.sifting import Sifting
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +45,14 @@ class Bus:
         targets: Mapping[str, InsideTarget],
         dead_letters: DeadLetters | None = None,
         rules_changed: Callable[[], None] | None = None,
+        noise: Noise | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._targets = targets
         self._dead_letters = dead_letters
         self._rules_changed = rules_changed
+        self._noise = noise or Noise(store)
         self._rules: dict[BusName, RuleIndex] = {}
         self._archives = Archives()
         self._reloading = asyncio.Lock()
@@ -58,15 +62,19 @@ class Bus:
     async def load(self) -> None:
         """Index the rules of every bus."""
         by_bus: dict[BusName, list[Rule]] = {}
-        for rule in await self._store.find(Rule):
+        rules = await self._store.find(Rule)
+        for rule in rules:
             by_bus.setdefault((rule.scope, rule.bus), []).append(rule)
         self._rules = {bus: RuleIndex.of(rules) for bus, rules in by_bus.items()}
+        await self._noise.load(rules)
         await self.reload_archives()
 
     async def reload(self, scope: Scope, bus: str) -> None:
         """Take up changed rules, before their change is answered: build the index fresh, then swap one reference."""
         async with self._reloading:
-            self._rules[scope, bus] = RuleIndex.of(await self._store.find(Rule, scope, prefix=f"{bus}/"))
+            rules = await self._store.find(Rule, scope, prefix=f"{bus}/")
+            self._rules[scope, bus] = RuleIndex.of(rules)
+            await self._noise.reload(scope, bus, rules)
         if self._rules_changed:
             self._rules_changed()
 
@@ -90,9 +98,11 @@ class Bus:
             try:
                 if place is None:
                     place = await self._store.cursor(ROUTER)
+                    await self._noise.load(await self._store.find(Rule))
                 self._routed = place
                 await self._store.grown(place)
-                place = await self._advance(place)
+                async with self._noise.turn:
+                    place = await self._advance(place)
             except Exception:
                 log.exception("routing from %s failed; trying again", place)
                 place = None
@@ -104,23 +114,44 @@ class Bus:
         if not batch:
             return place
         counted = Counter(routed=len(batch))
-        owed, refused = self._owed(batch, counted)
-        now_ms = epoch_ms(self._clock.now())
-        landed = [await self._targets[kind].land(some, now_ms) for kind, some in owed.items()]
-        refused += [one for some in landed for one in some.refused]
-        counted["delivered"] += sum(map(len, owed.values())) - sum(len(some.refused) for some in landed)
-        landed.append(await self._buried(refused, now_ms, counted))
+        sifting = None if self._noise.quiet else self._noise.sifting()
+        deliveries, refused = self._owed(batch, counted, sifting)
         changes: list[Change] = [Advance(cursor=ROUTER, expected=place, seq=batch[-1].seq)]
         changes += [kept for entry in batch for kept in archives_owed(entry.event, self._archives)]
+        if sifting:
+            deliveries += sifting.digests(epoch_ms(self._clock.now()))
+            changes += sifting.changes()
+        await self._deliver(deliveries, refused, counted, changes)
+        if sifting:
+            sifting.committed()
+        return batch[-1].seq
+
+    async def deliver(self, deliveries: list[Delivery], *changes: Change) -> None:
+        """Make deliveries that no event in the journal owes, together with the changes that go with them."""
+        await self._deliver(deliveries, [], Counter(), list(changes))
+
+    async def _deliver(
+        self, deliveries: list[Delivery], refused: list[Refused], counted: Counter[str], changes: list[Change]
+    ) -> None:
+        """Commit what the targets make of the deliveries, and the changes."""
+        now_ms = epoch_ms(self._clock.now())
+        owed: dict[str, list[Delivery]] = {}
+        for delivery in deliveries:
+            owed.setdefault(_kind(delivery.target.arn), []).append(delivery)
+        landed = [await self._targets[kind].land(some, now_ms) for kind, some in owed.items()]
+        refused += [one for some in landed for one in some.refused]
+        counted["delivered"] += len(deliveries) - sum(len(some.refused) for some in landed)
+        landed.append(await self._buried(refused, now_ms, counted))
         await self._store.commit(*changes, *(change for some in landed for change in some.changes))
         for some in landed:
             some.committed()
         self.counts.update(counted)
-        return batch[-1].seq
 
-    def _owed(self, batch: list[Journaled], counted: Counter[str]) -> tuple[dict[str, list[Delivery]], list[Refused]]:
-        """The deliveries by kind of target, in the order of the journal, and those that are unfit to be sent."""
-        owed: dict[str, list[Delivery]] = {}
+    def _owed(
+        self, batch: list[Journaled], counted: Counter[str], sifting: Sifting | None
+    ) -> tuple[list[Delivery], list[Refused]]:
+        """The deliveries in the order of the journal, and those that are unfit to be sent."""
+        owed: list[Delivery] = []
         unfit: list[Refused] = []
         for entry in batch:
             event = entry.event
@@ -134,8 +165,7 @@ class Bus:
                 counted["unreadable"] += 1
                 continue
             unfit += refused
-            for delivery in deliveries:
-                owed.setdefault(_kind(delivery.target.arn), []).append(delivery)
+            owed += sifting.through(entry.seq, deliveries) if sifting else deliveries
         return owed, unfit
 
     async def _buried(self, refused: list[Refused], now_ms: int, counted: Counter[str]) -> Landed:

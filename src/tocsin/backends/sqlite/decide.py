@@ -29,6 +29,7 @@ from tocsin.model.changes import (
     DropLogs,
     DropStream,
     Forget,
+    Hold,
     Keep,
     Log,
     OpenStream,
@@ -66,8 +67,8 @@ class _Draft:
 
     def take(self, change: Change) -> None:
         match change:
-            case Accept(event):
-                self._write(self._tape.event, event)
+            case Accept() | Tell() | Hold() | Forget():
+                self._add(change)
             case Delete():
                 self._delete(change)
             case Log():
@@ -84,12 +85,20 @@ class _Draft:
                 self._drop_archived(change)
             case Advance():
                 self._advance(change)
-            case Tell(line):
-                self._write(self._tape.story, line)
-            case Forget(through_seq=through_seq):
-                self._write(self._tape.forget, through_seq)
             case _:
                 raise AssertionError(f"nothing is known about {type(change).__name__}")
+
+    def _add(self, change: Accept | Tell | Hold | Forget) -> None:
+        """What is never stale."""
+        match change:
+            case Accept(event):
+                self._write(self._tape.event, event)
+            case Tell(line):
+                self._write(self._tape.story, line)
+            case Hold(held):
+                self._write(self._tape.hold, held)
+            case Forget(through_seq=through_seq):
+                self._write(self._tape.forget, through_seq)
 
     def put(self, change: Put, body: bytes) -> None:
         record = change.record

@@ -8,7 +8,7 @@
 -- All that a group of commits writes is one row inserted into this view: one statement, one transaction, one step.
 CREATE TEMP VIEW tape AS
 SELECT NULL AS bodies, NULL AS records, NULL AS gone, NULL AS journal, NULL AS groups, NULL AS streams, NULL AS lines,
-       NULL AS cursors, NULL AS story, NULL AS archives, NULL AS archived, NULL AS pings;
+       NULL AS cursors, NULL AS story, NULL AS archives, NULL AS archived, NULL AS held, NULL AS pings;
 
 CREATE TEMP TRIGGER tape_written INSTEAD OF INSERT ON tape
 BEGIN
@@ -81,11 +81,15 @@ BEGIN
     SELECT value ->> 0, value ->> 1, value ->> 2, coalesce(substr(NEW.bodies, value ->> 3, value ->> 4), x'')
     FROM json_each(NEW.archived);
 
+    INSERT INTO held (seq, rule_arn, target_id, gate, why)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
+    FROM json_each(NEW.held);
+
     UPDATE counter SET value = value + NEW.pings WHERE name = 'ping' AND NEW.pings > 0;
 END;
 
 -- name: write_tape
-INSERT INTO tape VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO tape VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: facts
 -- What decisions are made on, for the wanted keys: lists of [place in the list of wanted keys, number].
@@ -125,6 +129,9 @@ WHERE name IN ('journal', 'log_event', 'archived');
 
 -- name: forget
 DELETE FROM journal WHERE seq <= ?;
+
+-- name: forget_held
+DELETE FROM held WHERE seq <= ?;
 
 -- name: drop_stream_events
 DELETE FROM log_event WHERE stream_id = ?;
@@ -210,6 +217,11 @@ FROM (SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?);
 -- name: journal_marks
 SELECT json_group_array(json_array(seq, at_ms, through_bytes))
 FROM (SELECT seq, at_ms, through_bytes FROM journal WHERE seq > ? ORDER BY seq LIMIT ?);
+
+-- name: held
+SELECT json_group_array(json_object(
+    'seq', seq, 'rule_arn', rule_arn, 'target_id', target_id, 'gate', gate, 'why', why))
+FROM (SELECT * FROM held WHERE seq > ? AND seq <= ? ORDER BY seq, rule_arn, target_id);
 
 -- name: journal_bounds
 SELECT (SELECT min(seq) FROM journal), (SELECT max(seq) FROM journal),

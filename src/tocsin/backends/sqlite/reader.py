@@ -15,6 +15,7 @@ from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.event import Event, Journaled, JournalMark
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.names import Scope
+from tocsin.model.noise import Held
 from tocsin.model.records import Record
 from tocsin.model.story import Chapter, StoryLine, Told
 
@@ -33,6 +34,7 @@ _encode = msgspec.json.Encoder().encode
 _heads = msgspec.json.Decoder(list[tuple[int, str, str, str, str, int, int, int]]).decode
 _marks = msgspec.json.Decoder(list[JournalMark]).decode
 _scopes = msgspec.json.Decoder(list[tuple[str, str]]).decode
+_held = msgspec.json.Decoder(list[Held]).decode
 _streams = msgspec.json.Decoder(list[LogStream]).decode
 _events = msgspec.json.Decoder(list[tuple[int, str, int, int, str]]).decode
 _archive_sums = msgspec.json.Decoder(dict[str, ArchiveSum]).decode
@@ -80,6 +82,11 @@ class Reader:
     def cursor(self, name: str) -> int:
         row = self._row("cursor", (name,))
         return 0 if row is None else row[0]
+
+    def held(self, after: int, through: int) -> list[Held]:
+        row = self._row("held", (after, through))
+        assert row is not None
+        return _held(row[0])
 
     def journal_bounds(self) -> tuple[int, int]:
         row = self._row("journal_bounds", ())

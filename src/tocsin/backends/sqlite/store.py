@@ -24,6 +24,7 @@ from tocsin.model.errors import StoreUnavailable, Throttling
 from tocsin.model.event import Journaled, JournalMark
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.names import Scope
+from tocsin.model.noise import Held
 from tocsin.model.records import Record
 from tocsin.model.story import Told
 
@@ -191,6 +192,9 @@ class SqliteStore:
 
     async def journal_marks(self, after: int, limit: int) -> list[JournalMark]:
         return self._read(self._near.journal_marks, after, limit)
+
+    async def held(self, after: int, through: int) -> list[Held]:
+        return self._read(self._near.held, after, through)
 
     async def journal_bounds(self) -> tuple[int, int]:
         """Emptied, the journal begins where its next entry will stand: (last + 1, last)."""

@@ -16,6 +16,7 @@ from tocsin.backends.sqlite.queries import SQL
 from tocsin.model.changes import Accept, Keep, Log
 from tocsin.model.event import Event
 from tocsin.model.names import Scope
+from tocsin.model.noise import Held
 from tocsin.model.story import StoryLine
 
 # AWS counts a log event as its UTF-8 bytes and 26 more (PutLogEvents, API reference).
@@ -94,6 +95,7 @@ class Tape:
         self._story: list[tuple[Any, ...]] = []
         self._archives: dict[int, ArchiveAdds] = {}
         self._archived: list[tuple[int, ...]] = []
+        self._held: list[tuple[Any, ...]] = []
         self._pings = 0
 
     def events(self, changes: Iterable[Accept]) -> None:
@@ -183,11 +185,18 @@ class Tape:
         self._bodies.append(change.body)
         self._bytes += size
 
+    def hold(self, held: Held) -> None:
+        self._held.append((held.seq, held.rule_arn, held.target_id, held.gate, held.why))
+
     def ping(self) -> None:
         self._pings += 1
 
     def forget(self, through_seq: int) -> None:
-        self._remove((SQL["keep_counters"], ()), (SQL["forget"], (through_seq,)))
+        self._remove(
+            (SQL["keep_counters"], ()),
+            (SQL["forget"], (through_seq,)),
+            (SQL["forget_held"], (through_seq,)),
+        )
 
     def drop_stream(self, stream_id: int) -> None:
         self._remove(
@@ -238,7 +247,7 @@ class Tape:
     def _flush(self) -> None:
         records, gone = self._record_rows()
         archives = [msgspec.structs.astuple(added) for added in self._archives.values()]
-        told = (self._story, archives, self._archived)
+        told = (self._story, archives, self._archived, self._held)
         parts = (records, gone, self._journal, self._groups, self._streams, self._cursors, *told)
         rows = sum(map(len, parts))
         if not rows and not self._pings:

@@ -14,6 +14,7 @@ from tocsin.model.changes import (
     DropLogs,
     DropStream,
     Forget,
+    Hold,
     Keep,
     Log,
     OpenStream,
@@ -23,7 +24,7 @@ from tocsin.model.changes import (
 from tocsin.model.records import Record
 
 _encode = msgspec.json.Encoder().encode
-_KNOWN = (Accept, Put, Delete, Log, Advance, Tell, OpenStream, DropStream, DropLogs, Keep, DropArchived, Forget)
+_KNOWN = (Accept, Put, Delete, Log, Advance, Tell, OpenStream, DropStream, DropLogs, Keep, DropArchived, Forget, Hold)
 
 Kinds = Mapping[str, type[Record]]
 

@@ -35,8 +35,10 @@ class When(click.ParamType[int]):
 @click.option("--source", help="Only events of this source.")
 @click.option("--detail-type", help="Only events whose detail-type contains this text.")
 @click.option("--cluster", help="Only events of this cluster.")
+@click.option("--held", is_flag=True, help="Only events of which noise control held a delivery back.")
 def events(
     follow: bool,
+    held: bool,
     last: int | None,
     since: int | None,
     until: int | None,
@@ -56,6 +58,7 @@ def events(
         since_ms=since,
         until_ms=until,
         match=_pattern(match) if match else None,
+        held=1 if held else None,
         **{name: given.pop(name) for name in ("bus", "source", "detail_type", "cluster")},
     )
     sys.exit(show_events(given, wanted, last, follow=follow))

@@ -33,7 +33,7 @@ def events_door(
     putting = Putting(store, bus, new_id)
     archives = Archives(store, bus, limits.archives_max)
     replays = Replays(store, bus, limits.replays_at_work_max, wake_replays)
-    tagging = Tagging(store)
+    tagging = Tagging(store, bus)
     return Door(
         service="events",
         operations={

@@ -14,6 +14,7 @@ from tocsin.model.bus import EventBus
 from tocsin.model.changes import Change, Delete, Put
 from tocsin.model.errors import LimitExceeded, Validation
 from tocsin.model.names import DEFAULT_BUS
+from tocsin.model.noise import NoiseSetting
 from tocsin.model.records import successor
 from tocsin.model.rule import Rule, RuleState
 from tocsin.ports import Store
@@ -78,7 +79,9 @@ class Rules:
                 return
             if rule.targets:
                 raise Validation("Rule can't be deleted since it has targets.")
-            await self._store.commit(Delete(rule), *await last_tags(self._store, context.scope, rule.arn))
+            controls = await self._store.find(NoiseSetting, context.scope, prefix=f"{rule.key}/")
+            last = await last_tags(self._store, context.scope, rule.arn)
+            await self._store.commit(Delete(rule), *last, *map(Delete, controls))
 
         await decided(attempt)
         await self._bus.reload(context.scope, bus.name)

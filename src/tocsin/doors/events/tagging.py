@@ -3,22 +3,25 @@
 from collections.abc import Callable
 from typing import Any
 
+from tocsin.core.noise import TAG, control_of
 from tocsin.doors.door import Context, decided
 from tocsin.doors.events.finding import tagged_arn
 from tocsin.model.changes import Change, Delete, Put
 from tocsin.model.errors import LimitExceeded
-from tocsin.model.names import Scope
+from tocsin.model.names import Scope, rule_bus_of
 from tocsin.model.records import successor
 from tocsin.model.tags import Tags
 from tocsin.ports import Store
+from tocsin.services.bus import Bus
 
 # "Each resource can have up to 50 tags" (AWS, tagging).
 TAGS_MAX = 50
 
 
 class Tagging:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, bus: Bus) -> None:
         self._store = store
+        self._bus = bus
 
     async def tag(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         added = told(request)
@@ -38,20 +41,23 @@ class Tagging:
     async def _retag(
         self, context: Context, given: str, change: Callable[[dict[str, str]], dict[str, str]]
     ) -> dict[str, Any]:
-        async def attempt() -> None:
+        async def attempt() -> str:
             arn = await tagged_arn(self._store, context.scope, given)
             record = await self._store.get(Tags, context.scope, arn)
             tags = _checked(change(record.tags if record else {}))
             await self._store.commit(
                 Put(successor(record, tags=tags) if record else Tags(scope=context.scope, arn=arn, tags=tags))
             )
+            return arn
 
-        await decided(attempt)
+        bus = rule_bus_of(await decided(attempt))
+        if bus:  # its tags may control what its targets are spared
+            await self._bus.reload(context.scope, bus)
         return {}
 
 
 def told(request: dict[str, Any]) -> dict[str, str]:
-    """The tags a request carries. Raises LimitExceeded."""
+    """The tags a request carries. Raises LimitExceeded; Validation for a noise control that is none."""
     return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
 
 
@@ -71,4 +77,7 @@ async def last_tags(store: Store, scope: Scope, arn: str) -> list[Change]:
 def _checked(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > TAGS_MAX:
         raise LimitExceeded("The requested resource exceeds the maximum number allowed.")
+    for key, value in tags.items():
+        if value and (key == TAG or key.startswith(f"{TAG}:")):
+            control_of(value)  # a control that says nothing would be found out when the noise comes
     return tags

@@ -11,6 +11,7 @@ from tocsin.doors.own.alarms import AlarmStates
 from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
 from tocsin.doors.own.faults import Faults
+from tocsin.doors.own.noise import NoiseControl
 from tocsin.doors.own.publishing import Publishing
 from tocsin.doors.own.status import Status
 from tocsin.doors.own.story import Story
@@ -19,6 +20,7 @@ from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 from tocsin.services.mishaps import Mishaps
+from tocsin.services.noise import Noise
 
 
 class OwnDoor:
@@ -29,6 +31,7 @@ class OwnDoor:
         *,
         fleet: Fleet,
         bus: Bus,
+        noise: Noise,
         store: Store,
         clock: Clock,
         new_event_id: Callable[[int], str],
@@ -39,7 +42,8 @@ class OwnDoor:
         self._status = Status(fleet, bus, store)
         self._events = Events(store)
         self._publishing = Publishing(store, bus, clock, new_event_id)
-        self._explain = Explain(store, log_groups_granted=log_groups_granted)
+        self._explain = Explain(store, noise, log_groups_granted=log_groups_granted)
+        self._noise = NoiseControl(store, bus, noise)
         self._story = Story(store)
         self._faults = Faults(mishaps)
         self._alarms = AlarmStates(alarms)
@@ -52,6 +56,8 @@ class OwnDoor:
             Route("/_tocsin/v1/events", self._events.events),
             Route("/_tocsin/v1/events", self._publishing.publish, methods=["POST"]),
             Route("/_tocsin/v1/explain", self._explain.explain),
+            Route("/_tocsin/v1/noise", self._noise.controls),
+            Route("/_tocsin/v1/noise", self._noise.set, methods=["POST"]),
             Route("/_tocsin/v1/story", self._story.story),
             Route("/_tocsin/v1/alarms", self._alarms.listed),
             Route("/_tocsin/v1/alarms", self._alarms.set, methods=["POST"]),

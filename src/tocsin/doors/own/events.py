@@ -1,6 +1,7 @@
 """The events that the bus accepted: the newest, those of a time, those that come."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -9,9 +10,10 @@ from starlette.responses import Response
 
 from tocsin.core.patterns import load_event, matches, parse
 from tocsin.doors.own.asking import EVENTS_MAX, answer, number, refuse, scope_of
-from tocsin.doors.own.journal import DISORDER_MS, Wanted, beyond, newest, place_of
+from tocsin.doors.own.journal import DISORDER_MS, Wanted, beyond, held_of, newest, place_of
 from tocsin.model.errors import InvalidEventPattern
 from tocsin.model.event import Event, Journaled
+from tocsin.model.noise import Held
 from tocsin.ports import Store
 
 WAIT_S_MAX = 30.0  # below the idle time-outs of common proxies
@@ -29,19 +31,20 @@ class Events:
             wanted = _wanted(request)
         except InvalidEventPattern as error:
             return refuse(error.message)
-        until_ms = _time(request, "until_ms")
+        until_ms, held_only = _time(request, "until_ms"), bool(number(request, "held", 0))
         if "last" in request.query_params:
             last = min(number(request, "last", 0), EVENTS_MAX)
-            more, (place, found) = False, await newest(self._store, wanted, last, until_ms)
+            more, (place, found) = False, await newest(self._store, wanted, last, until_ms, held_only=held_only)
         else:
             after = await self._begin(request)
             try:
                 await self._wait(request, after)
             except asyncio.CancelledError:  # the server stops: who waited hears that nothing came, not a 500
-                return _told(after, more=False, found=[])
+                return _told(after, more=False, found=[], held={})
             limit = max(1, min(number(request, "limit", EVENTS_MAX), EVENTS_MAX))
-            place, more, found = await beyond(self._store, after, wanted, limit, until_ms)
-        return _told(place, more=more, found=found)
+            place, more, found = await beyond(self._store, after, wanted, limit, until_ms, held_only=held_only)
+        held = await held_of(self._store, found)
+        return _told(place, more=more, found=found, held=held)
 
     async def _begin(self, request: Request) -> int:
         since_ms = _time(request, "since_ms")
@@ -59,16 +62,19 @@ class Events:
                 pass
 
 
-def _told(place: int, *, more: bool, found: list[Journaled]) -> Response:
-    return answer({"after": place, "more": more, "events": [_shown(one.event) for one in found]})
+def _told(place: int, *, more: bool, found: list[Journaled], held: Mapping[int, list[Held]]) -> Response:
+    shown = [_shown(one.event, held.get(one.seq, [])) for one in found]
+    return answer({"after": place, "more": more, "events": shown})
 
 
-def _shown(event: Event) -> orjson.Fragment:
+def _shown(event: Event, held: list[Held]) -> orjson.Fragment:
     """The envelope as it is; what only the journal knows stands behind it, in a member that no event of AWS has."""
-    if not event.by_hand:
+    told: dict[str, Any] = {"by_hand": True} if event.by_hand else {}
+    if held:
+        told["held"] = [{"rule": one.rule_arn, "target": one.target_id, "by": one.gate, "why": one.why} for one in held]
+    if not told:
         return orjson.Fragment(event.body)
-    told = orjson.dumps({"by_hand": True})
-    return orjson.Fragment(b'%b,"tocsin":%b}' % (event.body[:-1], told))
+    return orjson.Fragment(b'%b,"tocsin":%b}' % (event.body[:-1], orjson.dumps(told)))
 
 
 def _time(request: Request, name: str) -> int | None:

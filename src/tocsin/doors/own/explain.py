@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tocsin.core.loggrants import may_write
+from tocsin.core.noise import text_of
 from tocsin.core.obstacles import obstacles
 from tocsin.core.patterns import Pattern, explain, lines, load_event, parse, sentence
 from tocsin.doors.own.asking import answer, number, refuse, scope_of
@@ -26,6 +27,7 @@ from tocsin.model.rule import Rule
 from tocsin.model.topic import Topic
 from tocsin.ports import Store
 from tocsin.services.commands.documents import built_in
+from tocsin.services.noise import Noise
 
 # Events explained in one answer: some milliseconds each for the largest pattern.
 EXPLAINED_MAX = 100
@@ -44,8 +46,9 @@ _KINDS: tuple[tuple[Callable[[str], tuple[Scope, str] | None], type[Record]], ..
 
 
 class Explain:
-    def __init__(self, store: Store, *, log_groups_granted: bool) -> None:
+    def __init__(self, store: Store, noise: Noise, *, log_groups_granted: bool) -> None:
         self._store = store
+        self._noise = noise
         self._log_groups_granted = log_groups_granted
 
     async def explain(self, request: Request) -> Response:
@@ -60,13 +63,21 @@ class Explain:
         if event_id and not found:
             return refuse(f"No event {event_id} is on bus {bus}, as far back as is looked.", 404)
         told = [] if not rule.pattern else await _judged(parse(rule.pattern), found)
+        for verdict, entry in zip(told, found, strict=bool(told)):
+            verdict["held"] = await self._held(rule, entry) if verdict["matched"] else []
         return answer(
             {
                 "rule": {"name": rule.name, "arn": rule.arn, "bus": bus, "state": rule.state, "pattern": rule.pattern},
                 "obstacles": obstacles(rule, await self._missing(rule), await self._closed(rule)),
+                "noise": {name: text_of(control) for name, control in self._noise.controls(rule).items()},
                 "events": told,
             }
         )
+
+    async def _held(self, rule: Rule, entry: Journaled) -> list[dict[str, str]]:
+        """The deliveries of the event to the rule's targets that were held back."""
+        found = await self._store.held(entry.seq - 1, entry.seq)
+        return [{"target": one.target_id, "by": one.gate, "why": one.why} for one in found if one.rule_arn == rule.arn]
 
     async def _missing(self, rule: Rule) -> set[str]:
         """The ARNs of the rule's targets that are not there."""
