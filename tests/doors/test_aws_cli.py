@@ -121,7 +121,7 @@ IN_SERVICE: list[Step] = [
     ("sagemaker", "delete-tags --resource-arn {arn}x --tag-keys c", "ResourceNotFound"),
     ("sagemaker", "update-cluster --cluster-name c --instance-groups-to-delete no", "ValidationException"),
     ("sagemaker", "update-cluster --cluster-name c --node-recovery None", ""),
-    ("sagemaker", "batch-reboot-cluster-nodes --cluster-name c --node-ids {node}", "NotImplemented"),
+    ("sagemaker", "list-training-jobs", "NotImplemented"),
     ("sagemaker", "delete-cluster --cluster-name c", ""),
     ("sagemaker", "delete-cluster --cluster-name no", "ResourceNotFound"),
 ]

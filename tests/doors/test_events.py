@@ -385,7 +385,7 @@ def test_a_target_takes_one_kind_of_input_only(bus: Bus) -> None:
 @pytest.mark.parametrize(
     ("target", "named"),
     [
-        ({"Arn": "arn:aws:sns:us-west-2:111122223333:topic"}, "sns"),
+        ({"Arn": "arn:aws:kinesis:us-west-2:111122223333:stream/s"}, "kinesis"),
         ({"Arn": "arn:aws:lambda:us-west-2:111122223333:function:f"}, "lambda"),
         ({"HttpParameters": {"HeaderParameters": {"a": "b"}}}, "HttpParameters"),
     ],
