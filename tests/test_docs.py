@@ -46,7 +46,7 @@ NOTHING = cast("Any", None)  # doors keep what they are given and use it only wh
 
 DOORS = {
     "chatbot_door": lambda: chatbot_door(NOTHING, {}, NOTHING),
-    "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING),
+    "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING, NOTHING, NOTHING),
     "logs_door": lambda: logs_door(NOTHING),
     "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING),
     "sns_door": lambda: sns_door(NOTHING, NOTHING),

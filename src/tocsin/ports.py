@@ -1,6 +1,6 @@
 """What the loops need from the world. Small protocols; each has one conformance suite, run against every adapter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -8,6 +8,7 @@ from tocsin.core.commit import World
 from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
 from tocsin.model.cluster import Node
+from tocsin.model.connection import Connection, Credentials
 from tocsin.model.delivery import Delivery, Landed
 from tocsin.model.event import Journaled, JournalMark
 from tocsin.model.link import Order
@@ -151,6 +152,19 @@ class Carrier(Protocol):
 
     async def carry(self, outbound: Outbound) -> Outcome:
         """Make one attempt, within a time limit of the carrier's own. Never raises but CancelledError."""
+
+
+class Arrivals(Protocol):
+    """Who is told of deliveries that are owed to the outside, once they are on disk."""
+
+    def arrived(self, outbounds: Iterable[Outbound]) -> None: ...
+
+
+class Authorizer(Protocol):
+    """Who can find out whether a connection's credentials are good."""
+
+    async def authorize(self, connection: Connection, credentials: Credentials) -> str:
+        """Why they are not; empty when they are. Never raises but CancelledError."""
 
 
 class Machines(Protocol):

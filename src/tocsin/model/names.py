@@ -10,6 +10,7 @@ from msgspec import Struct
 
 PARTITION = "aws"
 DEFAULT_BUS = "default"
+API_DESTINATION = "api-destination"
 _ALNUM = string.ascii_lowercase + string.digits
 
 
@@ -57,6 +58,12 @@ def split_arn(text: str) -> tuple[str, Scope, str] | None:
     if len(parts) != 6 or parts[0] != "arn" or not parts[1].startswith("aws"):
         return None
     return parts[2], Scope(parts[4], parts[3]), parts[5]
+
+
+def target_kind(text: str) -> str:
+    """What sort of target an ARN names: its service, and where a service has several, the sort of resource."""
+    service, _, resource = split_arn(text) or ("", None, "")
+    return API_DESTINATION if resource.startswith(f"{API_DESTINATION}/") else service
 
 
 def log_group_of(text: str) -> tuple[Scope, str] | None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import uvicorn
 from starlette.applications import Starlette
 
@@ -40,10 +41,11 @@ from tocsin.model.bus import EventBus
 from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.command import Command, Document, Invocation, StepOutput
+from tocsin.model.connection import ApiDestination, Connection, Credentials
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.mishap import Mishap
-from tocsin.model.names import time_ordered_uuid
+from tocsin.model.names import API_DESTINATION, time_ordered_uuid
 from tocsin.model.noise import NoiseSetting, Window
 from tocsin.model.outbound import Outbound
 from tocsin.model.queue import Queue, QueueMessage
@@ -61,6 +63,7 @@ from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.chats import Chats
 from tocsin.services.commands import Commands, Documents, Drafting
+from tocsin.services.connections import Connections
 from tocsin.services.digests import Digests
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
@@ -72,9 +75,12 @@ from tocsin.services.replays import Replays
 from tocsin.services.schedules import Schedules
 from tocsin.services.topics import Signer, Topics
 from tocsin.services.topics.signing import made
+from tocsin.targets.api_destinations import ApiDestinations, ApiDestinationTargets
 from tocsin.targets.buses import BusTargets
 from tocsin.targets.commands import CommandTargets
+from tocsin.targets.http import BadCertificates, http_client
 from tocsin.targets.loggroups import LogGroups
+from tocsin.targets.oauth import Tokens
 from tocsin.targets.queues import DeadLetterQueues, QueueTargets
 from tocsin.targets.topics import TopicTargets
 
@@ -85,6 +91,7 @@ KINDS = (
     *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags, NoiseSetting, Window),
     *(ChatConfiguration, ChatPreferences, ChatThread),
     *(Document, Command, Invocation, StepOutput),
+    *(Connection, Credentials, ApiDestination),
 )
 # Of the 5 s a stop may take: open requests get one, agents up to three.
 DRAIN_S_MAX = 1
@@ -132,7 +139,7 @@ async def _worlds(settings: Settings, endpoint: str, stack: contextlib.AsyncExit
 async def _opened(settings: Settings, endpoint: str) -> AsyncIterator[World]:
     store = await SqliteStore.open(settings.data, KINDS, synced=not settings.test_mode)
     try:
-        async with _assembled(settings, store, endpoint) as world:
+        async with _client(settings) as session, _assembled(settings, store, session, endpoint) as world:
             yield world
     finally:
         await store.close()
@@ -140,8 +147,18 @@ async def _opened(settings: Settings, endpoint: str) -> AsyncIterator[World]:
             shutil.rmtree(settings.data)
 
 
+def _client(settings: Settings) -> aiohttp.ClientSession:
+    """Raises SettingsError."""
+    try:
+        return http_client(settings.outside)
+    except BadCertificates as error:
+        raise SettingsError(str(error)) from error
+
+
 @contextlib.asynccontextmanager
-async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> AsyncIterator[World]:
+async def _assembled(
+    settings: Settings, store: SqliteStore, session: aiohttp.ClientSession, endpoint: str
+) -> AsyncIterator[World]:
     """Front, loops and all they need. Machines end, or are let go, when this is left."""
     clock = SystemClock()
     catalogue = load_catalogue(settings.health)
@@ -190,10 +207,12 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
     )
     schedules = Schedules(store, clock)
     dead_letters = DeadLetterQueues(queues)
+    tokens = Tokens(session, clock)
+    connections = Connections(store, clock, tokens, _uuid)
     outbox = Outbox(
         store=store,
         clock=clock,
-        carriers={},
+        carriers={API_DESTINATION: ApiDestinations(store, clock, session, tokens)},
         dead_letters=dead_letters,
         limits=settings.outbox,
         chance=random.random,
@@ -208,6 +227,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
             "events": BusTargets(store),
             "sns": TopicTargets(topics),
             "ssm": CommandTargets(commands, drafting),
+            API_DESTINATION: ApiDestinationTargets(store, outbox),
         },
         dead_letters=dead_letters,
         rules_changed=schedules.changed,
@@ -244,7 +264,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
     front = Front(
         doors=[
             chatbot_door(store, {}, chats.changed),
-            events_door(store, bus, settings.events, _event_id, replays.wake),
+            events_door(store, bus, settings.events, _event_id, connections, _uuid, replays.wake),
             logs_door(store),
             sagemaker_door(fleet, secrets.token_bytes),
             sqs_door(queues),
@@ -278,7 +298,7 @@ async def _assembled(settings: Settings, store: SqliteStore, endpoint: str) -> A
         await alarms.load()
         await fleet.load()
         await commands.load()
-        loops = (fleet, bus, digests, outbox, schedules, replays, queues, topics, commands, housekeeping)
+        loops = (fleet, bus, digests, outbox, connections, schedules, replays, queues, topics, commands, housekeeping)
         yield World(front, [*(loop.run() for loop in loops), *provider.loops], settled)
     finally:
         await provider.close()

@@ -21,6 +21,7 @@ from tocsin.services.commands import CommandLimits
 from tocsin.services.housekeeping import HousekeepingLimits
 from tocsin.services.outbox import OutboxLimits
 from tocsin.services.topics import TopicsLimits
+from tocsin.targets.http import OutsideSettings
 
 
 class SettingsError(TocsinError):
@@ -55,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
     health: HealthPolicy = field(default_factory=HealthPolicy)
     events: EventsLimits = field(default_factory=EventsLimits)
+    outside: OutsideSettings = field(default_factory=OutsideSettings)
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
     commands: CommandLimits = field(default_factory=CommandLimits)
     housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)

@@ -16,7 +16,7 @@ from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Accept, Advance, Change
 from tocsin.model.delivery import Delivery, Landed, Refused
 from tocsin.model.event import Event, Journaled
-from tocsin.model.names import Scope, split_arn
+from tocsin.model.names import Scope, target_kind
 from tocsin.model.rule import Rule
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, DeadLetters, InsideTarget, Store
@@ -32,7 +32,7 @@ RETRY_PAUSE_S = 0.5
 
 
 class Bus:
-    """Accepts and routes the events of all buses. `targets` are those inside our own store, by their ARN's service.
+    """Accepts and routes the events of all buses. `targets` are those inside our own store, by what an ARN names.
 
     `rules_changed` is called after rules were taken up.
     """
@@ -137,7 +137,7 @@ class Bus:
         now_ms = epoch_ms(self._clock.now())
         owed: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
-            owed.setdefault(_kind(delivery.target.arn), []).append(delivery)
+            owed.setdefault(target_kind(delivery.target.arn), []).append(delivery)
         landed = [await self._targets[kind].land(some, now_ms) for kind, some in owed.items()]
         refused += [one for some in landed for one in some.refused]
         counted["delivered"] += len(deliveries) - sum(len(some.refused) for some in landed)
@@ -181,9 +181,3 @@ class Bus:
                 "%d deliveries dropped, the last of rule %s: %s", dropped, last.delivery.rule.name, last.message
             )
         return buried
-
-
-def _kind(arn: str) -> str:
-    split = split_arn(arn)
-    assert split is not None, "PutTargets takes only ARNs"
-    return split[0]

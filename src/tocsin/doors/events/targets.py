@@ -6,8 +6,9 @@ from typing import Any
 from tocsin.core.commands import rules as command_rules
 from tocsin.core.transform import shaping
 from tocsin.model.command import document_of
+from tocsin.model.connection import api_destination_of
 from tocsin.model.errors import LimitExceeded, NotImplementedYet, Validation
-from tocsin.model.names import Scope, bus_of, log_group_of, queue_of, split_arn, topic_of
+from tocsin.model.names import API_DESTINATION, Scope, bus_of, log_group_of, queue_of, split_arn, target_kind, topic_of
 from tocsin.model.rule import Rule, Target
 
 _ANY = frozenset({"Id", "Arn", "RoleArn", "RetryPolicy", "DeadLetterConfig"})
@@ -25,13 +26,14 @@ def _topic(arn: str) -> tuple[Scope, str] | None:
     return None if arn.endswith(".fifo") else topic_of(arn)
 
 
-# By the ARN's service: where such a target is, and the members it may have. AWS shapes nothing on the way to a bus.
+# By what the ARN names: where such a target is, and the members it may have. AWS shapes nothing on the way to a bus.
 _KINDS: dict[str, tuple[Callable[[str], tuple[Scope, str] | None], frozenset[str]]] = {
     "logs": (_log_group, _SHAPED),
     "sqs": (queue_of, _SHAPED | {"SqsParameters"}),
     "events": (bus_of, _ANY),
     "sns": (_topic, _SHAPED),
     "ssm": (document_of, _SHAPED | {"RunCommandParameters"}),
+    API_DESTINATION: (api_destination_of, _SHAPED | {"HttpParameters"}),
 }
 # What is built in belongs to no account, and its ARN names none.
 _EVERYBODYS = frozenset({"ssm"})
@@ -41,24 +43,22 @@ def to_target(spec: dict[str, Any], scope: Scope) -> Target:
     """Raises Validation on a bad target, NotImplementedYet on one that could not be delivered to."""
     target_id, arn = spec["Id"], spec["Arn"]
     shaping(spec)
-    split = split_arn(arn)
-    if split is None:
+    if split_arn(arn) is None:
         raise _malformed(arn)
-    if split[0] not in _KINDS or split[2].startswith("api-destination/"):
-        raise NotImplementedYet(
-            f"Targets of service {split[0]} are not implemented in Tocsin yet (target {target_id})."
-        )
-    where, members = _KINDS[split[0]]
+    kind = target_kind(arn)
+    if kind not in _KINDS:
+        raise NotImplementedYet(f"Targets of service {kind} are not implemented in Tocsin yet (target {target_id}).")
+    where, members = _KINDS[kind]
     place = where(arn)
     if place is None:
         raise _malformed(arn)
-    if place[0] != scope and not (split[0] in _EVERYBODYS and place[0] == Scope("", scope.region)):
+    if place[0] != scope and not (kind in _EVERYBODYS and place[0] == Scope("", scope.region)):
         raise Validation(f"Parameter {arn} is not valid. Reason: It must be in account and region of the rule.")
     later = sorted(spec.keys() - members)
     if later:
         raise NotImplementedYet(f"{', '.join(later)} of target {target_id} is not implemented in Tocsin yet.")
     _check_queues(spec)
-    if split[0] == "ssm":
+    if kind == "ssm":
         command_rules.check(spec)
     return Target(id=target_id, arn=arn, spec=spec)
 

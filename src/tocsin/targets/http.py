@@ -1,0 +1,37 @@
+"""The one HTTP client of all carriers: certificates verified, no cookies, no redirects unless asked for."""
+
+import ssl
+
+import aiohttp
+from msgspec import Struct
+
+from tocsin.model.errors import TocsinError
+
+
+class OutsideSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`ca_file`: certificates that are trusted beside the machine's own, as PEM."""
+
+    ca_file: str = ""
+
+
+class BadCertificates(TocsinError):
+    """The file of certificates cannot be used."""
+
+
+def http_client(settings: OutsideSettings) -> aiohttp.ClientSession:
+    """To be made in the running loop, and closed. How much goes out at once is the outbox's to decide.
+
+    Raises BadCertificates.
+    """
+    connector = aiohttp.TCPConnector(limit=0, ssl=_context(settings.ca_file))
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _context(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise BadCertificates(f"outside.ca_file {ca_file}: no certificates can be read from it: {error}") from error
+    return context
