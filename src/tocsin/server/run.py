@@ -53,6 +53,8 @@ from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
 from tocsin.model.times import epoch_ms
 from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
+from tocsin.server.chat_settings import ChatSettings
+from tocsin.server.chats import chat_carriers, elsewhere
 from tocsin.server.clock import SystemClock
 from tocsin.server.faults import load_catalogue
 from tocsin.server.keep import kept
@@ -193,7 +195,12 @@ async def _assembled(
         store=store, clock=clock, nodes=fleet, links=provider.links, drafting=drafting, limits=settings.commands
     )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
-    chats = Chats(store=store, arrived=lambda some: outbox.arrived(some))
+    chats = Chats(
+        store=store,
+        arrived=lambda some: outbox.arrived(some),
+        console_link=settings.chat.console_link,
+        elsewhere=elsewhere(settings.chat).by_topic,
+    )
     topics = Topics(
         store=store,
         clock=clock,
@@ -212,7 +219,10 @@ async def _assembled(
     outbox = Outbox(
         store=store,
         clock=clock,
-        carriers={API_DESTINATION: ApiDestinations(store, clock, session, tokens)},
+        carriers={
+            API_DESTINATION: ApiDestinations(store, clock, session, tokens),
+            **chat_carriers(settings.chat, store, clock, session),
+        },
         dead_letters=dead_letters,
         limits=settings.outbox,
         chance=random.random,
@@ -263,7 +273,7 @@ async def _assembled(
     pages = Pages(topics, lambda: epoch_ms(clock.now()), _uuid)
     front = Front(
         doors=[
-            chatbot_door(store, {}, chats.changed),
+            chatbot_door(store, _names(settings.chat), chats.changed),
             events_door(store, bus, settings.events, _event_id, connections, _uuid, replays.wake),
             logs_door(store),
             sagemaker_door(fleet, secrets.token_bytes),
@@ -356,6 +366,11 @@ def _listen(settings: Settings) -> socket.socket:
         raise SettingsError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
     listening.setblocking(False)
     return listening
+
+
+def _names(chat: ChatSettings) -> dict[str, str]:
+    """Of Slack's workspaces, by id."""
+    return {team: one.name for team, one in chat.workspaces.items()}
 
 
 def _endpoint(host: str, listening: socket.socket) -> str:

@@ -17,6 +17,7 @@ from tocsin.doors.events import EventsLimits
 from tocsin.doors.identity import is_loopback
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.errors import TocsinError
+from tocsin.server.chat_settings import ChatSettings
 from tocsin.services.commands import CommandLimits
 from tocsin.services.housekeeping import HousekeepingLimits
 from tocsin.services.outbox import OutboxLimits
@@ -61,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     commands: CommandLimits = field(default_factory=CommandLimits)
     housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)
     topics: TopicsLimits = field(default_factory=TopicsLimits)
+    chat: ChatSettings = field(default_factory=ChatSettings)
 
     @property
     def data(self) -> Path:

@@ -1,0 +1,115 @@
+"""What a chat's answer to a post means: delivered, again later, or never. Carriers ask; no HTTP client is known here.
+
+No text of an answer goes into an outcome but the vendors' own words for errors: whatever else stands in it may hold the
+address that was called, which is a secret.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
+
+from tocsin.model.outbound import DELIVERED, Outcome, Verdict
+
+THROTTLED, TIMED_OUT, REFUSED = "THROTTLING", "TIMEOUT", "SDK_CLIENT_ERROR"  # AWS's dead-letter codes
+BROKEN, UNREADABLE = "INTERNAL_ERROR", "INTERNAL_ERROR"
+
+# Beyond that a chat asks for more patience than a message is worth; it is asked again in the meantime.
+RETRY_AFTER_S_MAX = 3600.0
+# HTTP statuses below 500 that may pass by themselves.
+PASSING = {408: TIMED_OUT, 425: THROTTLED, 429: THROTTLED}
+# Slack's errors of chat.postMessage that may pass by themselves. All others are about the message or the channel.
+SLACK_PASSING = {
+    "ratelimited": THROTTLED,
+    "rate_limited": THROTTLED,
+    "message_limit_exceeded": THROTTLED,
+    "request_timeout": TIMED_OUT,
+    "service_unavailable": BROKEN,
+    "internal_error": BROKEN,
+    "fatal_error": BROKEN,
+    "team_added_to_org": BROKEN,
+    "org_login_required": BROKEN,
+}
+SLACK_THREAD_GONE = ("thread_not_found", "message_not_found")
+WORD = re.compile(r"[a-z][a-z_]{1,60}")
+# What the older kind of Teams webhook answers with status 200 when Teams itself refused the message.
+TEAMS_REFUSED = re.compile(r"Microsoft Teams endpoint returned HTTP error (\d{3})")
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """A chat's answer. Header names are lower-case; `body` may be cut."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+def by_status(answer: Answer, now: datetime) -> Outcome:
+    """What the status alone means."""
+    if 200 <= answer.status < 300:
+        return DELIVERED
+    said = f"The chat answered {answer.status}{_word(answer.body)}."
+    if answer.status >= 500 or answer.status in PASSING:
+        code = PASSING.get(answer.status, BROKEN)
+        return Outcome(verdict=Verdict.AGAIN, code=code, message=said, after_s=_retry_after(answer.headers, now))
+    return Outcome(verdict=Verdict.NEVER, code=REFUSED, message=said)
+
+
+def of_slack_webhook(answer: Answer, now: datetime) -> Outcome:
+    """Slack says `ok` and nothing else; any other 200 is not from Slack."""
+    outcome = by_status(answer, now)
+    if outcome.verdict is Verdict.DELIVERED and answer.body.strip() != b"ok":
+        return Outcome(verdict=Verdict.AGAIN, code=UNREADABLE, message="The answer is not Slack's.")
+    return outcome
+
+
+def of_teams_webhook(answer: Answer, now: datetime) -> Outcome:
+    outcome = by_status(answer, now)
+    refused = TEAMS_REFUSED.search(answer.body.decode("utf-8", "replace"))
+    if outcome.verdict is not Verdict.DELIVERED or refused is None:
+        return outcome
+    return by_status(Answer(status=int(refused[1]), headers=answer.headers), now)
+
+
+def of_slack_api(answer: Answer, now: datetime) -> tuple[Outcome, str]:
+    """The outcome of chat.postMessage, and the message's `ts`; Slack's errors come with status 200 and `ok` false."""
+    outcome = by_status(answer, now)
+    if outcome.verdict is not Verdict.DELIVERED:
+        return outcome, ""
+    try:
+        said = json.loads(answer.body)
+        fine, ts, error = said["ok"], str(said.get("ts", "")), str(said.get("error", ""))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return Outcome(verdict=Verdict.AGAIN, code=UNREADABLE, message="The answer is not Slack's."), ""
+    if fine is True:
+        return DELIVERED, ts
+    word = error if WORD.fullmatch(error) else "an error without a name"
+    said_so = f"Slack answered {word}."
+    if word in SLACK_PASSING:
+        after = _retry_after(answer.headers, now)
+        return Outcome(verdict=Verdict.AGAIN, code=SLACK_PASSING[word], message=said_so, after_s=after), word
+    return Outcome(verdict=Verdict.NEVER, code=REFUSED, message=said_so), word
+
+
+def _word(body: bytes) -> str:
+    """A vendor's word for an error, if the answer is one: invalid_payload, channel_not_found."""
+    text = body[:64].decode("ascii", "replace").strip()
+    return f": {text}" if WORD.fullmatch(text) else ""
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds, from a number or a date (RFC 9110, 10.2.3)."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), RETRY_AFTER_S_MAX) if seconds == seconds else None

@@ -1,0 +1,98 @@
+"""`[chat]` at the start: secrets out of files and environment, names for other services, carriers for all of them."""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+
+from aiohttp import ClientSession
+from msgspec import Struct
+
+from tocsin.ports import Carrier, Clock, Store
+from tocsin.server.chat_settings import ChatSettings
+from tocsin.server.secret_files import read, secret
+from tocsin.server.settings import SettingsError
+from tocsin.services.chats import APPRISE, CHAT
+from tocsin.targets.chats import Address, Addresses, ChatCarrier
+from tocsin.targets.chats.apprise import MISSING, AppriseCarrier, installed
+from tocsin.targets.chats.posting import Poster
+
+
+class Elsewhere(Struct, frozen=True, kw_only=True):
+    """Other services: their names by topic, and their addresses by name. Names tell the kind and no secret."""
+
+    by_topic: Mapping[str, tuple[str, ...]]
+    addresses: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return "Elsewhere(…)"
+
+
+def chat_carriers(settings: ChatSettings, store: Store, clock: Clock, session: ClientSession) -> dict[str, Carrier]:
+    """By the names that outbound deliveries call them. Raises SettingsError."""
+    return {
+        CHAT: ChatCarrier(
+            store=store,
+            clock=clock,
+            poster=Poster(session, settings.post_limit_s),
+            addresses=addresses(settings),
+            slack_api=settings.slack_api,
+        ),
+        APPRISE: AppriseCarrier(elsewhere(settings).addresses, settings.post_limit_s),
+    }
+
+
+def variable(name: str, what: str) -> str:
+    """The environment variable of a channel's or workspace's secret."""
+    return f"TOCSIN_CHAT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_{what}"
+
+
+def addresses(settings: ChatSettings, environment: Mapping[str, str] = os.environ) -> Addresses:
+    """Raises SettingsError for a secret that cannot be read."""
+    channels = {}
+    for name, one in settings.channels.items():
+        where = f"chat.channels.{name}"
+        channels[name] = Address(
+            webhook=secret(
+                f"{where}.webhook_file", one.webhook, one.webhook_file, variable(name, "WEBHOOK"), environment
+            ),
+            token=secret(f"{where}.token_file", one.token, one.token_file, variable(name, "TOKEN"), environment),
+        )
+    workspaces = {
+        team: Address(
+            token=secret(
+                f"chat.workspaces.{team}.token_file", one.token, one.token_file, variable(team, "TOKEN"), environment
+            )
+        )
+        for team, one in settings.workspaces.items()
+    }
+    return Addresses(channels=channels, workspaces=workspaces)
+
+
+def elsewhere(settings: ChatSettings, environment: Mapping[str, str] = os.environ) -> Elsewhere:
+    """Raises SettingsError for an entry that cannot be read, and where the extra is missing."""
+    if settings.apprise and not installed():
+        raise SettingsError(f"setting chat.apprise: {MISSING}")
+    by_topic: dict[str, tuple[str, ...]] = {}
+    found: dict[str, str] = {}
+    for topic, entries in settings.apprise.items():
+        urls = [url for entry in entries for url in _urls(f"chat.apprise.{topic}", entry, environment)]
+        by_topic[topic] = tuple(_name(url) for url in urls)
+        found |= {_name(url): url for url in urls}
+    return Elsewhere(by_topic=by_topic, addresses=found)
+
+
+def _urls(setting: str, entry: str, environment: Mapping[str, str]) -> list[str]:
+    if entry.startswith("@"):
+        lines = map(str.strip, read(setting, entry[1:]).splitlines())
+        return [line for line in lines if line and not line.startswith("#")]
+    if entry.startswith("$"):
+        if not environment.get(entry[1:]):
+            raise SettingsError(f"setting {setting}: the environment has no {entry[1:]}")
+        return [environment[entry[1:]]]
+    return [entry]
+
+
+def _name(url: str) -> str:
+    """`discord-3f2a91c0`: the kind of service, and a digest, so that an address changed is another service."""
+    return f"{url.partition(':')[0]}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
