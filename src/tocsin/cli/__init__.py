@@ -34,6 +34,8 @@ def main() -> None:
 @click.option(
     "--test-mode", is_flag=True, default=None, help="For test suites: nothing is kept, POST /moto-api/reset wipes all."
 )
+@click.option("--upstream", metavar="URL", help="Server for services that are not served here, such as S3 and IAM.")
+@click.option("--with-moto", is_flag=True, default=None, help="Run moto in this process as that server.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
 @click.option("--log-level", default="warning", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def serve(config: Path | None, log_level: str, **given: object) -> None:

@@ -16,6 +16,8 @@ from tocsin.model.errors import TocsinError
 
 BUNDLE_BYTES_MAX = 64 << 20  # lifecycle scripts are kilobytes; who ships images in them has taken a wrong turn
 BUNDLE_FILES_MAX = 10_000
+# An upstream that looks at credentials has its own in the environment. One that does not takes any.
+UPSTREAM_KEY = "tocsin"
 _SOURCE = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
 
 
@@ -24,10 +26,11 @@ class BundleMissing(TocsinError):
 
 
 class Bundles:
-    """Reads bundles from `root` or S3."""
+    """Reads bundles from `root` or S3: the one at `endpoint`, else what boto3 finds by itself."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, endpoint: str | None = None) -> None:
         self._root = root
+        self._endpoint = endpoint
 
     async def tar(self, source: str) -> bytes:
         """The files under the URI, named relative to it. Raises BundleMissing."""
@@ -39,8 +42,20 @@ class Bundles:
             raise BundleMissing(f"{source} is no s3://bucket/prefix: a bucket is named by 3 to 63 of a-z, 0-9, . and -")
         bucket, prefix = match["bucket"], match["prefix"] or ""
         folder = self._root / bucket
-        files = _from_folder(folder, prefix) if folder.is_dir() else _from_s3(bucket, prefix, self._root)
+        files = _from_folder(folder, prefix) if folder.is_dir() else self._from_s3(bucket, prefix)
         return _pack(source, files)
+
+    def _from_s3(self, bucket: str, prefix: str) -> Iterator[tuple[str, bytes, bool]]:
+        import boto3  # here, not above: it takes longer to load than the rest of the server
+        from botocore.config import Config
+
+        keys = {}
+        if self._endpoint and boto3.session.Session().get_credentials() is None:
+            keys = {"aws_access_key_id": UPSTREAM_KEY, "aws_secret_access_key": UPSTREAM_KEY}
+        config = Config(s3={"addressing_style": "path"}) if self._endpoint else None
+        region = "us-east-1" if self._endpoint else None
+        client: Any = boto3.client("s3", endpoint_url=self._endpoint, config=config, region_name=region, **keys)
+        return _from_s3(client, bucket, prefix, self._root)
 
 
 def _pack(source: str, files: Iterator[tuple[str, bytes, bool]]) -> bytes:
@@ -78,11 +93,9 @@ def _from_folder(bucket: Path, prefix: str) -> Iterator[tuple[str, bytes, bool]]
             yield str(path.relative_to(folder)), path.read_bytes(), bool(path.stat().st_mode & 0o111)
 
 
-def _from_s3(bucket: str, prefix: str, root: Path) -> Iterator[tuple[str, bytes, bool]]:
-    import boto3  # here, not above: it takes longer to load than the rest of the server
+def _from_s3(client: Any, bucket: str, prefix: str, root: Path) -> Iterator[tuple[str, bytes, bool]]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client: Any = boto3.client("s3")
     folder = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
     try:
         for found in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder):

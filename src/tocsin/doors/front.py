@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from tocsin.doors.door import Context, Door, Handler
 from tocsin.doors.identity import Identity
+from tocsin.doors.signature import credential
+from tocsin.doors.upstream import S3, Upstream, refusal
 from tocsin.doors.wire import Call, Request, Response, Wire
 from tocsin.model.errors import (
     AwsError,
@@ -63,6 +65,7 @@ class Front:
         identity: Identity,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
+        upstream: Upstream | None = None,
     ) -> None:
         self._doors = {door.service: door for door in doors}
         self._wire = Wire(self._doors)
@@ -70,6 +73,7 @@ class Front:
         self._identity = identity
         self._now = now
         self._new_id = new_id
+        self._upstream = upstream
         self._warned = datetime.min.replace(tzinfo=UTC)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -79,6 +83,11 @@ class Front:
                 await self._own(scope, admitted, send)
                 return
             response = admitted
+        elif self._upstream and (service := self._foreign(_request(scope))):
+            passed = await self._pass_on(self._upstream, service, _request(scope), receive, send)
+            if passed is None:
+                return
+            response = passed
         else:
             response = await self._answer(scope, receive)
         headers = [(name.encode(), value.encode()) for name, value in response.headers]
@@ -101,6 +110,31 @@ class Front:
             return _again(request.body, receive)
         except AwsError as error:
             return self._wire.fail(None, request, error, self._new_id())
+
+    def _foreign(self, request: Request) -> str:
+        """The service that the signature names, when it is none of ours."""
+        try:
+            signed = credential(request)
+        except AwsError:
+            return ""  # answered as any other request that is signed badly
+        return signed.service if signed and not self._wire.serves(signed.service) else ""
+
+    async def _pass_on(
+        self, upstream: Upstream, service: str, request: Request, receive: Receive, send: Send
+    ) -> Response | None:
+        """None once it is answered. Where signatures are verified, only S3's hold without the body: others are read."""
+        request_id = self._new_id()
+        try:
+            if service == S3 or not self._identity.verifies:
+                self._identity.of_stream(request, self._now())
+            else:
+                request = replace(request, body=await _body(receive, request.headers))
+                self._identity.of(request, self._now())
+                receive = _again(request.body, receive)
+            await upstream.pass_on(request, receive, send)
+        except AwsError as error:
+            return refusal(error, service, request_id) or self._wire.fail(None, request, error, request_id)
+        return None
 
     async def _answer(self, scope: Message, receive: Receive) -> Response:
         request_id = self._new_id()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
-from tocsin.doors.signature import Credential, account_of, credential, verify
+from tocsin.doors.signature import Credential, account_of, credential, verify, verify_stream
 from tocsin.doors.wire import Request
 from tocsin.model.errors import AccessDenied
 from tocsin.model.names import Scope
@@ -17,6 +17,17 @@ class Identity:
     def __init__(self, account: str, region: str, secrets: Mapping[str, str]) -> None:
         self._default = Scope(account, region)
         self._secrets = dict(secrets)
+
+    @property
+    def verifies(self) -> bool:
+        return bool(self._secrets)
+
+    def of_stream(self, request: Request, now: datetime) -> None:
+        """Admit a request whose body is not read here. Raises the AwsErrors of a bad signature."""
+        if self._secrets:
+            verify_stream(request, self._secrets, now)
+        else:
+            _demand_local(request.headers.get("host", ""))
 
     def of(self, request: Request, now: datetime) -> tuple[Scope, Credential | None]:
         """The request's scope. Raises the AwsErrors of a bad signature."""

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -76,6 +76,21 @@ def verify(request: Request, secrets: Mapping[str, str], now: datetime) -> None:
 
     Raises MissingAuthentication, IncompleteSignature, UnrecognizedClient or InvalidSignature, in AWS's words.
     """
+    _check(request, secrets, now, _canonical_path(request.path), _payload_hash)
+
+
+def verify_stream(request: Request, secrets: Mapping[str, str], now: datetime) -> None:
+    """The same for S3, whose signatures hold the body's hash as the client states it, and the path as it is."""
+    _check(request, secrets, now, request.path, _stated_hash)
+
+
+def _check(
+    request: Request,
+    secrets: Mapping[str, str],
+    now: datetime,
+    path: str,
+    payload_hash: Callable[[Request], str],
+) -> None:
     claim = _claim(request)
     if claim is None:
         raise MissingAuthentication(MISSING)
@@ -87,7 +102,7 @@ def verify(request: Request, secrets: Mapping[str, str], now: datetime) -> None:
     _check_time(claim, now)
     if "host" not in claim.signed_headers:
         raise InvalidSignature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-    expected = _signature(claim, secret, _canonical_request(request, claim))
+    expected = _signature(claim, secret, _canonical_request(request, claim, path, payload_hash(request)))
     if not hmac.compare_digest(expected, claim.signature.encode("utf-8", "replace")):
         raise InvalidSignature(MISMATCH)
 
@@ -195,17 +210,17 @@ def _check_time(claim: Claim, now: datetime) -> None:
         raise InvalidSignature(f"Signature expired: {claim.moment} is now earlier than {limit} ({clock} - {span})")
 
 
-def _canonical_request(request: Request, claim: Claim) -> str:
+def _canonical_request(request: Request, claim: Claim, path: str, payload_hash: str) -> str:
     headers = [f"{name}:{' '.join(request.headers.get(name, '').split())}" for name in claim.signed_headers]
     return "\n".join(
         [
             request.method.upper(),
-            _canonical_path(request.path),
+            path,
             _canonical_query(request.query),
             *headers,
             "",
             ";".join(claim.signed_headers),
-            _payload_hash(request),
+            payload_hash,
         ]
     )
 
@@ -219,6 +234,11 @@ def _payload_hash(request: Request) -> str:
     if stated is not None and not hmac.compare_digest(stated.encode("utf-8", "replace"), actual.encode()):
         raise InvalidSignature("The provided 'x-amz-content-sha256' header does not match what was computed.")
     return actual
+
+
+def _stated_hash(request: Request) -> str:
+    """What the client says of its body; nothing in a presigned URL."""
+    return request.headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
 
 
 def _canonical_path(path: str) -> str:

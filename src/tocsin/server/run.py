@@ -11,12 +11,13 @@ import signal
 import socket
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import uvicorn
+from msgspec import Struct
 from starlette.applications import Starlette
 
 from tocsin.backends.sqlite import SqliteStore
@@ -34,6 +35,7 @@ from tocsin.doors.sns import Pages, sns_door
 from tocsin.doors.sqs import sqs_door
 from tocsin.doors.ssm import ssm_door
 from tocsin.doors.sts import sts_door
+from tocsin.doors.upstream import Upstream
 from tocsin.machines.held import HeldMachines
 from tocsin.model.alarm import Alarm
 from tocsin.model.archive import Archive, Replay
@@ -53,6 +55,7 @@ from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
 from tocsin.model.times import epoch_ms
 from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
+from tocsin.server import moto
 from tocsin.server.chat_settings import ChatSettings
 from tocsin.server.chats import chat_carriers, elsewhere
 from tocsin.server.clock import SystemClock
@@ -100,6 +103,13 @@ DRAIN_S_MAX = 1
 BACKLOG = 2048
 
 
+class Ground(Struct, frozen=True):
+    """What outlives a world: the address we are at, and the server behind us."""
+
+    endpoint: str
+    upstream: Upstream | None
+
+
 async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
     """Serve until SIGTERM or SIGINT, and answer the exit code. `ready` is called with the endpoint.
 
@@ -113,7 +123,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
         loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
-        worlds = await _worlds(settings, endpoint, stack)
+        worlds = await _worlds(settings, Ground(endpoint, await _upstream(settings, stack)), stack)
         http = await stack.enter_async_context(_served(worlds.front, listening))
         worlds.start()
         stack.push_async_callback(worlds.stop)
@@ -127,21 +137,38 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
         return 1
 
 
-async def _worlds(settings: Settings, endpoint: str, stack: contextlib.AsyncExitStack) -> World | RenewedWorlds:
+async def _upstream(settings: Settings, stack: contextlib.AsyncExitStack) -> Upstream | None:
+    """The server to which requests go on that are not for us. Raises MotoMissing."""
+    url = settings.upstream
+    if settings.with_moto:
+        url = stack.enter_context(moto.moto_running(settings.account))
+    return await stack.enter_async_context(Upstream(url)) if url else None
+
+
+async def _worlds(settings: Settings, ground: Ground, stack: contextlib.AsyncExitStack) -> World | RenewedWorlds:
     """The one world there is; in test mode one after the other, in a folder that goes at the end."""
     if not settings.test_mode:
-        return await stack.enter_async_context(_opened(settings, endpoint))
+        return await stack.enter_async_context(_opened(settings, ground))
     root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-test-")))
-    worlds = RenewedWorlds(root, lambda place: _opened(settings.of_test(place), endpoint))
+    also_wiped = _also_wiped(settings, ground)
+    worlds = RenewedWorlds(root, lambda place: _opened(settings.of_test(place), ground), also_wiped)
     await worlds.open()
     return worlds
 
 
+def _also_wiped(settings: Settings, ground: Ground) -> Callable[[], Awaitable[None]] | None:
+    """A reset goes for our own moto as well; an upstream of somebody else's keeps what it has."""
+    if not settings.with_moto or ground.upstream is None:
+        return None
+    url = ground.upstream.url
+    return lambda: asyncio.to_thread(moto.reset, url)
+
+
 @contextlib.asynccontextmanager
-async def _opened(settings: Settings, endpoint: str) -> AsyncIterator[World]:
+async def _opened(settings: Settings, ground: Ground) -> AsyncIterator[World]:
     store = await SqliteStore.open(settings.data, KINDS, synced=not settings.test_mode)
     try:
-        async with _client(settings) as session, _assembled(settings, store, session, endpoint) as world:
+        async with _client(settings) as session, _assembled(settings, store, session, ground) as world:
             yield world
     finally:
         await store.close()
@@ -159,10 +186,10 @@ def _client(settings: Settings) -> aiohttp.ClientSession:
 
 @contextlib.asynccontextmanager
 async def _assembled(
-    settings: Settings, store: SqliteStore, session: aiohttp.ClientSession, endpoint: str
+    settings: Settings, store: SqliteStore, session: aiohttp.ClientSession, ground: Ground
 ) -> AsyncIterator[World]:
     """Front, loops and all they need. Machines end, or are let go, when this is left."""
-    clock = SystemClock()
+    clock, endpoint = SystemClock(), ground.endpoint
     catalogue = load_catalogue(settings.health)
     settings.s3.mkdir(parents=True, exist_ok=True)
     links = Links()
@@ -253,7 +280,7 @@ async def _assembled(
         links=links,
         store=store,
         clock=clock,
-        bundles=Bundles(settings.s3),
+        bundles=Bundles(settings.s3, ground.upstream.url if ground.upstream else None),
         beat_interval_s=settings.fleet.beat_interval_s,
         catalogue=catalogue,
         expect_gpus=settings.health.expect_gpus,
@@ -293,6 +320,7 @@ async def _assembled(
         identity=identity,
         now=clock.now,
         new_id=_uuid,
+        upstream=ground.upstream,
     )
 
     async def settled() -> bool:

@@ -50,6 +50,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     s3_root: str = ""  # empty: the folder s3 inside the data directory
     detach_agents: bool = False
     test_mode: bool = False
+    upstream: str = ""
+    with_moto: bool = False
     public_url: str = ""  # where readers of messages reach this server; empty: the address it listens on
     access_keys: dict[str, str] = field(default_factory=dict)  # access key id -> secret access key
     machines: MachinesSettings = field(default_factory=MachinesSettings)
@@ -87,6 +89,8 @@ VARIABLES = {
     "TOCSIN_S3_ROOT": "s3_root",
     "TOCSIN_DETACH_AGENTS": "detach_agents",
     "TOCSIN_TEST_MODE": "test_mode",
+    "TOCSIN_UPSTREAM": "upstream",
+    "TOCSIN_WITH_MOTO": "with_moto",
     "TOCSIN_PUBLIC_URL": "public_url",
 }
 
@@ -123,6 +127,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"region must look like us-west-2, not {settings.region!r}")
     if not 0 <= settings.port <= 65535:
         raise SettingsError(f"port must be 0 to 65535, not {settings.port}")
+    if settings.upstream and settings.with_moto:
+        raise SettingsError("upstream and with_moto name two servers for the same requests: choose one")
+    if settings.upstream and not re.fullmatch(r"https?://[^/?#]+/?", settings.upstream):
+        raise SettingsError(f"upstream must look like http://127.0.0.1:5000, not {settings.upstream!r}")
     loopback = settings.host == "localhost" or is_loopback(settings.host)
     if settings.test_mode and not loopback:
         raise SettingsError(f"test_mode wipes everything for whoever asks: bind to 127.0.0.1, not to {settings.host}")

@@ -58,10 +58,12 @@ Open = Callable[[Path], contextlib.AbstractAsyncContextManager[World]]
 class RenewedWorlds:
     """One world after the other behind one address. A request sees what all requests before it brought about."""
 
-    def __init__(self, root: Path, opened: Open) -> None:
+    def __init__(self, root: Path, opened: Open, also_wiped: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`also_wiped` empties what lies outside of worlds."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._folders = (root / f"world-{number}" for number in itertools.count(1))
         self._opened = opened
+        self._also_wiped = also_wiped
         self._renewing = asyncio.Lock()
         self._world: World | None = None
         self._closing = contextlib.AsyncExitStack()
@@ -103,6 +105,8 @@ class RenewedWorlds:
         if (scope["method"], scope["path"]) == ("POST", RESET_PATH):
             async with self._renewing:
                 await self.open()
+                if self._also_wiped:
+                    await self._also_wiped()
             status, body = 200, b'{"status": "ok"}'
         else:
             status, body = 404, b'{"error": "of /moto-api there is POST /moto-api/reset"}'

@@ -37,6 +37,9 @@ class Directory:
         self._by_signature = {service.signing_name: service for service in served}
         self._resolved: dict[str, Call] = {}
 
+    def serves(self, signing_name: str) -> bool:
+        return signing_name in self._by_signature
+
     def resolve(self, request: Request, signing_name: str | None) -> Call:
         """See Wire.resolve."""
         target = request.headers.get("x-amz-target")

@@ -40,6 +40,10 @@ class Wire:
         self._validators: dict[str, Validators] = {}
         self._checks: dict[tuple[str, str], Check | None] = {}
 
+    def serves(self, signing_name: str) -> bool:
+        """Whether any service here is signed for under this name."""
+        return self._directory.serves(signing_name)
+
     def resolve(self, request: Request, signing_name: str | None) -> Call:
         """The operation a request calls; `signing_name` is the service its signature names, None when unsigned.
 
