@@ -83,7 +83,7 @@ def test_a_browser_at_the_door_is_told_that_nothing_was_asked(connection: http.c
         ("AWSEvents", 400, "UnknownOperationException"),
         ("", 400, "UnknownOperationException"),
         ("DynamoDB_20120810.ListTables", 501, "NotImplemented"),
-        ("AWSEvents.ListConnections", 501, "NotImplemented"),
+        ("AWSEvents.ListEndpoints", 501, "NotImplemented"),
     ],
 )
 def test_what_is_not_served_is_said_by_name(
@@ -132,7 +132,7 @@ def test_the_connection_outlives_errors(connection: http.client.HTTPConnection) 
     for target, body, status in (
         ("AWSEvents.ListRules", b"{", 400),
         ("AWSEvents.DescribeRule", b'{"Name":"ghost"}', 400),
-        ("AWSEvents.ListConnections", b"{}", 501),
+        ("AWSEvents.ListEndpoints", b"{}", 501),
         ("Nobody.Knows", b"{}", 501),
         ("AWSEvents.ListRules", b"{}", 200),
     ):
