@@ -233,6 +233,8 @@ def own_routes() -> list[BaseRoute]:
         log_groups_granted=True,
         mishaps=NOTHING,
         alarms=NOTHING,
+        topics=NOTHING,
+        outcomes=NOTHING,
     )
     nodes = NodesDoor(
         fleet=NOTHING,

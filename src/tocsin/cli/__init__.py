@@ -11,6 +11,7 @@ from tocsin.cli.verbs.alarm import alarm
 from tocsin.cli.verbs.events import events
 from tocsin.cli.verbs.fault import fault
 from tocsin.cli.verbs.noise import noise
+from tocsin.cli.verbs.notify import notify
 from tocsin.cli.verbs.pattern import pattern
 from tocsin.cli.verbs.rule import rule
 
@@ -83,5 +84,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-for group in (alarm, events, fault, noise, pattern, rule):
+for group in (alarm, events, fault, noise, notify, pattern, rule):
     main.add_command(group)

@@ -42,9 +42,9 @@ def _ask(
     where: Mapping[str, str | None], method: str, path: str, query: Mapping[str, object], body: bytes | None = None
 ) -> dict[str, Any]:
     endpoint = (where["endpoint_url"] or "").rstrip("/")
-    asked = {name: where[name] for name in ("account", "region") if where.get(name)}
-    asked |= {name: str(value) for name, value in query.items() if value is not None}
-    url = f"{endpoint}{path}?{urllib.parse.urlencode(asked)}"
+    asked: dict[str, object] = {name: where[name] for name in ("account", "region") if where.get(name)}
+    asked |= {name: value for name, value in query.items() if value is not None}  # a list is asked for one by one
+    url = f"{endpoint}{path}?{urllib.parse.urlencode(asked, doseq=True)}"
     if not url.startswith(("http://", "https://")):
         raise Unreachable(f"{endpoint} is no http:// address")
     headers = {} if method == "GET" else {"Content-Type": "application/json"}

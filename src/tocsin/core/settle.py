@@ -59,7 +59,8 @@ def _due_ms(tried: Outbound, after_s: float | None, now_ms: int, chance: float) 
 
     Never before the peer asked for it."""
     deadline_ms = deadline(tried)
-    rested_ms = min(now_ms + round(pause_s(tried.attempts, chance) * 1000), deadline_ms)
+    rest_s = pause_s(tried.attempts, chance) if tried.retry.backoff else 0
+    rested_ms = min(now_ms + round(rest_s * 1000), deadline_ms)
     due_ms = max(rested_ms, now_ms + round((after_s or 0) * 1000))
     return due_ms if now_ms < deadline_ms and due_ms <= deadline_ms else None
 

@@ -13,10 +13,14 @@ from tocsin.model.records import Record
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How long a delivery is worth trying. Defaults are EventBridge's: the first attempt and 185 more, in 24 hours."""
+    """How long a delivery is worth trying. Defaults are EventBridge's: the first attempt and 185 more, in 24 hours.
+
+    Without `backoff` the carrier alone says when it is tried again (`Outcome.after_s`).
+    """
 
     attempts_max: int = 186
     age_s_max: int = 86_400
+    backoff: bool = True
 
 
 class LastResort(Struct, frozen=True, kw_only=True):

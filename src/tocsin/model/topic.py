@@ -114,10 +114,10 @@ class HeldMail(Record, frozen=True, kw_only=True):
 
     topic: str
     subscription: str
-    message_id: str
+    place: int  # grows with each one held
     at_ms: int
     line: str
 
     @property
     def key(self) -> str:
-        return f"{self.topic}/{self.subscription}/{self.at_ms:015d}/{self.message_id}"
+        return f"{self.topic}/{self.subscription}/{self.place:020d}"

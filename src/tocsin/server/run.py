@@ -75,19 +75,24 @@ from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
 from tocsin.services.outbox import Outbox
+from tocsin.services.outcomes import Outcomes
 from tocsin.services.queues import Queues
 from tocsin.services.replays import Replays
 from tocsin.services.schedules import Schedules
 from tocsin.services.topics import Signer, Topics
+from tocsin.services.topics.fanout import HTTP_CARRIER
+from tocsin.services.topics.mailing import CARRIER as MAIL_CARRIER
 from tocsin.services.topics.signing import made
 from tocsin.targets.api_destinations import ApiDestinations, ApiDestinationTargets
 from tocsin.targets.buses import BusTargets
 from tocsin.targets.commands import CommandTargets
 from tocsin.targets.http import BadCertificates, http_client
 from tocsin.targets.loggroups import LogGroups
+from tocsin.targets.mail import MailCarrier
 from tocsin.targets.oauth import Tokens
 from tocsin.targets.queues import DeadLetterQueues, QueueTargets
 from tocsin.targets.topics import TopicTargets
+from tocsin.targets.topics_http import EndpointCarrier
 
 log = logging.getLogger(__name__)
 
@@ -243,13 +248,18 @@ async def _assembled(
     dead_letters = DeadLetterQueues(queues)
     tokens = Tokens(session, clock)
     connections = Connections(store, clock, tokens, _uuid)
+    outcomes = Outcomes(store)
     outbox = Outbox(
         store=store,
         clock=clock,
-        carriers={
-            API_DESTINATION: ApiDestinations(store, clock, session, tokens),
-            **chat_carriers(settings.chat, store, clock, session),
-        },
+        carriers=outcomes.tapped(
+            {
+                API_DESTINATION: ApiDestinations(store, clock, session, tokens),
+                HTTP_CARRIER: EndpointCarrier(session, clock),
+                MAIL_CARRIER: MailCarrier(settings.mail, clock.now),
+                **chat_carriers(settings.chat, store, clock, session),
+            }
+        ),
         dead_letters=dead_letters,
         limits=settings.outbox,
         chance=random.random,
@@ -296,6 +306,8 @@ async def _assembled(
         log_groups_granted=settings.events.grant_log_groups,
         mishaps=mishaps,
         alarms=alarms,
+        topics=topics,
+        outcomes=outcomes,
     )
     pages = Pages(topics, lambda: epoch_ms(clock.now()), _uuid)
     front = Front(

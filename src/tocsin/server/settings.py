@@ -23,6 +23,7 @@ from tocsin.services.housekeeping import HousekeepingLimits
 from tocsin.services.outbox import OutboxLimits
 from tocsin.services.topics import TopicsLimits
 from tocsin.targets.http import OutsideSettings
+from tocsin.targets.mail import MailSettings, complaint
 
 
 class SettingsError(TocsinError):
@@ -65,6 +66,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     housekeeping: HousekeepingLimits = field(default_factory=HousekeepingLimits)
     topics: TopicsLimits = field(default_factory=TopicsLimits)
     chat: ChatSettings = field(default_factory=ChatSettings)
+    mail: MailSettings = field(default_factory=MailSettings)
 
     @property
     def data(self) -> Path:
@@ -92,13 +94,16 @@ VARIABLES = {
     "TOCSIN_UPSTREAM": "upstream",
     "TOCSIN_WITH_MOTO": "with_moto",
     "TOCSIN_PUBLIC_URL": "public_url",
+    "TOCSIN_MAIL_PASSWORD": "mail.password",
 }
 
 
 def load(config: Path | None, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings out of file, environment and what was given (None: not given). Raises SettingsError."""
     merged: dict[str, Any] = _read(config) if config else {}
-    merged |= {name: environment[variable] for variable, name in VARIABLES.items() if variable in environment}
+    for variable, name in VARIABLES.items():
+        if variable in environment:
+            _put(merged, name, environment[variable])
     merged |= {name: value for name, value in given.items() if value is not None}
     try:
         settings = msgspec.convert(merged, Settings, strict=False)
@@ -109,6 +114,17 @@ def load(config: Path | None, given: Mapping[str, Any], environment: Mapping[str
         raise SettingsError(f"setting {where.strip('.`') or '?'}: {wrong}") from error
     _check(settings)
     return settings
+
+
+def _put(tables: dict[str, Any], name: str, value: str) -> None:
+    """A value at a dotted name."""
+    *path, last = name.split(".")
+    for part in path:
+        inner = tables.get(part, {})
+        if not isinstance(inner, dict):
+            return  # the file says nonsense there, and is told so
+        tables[part] = tables = dict(inner)
+    tables[last] = value
 
 
 def _read(config: Path) -> dict[str, Any]:
@@ -136,6 +152,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"test_mode wipes everything for whoever asks: bind to 127.0.0.1, not to {settings.host}")
     if settings.public_url and not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", settings.public_url):
         raise SettingsError(f"public_url must look like https://tocsin.example.com, not {settings.public_url!r}")
+    if wrong := complaint(settings.mail):
+        raise SettingsError(wrong)
     if not settings.access_keys and not loopback:
         raise SettingsError(
             f"host {settings.host} can be reached from other machines, and without access_keys in the settings anybody "

@@ -4,10 +4,13 @@ A subject or address never carries a line break (`core/topics/messages.py`, `sub
 """
 
 from collections.abc import Sequence
+from html import escape
 
 from msgspec import Struct
 
+from tocsin.core.cards import Card, Hints, html, read_card
 from tocsin.core.topics.envelope import timestamp
+from tocsin.core.topics.messages import SUBJECT_CHARS_MAX
 from tocsin.model.topic import HeldMail, Subscription, Topic, TopicMessage
 
 SUBJECT = "AWS Notification Message"
@@ -56,15 +59,24 @@ def goodbye(subscription: Subscription, confirm_url: str) -> Mail:
     return Mail(to=subscription.endpoint, subject=GOODBYE_SUBJECT, text=text)
 
 
-def notice(topic: Topic, subscription: Subscription, message: TopicMessage, text: str, unsubscribe_url: str) -> Mail:
-    """One message. `text` is what the protocol's readers get."""
+def notice(
+    topic: Topic, subscription: Subscription, message: TopicMessage, text: str, unsubscribe_url: str, hints: Hints
+) -> Mail:
+    """One message. `text` is what the protocol's readers get; who asked for HTML gets a card of it beside."""
+    card = read_card(text, hints) if subscription.attributes.get("MailFormat") == "html" else None
     return Mail(
         to=subscription.endpoint,
-        subject=message.subject or SUBJECT,
+        subject=message.subject or (subject_of(card) if card else SUBJECT),
         text=footed(text, unsubscribe_url),
+        html=html(card, f'<a href="{escape(unsubscribe_url)}">Unsubscribe</a> from {topic.arn}') if card else "",
         sender_name=topic.attributes.get("DisplayName", ""),
         unsubscribe=unsubscribe_url,
     )
+
+
+def subject_of(card: Card) -> str:
+    """A card's title as a header: one line."""
+    return " ".join(card.title.split())[:SUBJECT_CHARS_MAX] or SUBJECT
 
 
 def digest(topic: Topic, subscription: Subscription, held: Sequence[HeldMail], more: int, unsubscribe_url: str) -> Mail:
@@ -84,8 +96,9 @@ def digest(topic: Topic, subscription: Subscription, held: Sequence[HeldMail], m
     )
 
 
-def in_a_line(message: TopicMessage, text: str) -> str:
-    """A message as a digest lists it."""
-    said = f"{message.subject}: {text}" if message.subject else text
-    words = " ".join(said.split())
+def in_a_line(message: TopicMessage, text: str, hints: Hints) -> str:
+    """A message as a digest lists it: an event by its title and reason, another by its beginning."""
+    card = read_card(text, hints)
+    said = ". ".join(filter(None, (message.subject, card.title, card.text))) if card.facts else text
+    words = " ".join((said if card.facts or not message.subject else f"{message.subject}: {text}").split())
     return words if len(words) <= LINE_CHARS_MAX else f"{words[: LINE_CHARS_MAX - 1]}…"

@@ -71,7 +71,7 @@ def check_topic_delivery(text: str) -> None:
     """A topic's DeliveryPolicy, which keeps the same under `http`. Raises InvalidParameter."""
     policy = _object(text)
     _only(policy, {"http"})
-    http = policy.get("http") or {}
+    http = policy.get("http", {})
     if not isinstance(http, dict):
         raise InvalidParameter("DeliveryPolicy: http must be an object")
     known = {

@@ -12,15 +12,19 @@ from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
 from tocsin.doors.own.faults import Faults
 from tocsin.doors.own.noise import NoiseControl
+from tocsin.doors.own.notify import Notify
 from tocsin.doors.own.publishing import Publishing
 from tocsin.doors.own.status import Status
 from tocsin.doors.own.story import Story
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
+from tocsin.services.outcomes import Outcomes
+from tocsin.services.topics import Topics
 
 
 class OwnDoor:
@@ -38,6 +42,8 @@ class OwnDoor:
         log_groups_granted: bool,
         mishaps: Mishaps,
         alarms: Alarms,
+        topics: Topics,
+        outcomes: Outcomes,
     ) -> None:
         self._status = Status(fleet, bus, store)
         self._events = Events(store)
@@ -47,6 +53,7 @@ class OwnDoor:
         self._story = Story(store)
         self._faults = Faults(mishaps)
         self._alarms = AlarmStates(alarms)
+        self._notify = Notify(topics, outcomes, lambda: new_event_id(epoch_ms(clock.now())))
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -64,6 +71,8 @@ class OwnDoor:
             Route("/_tocsin/v1/faults", self._faults.listed),
             Route("/_tocsin/v1/faults", self._faults.plan, methods=["POST"]),
             Route("/_tocsin/v1/faults", self._faults.clear, methods=["DELETE"]),
+            Route("/_tocsin/v1/notify", self._notify.send, methods=["POST"]),
+            Route("/_tocsin/v1/outbounds", self._notify.outbounds),
         ]
 
 

@@ -25,7 +25,7 @@ from tocsin.services.topics.mailing import Mailing
 from tocsin.services.topics.signing import Signer
 
 HTTP_CARRIER = "sns-http"
-AGE_S_MAX = 86_400  # above the longest that a delivery policy can ask for in sum: attempts end it
+AGE_S_LEAST = 86_400  # a delivery policy bounds attempts, and its posts may have to wait for each other
 AGENT = "Amazon Simple Notification Service Agent"
 # AWS names the first two; retries are Tocsin's own to tell.
 ERROR_NAMES = ("ErrorCode", "ErrorMessage", "RetryAttempts")
@@ -54,6 +54,7 @@ class Owed(Struct, kw_only=True):
     outbounds: list[Outbound] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
+    previous: str = ""  # the status that the cluster of the message at hand had before
 
     def queue(self, message: QueueMessage) -> None:
         self.changes.append(Put(message))
@@ -215,14 +216,15 @@ class Fanout:
             about={"url": subscription.endpoint, "headers": headers, "schedule": structs.asdict(schedule)},
             first_ms=now_ms,
             due_ms=now_ms,
-            retry=RetryPolicy(attempts_max=1 + schedule.retries, age_s_max=max(AGE_S_MAX, longest_s(schedule))),
+            retry=RetryPolicy(attempts_max=1 + schedule.retries, age_s_max=longest_s(schedule), backoff=False),
             last_resort=_last_resort(subscription, body, message) if message else None,
         )
 
     def _to_mailbox(self, topic: Topic, subscription: Subscription, message: TopicMessage, owed: Owed) -> Hop:
         as_json = subscription.protocol == "email-json"
         text = self.sealed(topic, subscription, message) if as_json else message.text_for("email")
-        owing = self._mailing.owed(topic, subscription, message, text, _last_resort(subscription, text, message))
+        last = _last_resort(subscription, text, message)
+        owing = self._mailing.owed(topic, subscription, message, text, last, owed.previous)
         if owing is None:
             why = "More messages are held for this subscription than may be."
             return self._refused(subscription, text, message, owed, "TooManyHeld", why)
@@ -234,7 +236,8 @@ class Fanout:
 
 
 def longest_s(schedule: RetrySchedule) -> int:
-    return int(sum(schedule.delay_s(retry) for retry in range(schedule.retries))) + 3600
+    """Beyond what the attempts can take, so that they end it."""
+    return AGE_S_LEAST + int(sum(schedule.delay_s(retry) for retry in range(schedule.retries)))
 
 
 def _last_resort(subscription: Subscription, body: str, message: TopicMessage) -> LastResort | None:
@@ -243,7 +246,7 @@ def _last_resort(subscription: Subscription, body: str, message: TopicMessage) -
     if arn is None:
         return None
     attributes = {"RequestID": message.message_id}
-    return LastResort(queue_arn=arn, body=body, attributes=attributes, error_names=ERROR_NAMES)
+    return LastResort(queue_arn=arn, body=body, attributes=attributes, error_names=ERROR_NAMES, exhausted_name="")
 
 
 def _hop(subscription: Subscription, became: str, outbound_id: str = "", why: str = "") -> Hop:

@@ -1,6 +1,7 @@
 """Addresses on this server that stand in messages: what a reader opens, what an endpoint fetches.
 
-`address` is where the readers reach the server. The tokens in them are what entitles: nobody needs to sign.
+`address` is where the readers reach the server, `console_link` what a card's button opens. The tokens in the links
+entitle: nobody needs to sign.
 """
 
 from collections.abc import Callable
@@ -13,8 +14,9 @@ ROOT = "/_tocsin/sns"
 
 
 class Links:
-    def __init__(self, address: Callable[[], str]) -> None:
+    def __init__(self, address: Callable[[], str], console_link: str = "") -> None:
         self._address = address
+        self.console_link = console_link
 
     def certificate(self, name: str) -> str:
         return f"{self._address()}{ROOT}/{name}"

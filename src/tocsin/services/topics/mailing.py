@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import to_builtins
 
+from tocsin.core.cards import Hints
 from tocsin.core.topics.digest import DIGEST_LINES_MAX, Flow, admit, told
 from tocsin.core.topics.mails import Mail, confirmation, digest, goodbye, in_a_line, notice
 from tocsin.model.changes import Change, Delete, Put
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 CARRIER = "mail"
 # A mail is worth trying as long as mail servers try (RFC 5321 §4.5.4.1: at least four to five days).
 RETRY = RetryPolicy(attempts_max=10_000, age_s_max=4 * 86_400)
+PLACES_PER_MS = 1 << 20
 
 FlowKey = tuple[Scope, str]
 
@@ -40,26 +42,39 @@ class Mailing:
         self._stirred = stirred
         self._flows: dict[FlowKey, Flow] = {}
         self._missed: set[FlowKey] = set()
+        self._place = 0
 
     async def load(self, now_ms: int) -> None:
         """Take up what was held when the server ended: it is told in a minute."""
-        held: Counter[FlowKey] = Counter(
-            (one.scope, _subscription_key(one)) for one in await self._store.find(HeldMail)
-        )
+        kept = await self._store.find(HeldMail)
+        self._place = max((one.place for one in kept), default=0)
+        held: Counter[FlowKey] = Counter((one.scope, _subscription_key(one)) for one in kept)
         self._flows = {key: Flow(now_ms, self._limits.mails_per_minute, number) for key, number in held.items()}
 
     def owed(
-        self, topic: Topic, subscription: Subscription, message: TopicMessage, text: str, last: LastResort | None
+        self,
+        topic: Topic,
+        subscription: Subscription,
+        message: TopicMessage,
+        text: str,
+        last: LastResort | None,
+        previous: str,
     ) -> Outbound | HeldMail | None:
-        """The mail, or what holds the message for the digest; None when no more can be held."""
+        """The mail, or what holds the message for the digest; None when no more can be held.
+
+        `previous` is the status that the message's cluster had before, where that is known.
+        """
         key = (subscription.scope, subscription.key)
         before = self._flows.get(key)
         flow, alone = admit(before, message.at_ms, self._per_minute(subscription))
         if flow.held > self._limits.mails_held_max:
             return None
         self._flows[key] = flow
+        hints = Hints(
+            topic=topic.name, subject=message.subject, previous=previous, console_link=self._links.console_link
+        )
         if alone:
-            mail = notice(topic, subscription, message, text, self._links.unsubscribe_page(subscription))
+            mail = notice(topic, subscription, message, text, self._links.unsubscribe_page(subscription), hints)
             return self.outbound(subscription, mail, message.message_id, message.at_ms, last)
         if flow.held == 1:
             self._stirred()
@@ -67,9 +82,9 @@ class Mailing:
             scope=subscription.scope,
             topic=subscription.topic,
             subscription=subscription.id,
-            message_id=message.message_id,
+            place=self._next_place(message.at_ms),
             at_ms=message.at_ms,
-            line=in_a_line(message, message.text_for(subscription.protocol)),
+            line=in_a_line(message, message.text_for("email"), hints),
         )
 
     def confirmation(self, topic: Topic, subscription: Subscription, now_ms: int) -> Outbound:
@@ -148,6 +163,11 @@ class Mailing:
         held = await self._store.find(HeldMail, subscription.scope, prefix=f"{subscription.key}/")
         self._flows.pop((subscription.scope, subscription.key), None)
         return [Delete(one) for one in held]
+
+    def _next_place(self, now_ms: int) -> int:
+        """Grows with the clock, so that it goes on growing when nothing was held over a restart."""
+        self._place = max(self._place + 1, now_ms * PLACES_PER_MS)
+        return self._place
 
     def _per_minute(self, subscription: Subscription) -> int:
         return int(subscription.attributes.get("MailsPerMinute") or self._limits.mails_per_minute)

@@ -9,13 +9,15 @@ from msgspec import Struct
 from tocsin.core.queues.dedup import WINDOW_MS
 from tocsin.core.topics.messages import Draft, deduplication_id, deduplication_key, published
 from tocsin.model.changes import Change, Delete, Put
+from tocsin.model.delivery import Landed
 from tocsin.model.errors import Stale
 from tocsin.model.names import Scope
 from tocsin.model.outbound import Outbound
 from tocsin.model.records import successor
-from tocsin.model.topic import Publication, Subscription, Topic
+from tocsin.model.topic import Publication, Subscription, Topic, TopicMessage
 from tocsin.ports import Listeners, Store
 from tocsin.services.queues import Queues
+from tocsin.services.statuses import StatusHistory
 from tocsin.services.topics.fanout import Fanout, Hop, Owed
 
 # Sequence numbers grow with the clock, so that they go on growing over a restart.
@@ -50,6 +52,7 @@ class Publishing:
         listeners: Listeners | None,
     ) -> None:
         self._store = store
+        self._statuses = StatusHistory(store)
         self._queues = queues
         self._fanout = fanout
         self._counts = counts
@@ -75,9 +78,12 @@ class Publishing:
                 continue
             message = published(topic, draft, message_id=message_id, at_ms=now_ms, sequence=answer.sequence)
             owed.counted["published"] += 1
+            owed.previous = await self._previous(topic, subscriptions, message)
             self._fanout.fan_out(topic, subscriptions, message, owed)
             if self._listeners is not None:
-                landed.append(await self._listeners.heard(topic.arn, message, now_ms))
+                heard = await self._listeners.heard(topic.arn, message, now_ms)
+                landed.append(heard)
+                owed.hops += _hops(heard)
         changes = [*map(Put, memory.values()), *owed.changes, *(change for one in landed for change in one.changes)]
 
         def committed() -> None:
@@ -90,6 +96,11 @@ class Publishing:
                 one.committed()
 
         return Prepared(sent=tuple(sent), hops=tuple(owed.hops), changes=tuple(changes), committed=committed)
+
+    async def _previous(self, topic: Topic, subscriptions: list[Subscription], message: TopicMessage) -> str:
+        """The status before a State Change, where somebody reads it."""
+        read = any(one.attributes.get("MailFormat") == "html" for one in subscriptions)
+        return await self._statuses.before(topic.scope, message.text_for("email")) if read else ""
 
     async def _numbered(
         self, topic: Topic, message_id: str, draft: Draft, now_ms: int, memory: dict[str, Publication]
@@ -144,3 +155,12 @@ class Publishing:
                 await self._store.commit(Delete(one))
             except Stale:
                 continue  # it lives on under its next revision
+
+
+def _hops(heard: Landed) -> list[Hop]:
+    """Who listens besides the subscriptions."""
+    owed = [one.record for one in heard.changes if isinstance(one, Put) and isinstance(one.record, Outbound)]
+    return [
+        Hop(subscription_arn="", protocol=one.carrier, endpoint=one.origin, became="handed over", outbound_id=one.id)
+        for one in owed
+    ]

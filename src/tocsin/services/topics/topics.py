@@ -51,6 +51,7 @@ class Topics:
         wake: Callable[[Sequence[Outbound]], None],
         listeners: Listeners | None = None,
         limits: TopicsLimits | None = None,
+        console_link: str = "",
     ) -> None:
         self._store = store
         self._clock = clock
@@ -60,7 +61,7 @@ class Topics:
         self._stirred = asyncio.Event()
         self.counts: Counter[str] = Counter(published=0, delivered=0, filtered=0, held=0, digests=0, dropped=0)
         self.signer = signer
-        links = Links(address)
+        links = Links(address, console_link)
         self._mailing = Mailing(store, links, self._limits, self.counts, self._stirred.set)
         fanout = Fanout(queues, self._mailing, signer, links)
         self._publishing = Publishing(store, queues, fanout, self.counts, wake, listeners)
