@@ -36,6 +36,7 @@ from tocsin.doors.ssm import ssm_door
 from tocsin.doors.sts import sts_door
 from tocsin.server.settings import VARIABLES, Settings
 from tocsin.services.bus import Bus
+from tocsin.services.outbox import Outbox, OutboxLimits
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "tocsin"
@@ -226,6 +227,7 @@ def own_routes() -> list[BaseRoute]:
     own = OwnDoor(
         fleet=NOTHING,
         bus=NOTHING,
+        outbox=NOTHING,
         noise=NOTHING,
         store=NOTHING,
         clock=NOTHING,
@@ -278,9 +280,14 @@ def test_the_tables_of_statuses_are_the_law(page: str, table: dict[Any, frozense
         assert code_words(row[1]) == {after or "(gone)" for after in allowed}, before
 
 
+def outbox() -> Outbox:
+    return Outbox(
+        store=NOTHING, clock=NOTHING, carriers={}, dead_letters=NOTHING, limits=OutboxLimits(), chance=lambda: 0.0
+    )
+
+
 def test_every_count_is_documented() -> None:
-    counts = set(Bus(store=NOTHING, clock=NOTHING, targets={}).counts)
-    assert counts
+    counts = set(Bus(store=NOTHING, clock=NOTHING, targets={}).counts) | set(outbox().counts)
     assert counts <= code_words(section(DOCS["operations.md"], "Our own API"))
 
 

@@ -196,7 +196,7 @@ def test_nothing_more_may_be_owed_when_too_much_is(tmp_path: Path) -> None:
             await post.owe("a", "1")
             post.outbox.demand_room()
             await post.owe("a", "2")
-            with pytest.raises(Throttling, match=r"2 deliveries are owed .*owed_max"):
+            with pytest.raises(Throttling, match=r"2 deliveries are owed .*outbox.owed_max"):
                 post.outbox.demand_room()
 
     run(main())

@@ -76,6 +76,15 @@ def status(**where: str | None) -> None:
 
 @reads
 @main.command()
+def deliveries(**where: str | None) -> None:
+    """What is owed to the outside: webhooks, mail, chat. How much, since when, and what keeps it."""
+    from tocsin.cli.deliveries import show_deliveries
+
+    sys.exit(show_deliveries(where))
+
+
+@reads
+@main.command()
 @click.argument("name")
 def story(name: str, **where: str | None) -> None:
     """Everything that happened to a cluster (by name or id) or a node (by instance id), in order, with reasons."""

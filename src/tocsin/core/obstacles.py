@@ -3,16 +3,25 @@
 Knows rules; what is missing in the world is told by the caller.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 
 from tocsin.core.loggrants import POLICY_NAME, needed_policy
 from tocsin.model.command import document_of
+from tocsin.model.connection import api_destination_of
 from tocsin.model.names import bus_of, log_group_of, queue_of, topic_of
 from tocsin.model.rule import Rule, RuleState, Target
+from tocsin.model.times import iso_second
 
 
-def obstacles(rule: Rule, missing: Collection[str], closed: Collection[str] = ()) -> list[str]:
-    """Sentences. `missing` holds the ARNs of targets that do not exist, `closed` of those the rule may not write to."""
+def obstacles(
+    rule: Rule,
+    missing: Collection[str],
+    closed: Collection[str] = (),
+    troubles: Mapping[str, Sequence[str]] | None = None,
+) -> list[str]:
+    """Sentences. `missing` holds the ARNs of targets that do not exist, `closed` of those the rule may not write to;
+    `troubles` what else is to be said of a target, by its id."""
     told: list[str] = []
     if rule.state is RuleState.DISABLED:
         told.append("The rule is disabled: nothing is delivered until it is enabled.")
@@ -30,7 +39,35 @@ def obstacles(rule: Rule, missing: Collection[str], closed: Collection[str] = ()
             )
             put = f"aws logs put-resource-policy --policy-name {POLICY_NAME} --policy-document"
             told.append(f"This one would: {put} '{needed_policy(target.arn)}'")
+        told += (troubles or {}).get(target.id, ())
     return told
+
+
+def made_anew(target: Target, name: str, arn: str) -> str:
+    """Of an API destination that was deleted, and another made under its name."""
+    return (
+        f"The API destination {name} of target {target.id} was made anew: deliveries {_end(target)} until the target "
+        f"names {arn}."
+    )
+
+
+def not_authorized(target: Target, connection: str, state: str, reason: str) -> str:
+    """Of an API destination. `state` is empty when the connection does not exist."""
+    what = f"The connection {connection} of target {target.id}"
+    if not state:
+        return f"{what} does not exist: deliveries {_end(target)}."
+    return f"{what} is {state}{f' ({reason})' if reason else ''}: deliveries wait until it is authorized."
+
+
+def failing(target: Target, owed: int, since_ms: int, error: str, next_try_ms: int | None) -> str:
+    """Of a target whose deliveries are tried again and again."""
+    following = f"; the next try is at {_moment(next_try_ms)}" if next_try_ms else ""
+    many = "1 delivery is" if owed == 1 else f"{owed} deliveries are"
+    return f"Target {target.id} fails since {_moment(since_ms)}, and {many} owed to it{following}: {error}"
+
+
+def _moment(at_ms: int) -> str:
+    return iso_second(datetime.fromtimestamp(at_ms / 1000, UTC))
 
 
 def _end(target: Target) -> str:
@@ -49,6 +86,7 @@ def _named(arn: str) -> str:
         (queue_of, "queue"),
         (bus_of, "event bus"),
         (topic_of, "topic"),
+        (api_destination_of, "API destination"),
         (document_of, "document"),
     ):
         place = place_of(arn)

@@ -242,6 +242,7 @@ async def _assembled(
         new_id=_uuid,
         wake=lambda some: outbox.arrived(some),
         limits=settings.topics,
+        demand_room=lambda: outbox.demand_room(),
         listeners=chats,
     )
     schedules = Schedules(store, clock)
@@ -278,10 +279,12 @@ async def _assembled(
         },
         dead_letters=dead_letters,
         rules_changed=schedules.changed,
+        demand_room=outbox.demand_room,
+        unrouted_max=settings.events.unrouted_max,
         noise=noise,
     )
     digests = Digests(noise=noise, bus=bus, store=store, clock=clock)
-    replays = Replays(store, clock)
+    replays = Replays(store, clock, lambda: outbox.full)
     housekeeping = Housekeeping(store, clock, settings.housekeeping)
     identity = Identity(settings.account, settings.region, settings.access_keys)
     nodes = NodesDoor(
@@ -299,6 +302,7 @@ async def _assembled(
     own = OwnDoor(
         fleet=fleet,
         bus=bus,
+        outbox=outbox,
         noise=noise,
         store=store,
         clock=clock,

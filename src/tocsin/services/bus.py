@@ -15,6 +15,7 @@ from tocsin.core.settle import dead_letter
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Accept, Advance, Change
 from tocsin.model.delivery import Delivery, Landed, Refused
+from tocsin.model.errors import Throttling
 from tocsin.model.event import Event, Journaled
 from tocsin.model.names import Scope, target_kind
 from tocsin.model.rule import Rule
@@ -34,7 +35,8 @@ RETRY_PAUSE_S = 0.5
 class Bus:
     """Accepts and routes the events of all buses. `targets` are those inside our own store, by what an ARN names.
 
-    `rules_changed` is called after rules were taken up.
+    `rules_changed` is called after rules were taken up. `demand_room` raises Throttling when deliveries can be owed no
+    more; `unrouted_max` is how many events may wait to be routed before no more are accepted.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Bus:
         dead_letters: DeadLetters | None = None,
         rules_changed: Callable[[], None] | None = None,
         noise: Noise | None = None,
+        demand_room: Callable[[], None] = lambda: None,
+        unrouted_max: int = 200_000,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -53,11 +57,15 @@ class Bus:
         self._dead_letters = dead_letters
         self._rules_changed = rules_changed
         self._noise = noise or Noise(store)
+        self._outbox_room = demand_room
+        self._unrouted_max = unrouted_max
         self._rules: dict[BusName, RuleIndex] = {}
         self._archives = Archives()
         self._reloading = asyncio.Lock()
         self._routed = 0  # all up to this place, targets' wakes included
-        self.counts: Counter[str] = Counter(routed=0, delivered=0, dropped=0, dead_lettered=0, unreadable=0)
+        self.counts: Counter[str] = Counter(
+            routed=0, delivered=0, dropped=0, dead_lettered=0, unreadable=0, throttled=0
+        )
 
     async def load(self) -> None:
         """Index the rules of every bus."""
@@ -68,6 +76,7 @@ class Bus:
         self._rules = {bus: RuleIndex.of(rules) for bus, rules in by_bus.items()}
         await self._noise.load(rules)
         await self.reload_archives()
+        self._routed = await self._store.cursor(ROUTER)
 
     async def reload(self, scope: Scope, bus: str) -> None:
         """Take up changed rules, before their change is answered: build the index fresh, then swap one reference."""
@@ -85,7 +94,16 @@ class Bus:
 
     async def accept(self, events: Iterable[Event]) -> None:
         """Make the events durable. They are routed soon after; raises Throttling or StoreUnavailable, nothing kept."""
+        await self._demand_room()
         await self._store.commit(*map(Accept, events))
+
+    async def _demand_room(self) -> None:
+        """Raises Throttling when so much waits that accepting more would only make it wait longer."""
+        self._outbox_room()
+        waiting = (await self._store.journal_bounds())[1] - self._routed
+        if waiting >= self._unrouted_max:
+            self.counts["throttled"] += 1
+            raise Throttling(f"Rate exceeded: {waiting} events wait to be routed (events.unrouted_max). Try again.")
 
     async def caught_up(self) -> bool:
         """Whether every journaled event is routed, and what it owes inside our store delivered."""

@@ -75,7 +75,7 @@ class Outbox:
         self._woken = asyncio.Event()
         self._attempts: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter(
-            arrived=0, attempts=0, delivered=0, retried=0, dead_lettered=0, dropped=0, crowded_out=0
+            arrived=0, attempts=0, delivered=0, retried=0, dead_lettered=0, dropped=0, crowded_out=0, throttled=0
         )
         self.by_origin: dict[str, Counter[str]] = {}
 
@@ -84,12 +84,18 @@ class Outbox:
         """How many deliveries are owed."""
         return self._lanes.owed
 
+    @property
+    def full(self) -> bool:
+        """Whether so much is owed that nothing more may be."""
+        return self.waiting >= self._limits.owed_max
+
     def demand_room(self) -> None:
-        """Raises Throttling when so much is owed that nothing more may be."""
-        if self.waiting >= self._limits.owed_max:
+        """Raises Throttling when the outbox is full."""
+        if self.full:
+            self.counts["throttled"] += 1
             raise Throttling(
                 f"Rate exceeded: {self.waiting} deliveries are owed to targets that do not take them "
-                "([outbox] owed_max). `tocsin deliveries` names them."
+                "(outbox.owed_max). `tocsin deliveries` names them."
             )
 
     async def load(self) -> None:

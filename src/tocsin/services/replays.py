@@ -6,6 +6,7 @@ back twice. Doors wake the loop; what is to be done it reads from the records.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from tocsin.core.archives import replayed
 from tocsin.model.archive import AT_WORK, Archive, Replay, ReplayState
@@ -29,9 +30,12 @@ RETRY_PAUSE_S = 0.5
 
 
 class Replays:
-    def __init__(self, store: Store, clock: Clock) -> None:
+    """`crowded` tells whether so much is owed already that a replay had better wait."""
+
+    def __init__(self, store: Store, clock: Clock, crowded: Callable[[], bool] = lambda: False) -> None:
         self._store = store
         self._clock = clock
+        self._crowded = crowded
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -63,8 +67,11 @@ class Replays:
         return len(at_work)
 
     async def _room(self) -> None:
-        """Wait until the router has come near the end of the journal."""
-        while (await self._store.journal_bounds())[1] - await self._store.cursor(ROUTER) > ROUTER_BEHIND_MAX:
+        """Wait until the router has come near the end of the journal, and more may be owed."""
+        while (
+            self._crowded()
+            or (await self._store.journal_bounds())[1] - await self._store.cursor(ROUTER) > ROUTER_BEHIND_MAX
+        ):
             await self._clock.sleep(BEHIND_PAUSE_S)
 
     async def _advance(self, replay: Replay) -> None:

@@ -14,5 +14,6 @@ class EventsLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     replays_at_work_max: int = 10
     connections_max: int = 3000
     api_destinations_max: int = 3000
+    unrouted_max: int = 200_000
     plain_http: bool = False
     grant_log_groups: bool = True

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from starlette.routing import BaseRoute, Route
 
 from tocsin.doors.own.alarms import AlarmStates
+from tocsin.doors.own.deliveries import Deliveries
 from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
 from tocsin.doors.own.faults import Faults
@@ -23,6 +24,7 @@ from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
+from tocsin.services.outbox import Outbox
 from tocsin.services.outcomes import Outcomes
 from tocsin.services.topics import Topics
 
@@ -35,6 +37,7 @@ class OwnDoor:
         *,
         fleet: Fleet,
         bus: Bus,
+        outbox: Outbox,
         noise: Noise,
         store: Store,
         clock: Clock,
@@ -46,9 +49,10 @@ class OwnDoor:
         outcomes: Outcomes,
     ) -> None:
         self._status = Status(fleet, bus, store)
+        self._deliveries = Deliveries(outbox)
         self._events = Events(store)
         self._publishing = Publishing(store, bus, clock, new_event_id)
-        self._explain = Explain(store, noise, log_groups_granted=log_groups_granted)
+        self._explain = Explain(store, noise, outbox, log_groups_granted=log_groups_granted)
         self._noise = NoiseControl(store, bus, noise)
         self._story = Story(store)
         self._faults = Faults(mishaps)
@@ -65,6 +69,7 @@ class OwnDoor:
             Route("/_tocsin/v1/explain", self._explain.explain),
             Route("/_tocsin/v1/noise", self._noise.controls),
             Route("/_tocsin/v1/noise", self._noise.set, methods=["POST"]),
+            Route("/_tocsin/v1/deliveries", self._deliveries.lanes),
             Route("/_tocsin/v1/story", self._story.story),
             Route("/_tocsin/v1/alarms", self._alarms.listed),
             Route("/_tocsin/v1/alarms", self._alarms.set, methods=["POST"]),

@@ -16,8 +16,10 @@ from tocsin.core.obstacles import obstacles
 from tocsin.core.patterns import Pattern, explain, lines, load_event, parse, sentence
 from tocsin.doors.own.asking import answer, number, refuse, scope_of
 from tocsin.doors.own.journal import Wanted, newest
+from tocsin.doors.own.troubles import Troubles
 from tocsin.model.bus import EventBus
 from tocsin.model.command import Document, document_of
+from tocsin.model.connection import ApiDestination, api_destination_of
 from tocsin.model.event import Event, Journaled
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.names import DEFAULT_BUS, Scope, bus_of, log_group_of, queue_of, topic_of
@@ -28,6 +30,7 @@ from tocsin.model.topic import Topic
 from tocsin.ports import Store
 from tocsin.services.commands.documents import built_in
 from tocsin.services.noise import Noise
+from tocsin.services.outbox import Outbox
 
 # Events explained in one answer: some milliseconds each for the largest pattern.
 EXPLAINED_MAX = 100
@@ -42,13 +45,15 @@ _KINDS: tuple[tuple[Callable[[str], tuple[Scope, str] | None], type[Record]], ..
     (bus_of, EventBus),
     (topic_of, Topic),
     (document_of, Document),
+    (api_destination_of, ApiDestination),
 )
 
 
 class Explain:
-    def __init__(self, store: Store, noise: Noise, *, log_groups_granted: bool) -> None:
+    def __init__(self, store: Store, noise: Noise, outbox: Outbox, *, log_groups_granted: bool) -> None:
         self._store = store
         self._noise = noise
+        self._troubles = Troubles(store, outbox)
         self._log_groups_granted = log_groups_granted
 
     async def explain(self, request: Request) -> Response:
@@ -65,10 +70,11 @@ class Explain:
         told = [] if not rule.pattern else await _judged(parse(rule.pattern), found)
         for verdict, entry in zip(told, found, strict=bool(told)):
             verdict["held"] = await self._held(rule, entry) if verdict["matched"] else []
+        missing, closed, troubles = await self._missing(rule), await self._closed(rule), await self._troubles.of(rule)
         return answer(
             {
                 "rule": {"name": rule.name, "arn": rule.arn, "bus": bus, "state": rule.state, "pattern": rule.pattern},
-                "obstacles": obstacles(rule, await self._missing(rule), await self._closed(rule)),
+                "obstacles": obstacles(rule, missing, closed, troubles),
                 "noise": {name: text_of(control) for name, control in self._noise.controls(rule).items()},
                 "events": told,
             }

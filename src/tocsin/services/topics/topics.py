@@ -37,7 +37,10 @@ SWEEP_S = 60.0
 
 
 class Topics:
-    """`address` is where readers of messages reach this server. `wake` hears of outbound deliveries on disk."""
+    """`address` is where readers of messages reach this server. `wake` hears of outbound deliveries on disk.
+
+    `demand_room` raises Throttling when no more of them may be owed.
+    """
 
     def __init__(
         self,
@@ -52,11 +55,13 @@ class Topics:
         listeners: Listeners | None = None,
         limits: TopicsLimits | None = None,
         console_link: str = "",
+        demand_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._new_id = new_id
         self._wake = wake
+        self._demand_room = demand_room
         self._limits = limits or TopicsLimits()
         self._stirred = asyncio.Event()
         self.counts: Counter[str] = Counter(published=0, delivered=0, filtered=0, held=0, digests=0, dropped=0)
@@ -190,7 +195,8 @@ class Topics:
         return await self._publishing.prepare(topic, drafts, now_ms)
 
     async def publish(self, scope: Scope, name: str, drafts: Sequence[Draft]) -> Prepared:
-        """Publish checked drafts: all is on disk when this returns. Raises NotFound."""
+        """Publish checked drafts: all is on disk when this returns. Raises NotFound, Throttling."""
+        self._demand_room()
 
         async def attempt() -> Prepared:
             topic = await self.named(scope, name)

@@ -1,0 +1,43 @@
+"""What keeps deliveries to the outside from arriving, target by target: connections, and lanes that fail."""
+
+from collections import defaultdict
+
+from tocsin.core.obstacles import failing, made_anew, not_authorized
+from tocsin.model.connection import ApiDestination, Connection, ConnectionState, api_destination_of, connection_of
+from tocsin.model.rule import Rule, Target
+from tocsin.ports import Store
+from tocsin.services.outbox import Outbox
+
+
+class Troubles:
+    def __init__(self, store: Store, outbox: Outbox) -> None:
+        self._store = store
+        self._outbox = outbox
+
+    async def of(self, rule: Rule) -> dict[str, list[str]]:
+        """Sentences by target id."""
+        told: dict[str, list[str]] = defaultdict(list)
+        for target in rule.targets:
+            told[target.id] += await self._connection(target)
+        for view in await self._outbox.lanes(rule.scope):
+            for target in rule.targets:
+                about = view.oldest.about.get("arn")
+                if view.failing_since_ms and (view.oldest.origin, about) == (rule.arn, target.arn):
+                    error = view.oldest.last_error
+                    told[target.id].append(failing(target, view.owed, view.failing_since_ms, error, view.next_try_ms))
+        return told
+
+    async def _connection(self, target: Target) -> list[str]:
+        place = api_destination_of(target.arn)
+        destination = await self._store.get(ApiDestination, *place) if place else None
+        if destination is not None and destination.arn != target.arn:
+            return [made_anew(target, destination.name, destination.arn)]
+        found = connection_of(destination.connection_arn) if destination else None
+        if found is None:
+            return []
+        connection = await self._store.get(Connection, *found[:2])
+        if connection is None:
+            return [not_authorized(target, found[1], "", "")]
+        if connection.state is ConnectionState.AUTHORIZED:
+            return []
+        return [not_authorized(target, connection.name, connection.state, connection.reason)]
