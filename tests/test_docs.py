@@ -27,6 +27,8 @@ from tocsin.doors.chatbot import chatbot_door
 from tocsin.doors.door import Door
 from tocsin.doors.events import EventsLimits, events_door
 from tocsin.doors.logs import logs_door
+from tocsin.doors.metrics import METRICS, MetricsDoor
+from tocsin.doors.metrics.table import OF_RULES, Kind
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
@@ -248,7 +250,7 @@ def own_routes() -> list[BaseRoute]:
         beat_interval_s=NOTHING,
         catalogue=NOTHING,
     )
-    return [*own.routes(), *nodes.routes()]
+    return [*own.routes(), *nodes.routes(), *MetricsDoor(NOTHING).routes()]
 
 
 @pytest.mark.parametrize("route", own_routes(), ids=lambda route: route.path)
@@ -263,6 +265,20 @@ def test_every_parameter_of_our_own_api_is_documented() -> None:
     named = {name for text in files for found in re.findall(asks, text) for name in found if name}
     assert {"account", "last", "of", "since_ms", "source"} <= named
     assert named <= code_words(section(DOCS["operations.md"], "Our own API"))
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_every_metric_is_documented(name: str) -> None:
+    metric = METRICS[name]
+    row = row_of(DOCS["metrics.md"], f"{name}_total" if metric.kind is Kind.COUNTER else name)
+    assert (row[1], code_words(row[2])) == (metric.kind, set(metric.labels))
+    named = [cloudwatch for cloudwatch, ours in OF_RULES.items() if ours == name]
+    assert all(f"`{cloudwatch}`" in row[3] for cloudwatch in named)
+
+
+def test_no_other_metric_is_promised() -> None:
+    told = {row[0].strip("`").removesuffix("_total") for row in rows(section(DOCS["metrics.md"], "All of them"))}
+    assert told - {"Metric", "process_…"} == set(METRICS)
 
 
 # What happens, and what is told of it.

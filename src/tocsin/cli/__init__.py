@@ -39,11 +39,12 @@ def main() -> None:
 @click.option("--with-moto", is_flag=True, default=None, help="Run moto in this process as that server.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
 @click.option("--log-level", default="warning", show_default=True, type=click.Choice(["debug", "info", "warning"]))
-def serve(config: Path | None, log_level: str, **given: object) -> None:
+@click.option("--log-format", default="text", show_default=True, type=click.Choice(["text", "json"]))
+def serve(config: Path | None, log_level: str, log_format: str, **given: object) -> None:
     """Run the server in the foreground. Stop it with Ctrl-C or SIGTERM."""
     from tocsin.cli.serve import run
 
-    sys.exit(run(config, log_level, given))
+    sys.exit(run(config, log_level, log_format, given))
 
 
 @main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)

@@ -1,13 +1,13 @@
 """`tocsin serve`: settings in, exit code out."""
 
 import asyncio
-import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from tocsin.cli.lines import write_log
 from tocsin.model.errors import Locked, TocsinError
 from tocsin.server import SettingsError, load, serve
 
@@ -15,11 +15,9 @@ USAGE_EXIT = 2
 FAILED_EXIT = 1
 
 
-def run(config: Path | None, log_level: str, given: Mapping[str, object]) -> int:
+def run(config: Path | None, log_level: str, log_format: str, given: Mapping[str, object]) -> int:
     """Serve until told to stop. A setting that is wrong, or a directory in use, is said in one line."""
-    logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    write_log(log_level, log_format)
     try:
         settings = load(config, given)
         import uvloop  # here, so that a wrong setting is told at once

@@ -44,12 +44,19 @@ def _firing(rule: Rule) -> str:
     return json.dumps({"source": [SCHEDULED_SOURCE], "detail-type": [SCHEDULED_EVENT], "resources": [rule.arn]})
 
 
-def route(event: Event, rules: RuleIndex) -> tuple[list[Delivery], list[Refused]]:
-    """What the event owes the targets, rule by rule, and what its transformation made unfit to be sent."""
-    index = rules.index
+def matched(event: Event, rules: RuleIndex) -> list[str]:
+    """The keys of the rules that the event matches, whether they have targets or not."""
+    return rules.index.match(rules.index.load(event.body))
+
+
+def route(event: Event, rules: RuleIndex, keys: list[str] | None = None) -> tuple[list[Delivery], list[Refused]]:
+    """What the event owes the targets, rule by rule, and what its transformation made unfit to be sent.
+
+    `keys` are those of the rules that it matches, where they are known already.
+    """
     owed: list[Delivery] = []
     unfit: list[Refused] = []
-    for key in index.match(index.load(event.body)):
+    for key in matched(event, rules) if keys is None else keys:
         for rule, target, shaped in rules.owed[key]:
             if shaped is None:
                 owed.append(Delivery(event=event, rule=rule, target=target, payload=event.body))

@@ -5,6 +5,7 @@ Everything under our own paths goes to a Starlette app beside it.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,7 +40,9 @@ BODY_BYTES_MAX = 4 << 20
 BODY_TIMEOUT_S = 30.0
 WARNED_EVERY = timedelta(seconds=10)
 NO_CONTENT = 204
-OWN_PATHS = ("/_tocsin", "/healthz", "/readyz")
+OWN_PATHS = ("/_tocsin", "/healthz", "/readyz", "/metrics")
+METRICS_PATH = "/metrics"
+OWN = "tocsin"  # the service as which our own paths are counted
 SIGNED_OWN_PATHS = "/_tocsin/v1"  # agents prove themselves by their tokens, probes tell nothing worth hiding
 
 
@@ -55,7 +58,7 @@ class UnsupportedMediaType(AwsError):
 
 
 class Front:
-    """`own` serves our own paths and WebSockets. `new_id` gives request ids."""
+    """`own` serves our own paths and WebSockets. `new_id` gives request ids. `open_metrics`: /metrics needs no key."""
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Front:
         now: Callable[[], datetime],
         new_id: Callable[[], str],
         upstream: Upstream | None = None,
+        open_metrics: bool = False,
     ) -> None:
         self._doors = {door.service: door for door in doors}
         self._wire = Wire(self._doors)
@@ -74,15 +78,19 @@ class Front:
         self._now = now
         self._new_id = new_id
         self._upstream = upstream
+        self._signed_paths = (SIGNED_OWN_PATHS,) if open_metrics else (SIGNED_OWN_PATHS, METRICS_PATH)
         self._warned = datetime.min.replace(tzinfo=UTC)
+        self.requests: Counter[tuple[str, str, int]] = Counter()  # by service, operation and status
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
-            admitted = await self._admit(scope, receive) if _signed(scope) else receive
+            signed = scope["path"].startswith(self._signed_paths)
+            admitted = await self._admit(scope, receive) if signed else receive
             if not isinstance(admitted, Response):
-                await self._own(scope, admitted, send)
+                await self._own(scope, admitted, self._noting(send))
                 return
             response = admitted
+            self.requests[OWN, "", response.status] += 1
         elif self._upstream and (service := self._foreign(_request(scope))):
             passed = await self._pass_on(self._upstream, service, _request(scope), receive, send)
             if passed is None:
@@ -95,6 +103,14 @@ class Front:
             headers.append((b"content-length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
+
+    def _noting(self, send: Send) -> Send:
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.requests[OWN, "", message["status"]] += 1
+            await send(message)
+
+        return noted
 
     async def _admit(self, scope: Message, receive: Receive) -> Receive | Response:
         """Put the scope in which our own API answers beside the request, and say where its body is read from.
@@ -149,11 +165,13 @@ class Front:
             key = signed.access_key if signed else ""
             context = Context(scope=where, access_key=key, request_id=request_id, now=now)
             result = await handler(context, self._wire.read(call, request))
-            return self._wire.write(call, result, request_id)
+            response = self._wire.write(call, result, request_id)
         except Exception as error:
             if isinstance(error, StoreUnavailable):
                 self._warn(error)
-            return self._wire.fail(call, request, _aws_error(error, call), request_id)
+            response = self._wire.fail(call, request, _aws_error(error, call), request_id)
+        self.requests[call.service if call else "", call.operation if call else "", response.status] += 1
+        return response
 
     def _warn(self, error: StoreUnavailable) -> None:
         """Say that requests are refused, but not once for each of them."""
@@ -167,10 +185,6 @@ class Front:
         if handler is None:
             raise NotImplementedYet(f"{call.service}:{call.operation} is not implemented in Tocsin yet.")
         return handler
-
-
-def _signed(scope: Message) -> bool:
-    return bool(scope["path"].startswith(SIGNED_OWN_PATHS))
 
 
 def _demand_json(headers: Mapping[str, str]) -> None:

@@ -28,6 +28,7 @@ from tocsin.doors.front import Front
 from tocsin.doors.identity import Identity
 from tocsin.doors.links import Links
 from tocsin.doors.logs import logs_door
+from tocsin.doors.metrics import MetricsDoor, Sources
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
 from tocsin.doors.sagemaker import sagemaker_door
@@ -313,6 +314,26 @@ async def _assembled(
         topics=topics,
         outcomes=outcomes,
     )
+    metrics = MetricsDoor(
+        Sources(
+            store=store,
+            bus=bus,
+            noise=noise,
+            outbox=outbox,
+            fleet=fleet,
+            links=provider.links,
+            housekeeping=housekeeping,
+            counts={
+                "bus": bus.counts,
+                "noise": noise.counts,
+                "outbox": outbox.counts,
+                "topics": topics.counts,
+                "chats": chats.counts,
+                "commands": commands.counts,
+            },
+            requests=lambda: front.requests,
+        )
+    )
     pages = Pages(topics, lambda: epoch_ms(clock.now()), _uuid)
     front = Front(
         doors=[
@@ -332,11 +353,12 @@ async def _assembled(
             ),
             sts_door(),
         ],
-        own=Starlette(routes=[*own.routes(), *nodes.routes(), *pages.routes()]),
+        own=Starlette(routes=[*own.routes(), *nodes.routes(), *pages.routes(), *metrics.routes()]),
         identity=identity,
         now=clock.now,
         new_id=_uuid,
         upstream=ground.upstream,
+        open_metrics=settings.open_metrics,
     )
 
     async def settled() -> bool:

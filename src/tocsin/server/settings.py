@@ -54,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     upstream: str = ""
     with_moto: bool = False
     public_url: str = ""  # where readers of messages reach this server; empty: the address it listens on
+    open_metrics: bool = False  # whether /metrics needs no signature where there are access keys
     access_keys: dict[str, str] = field(default_factory=dict)  # access key id -> secret access key
     machines: MachinesSettings = field(default_factory=MachinesSettings)
     simulated: SimulatedSettings = field(default_factory=SimulatedSettings)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from tocsin.core.archives import Archives, archives_owed, let_through
-from tocsin.core.routing import BusName, RuleIndex, route
+from tocsin.core.routing import BusName, RuleIndex, matched, route
 from tocsin.core.settle import dead_letter
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Accept, Advance, Change
@@ -23,6 +23,7 @@ from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, DeadLetters, InsideTarget, Store
 from tocsin.services.noise import Noise
 from tocsin.services.sifting import Sifting
+from tocsin.services.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Bus:
         self._archives = Archives()
         self._reloading = asyncio.Lock()
         self._routed = 0  # all up to this place, targets' wakes included
+        self.tally = Tally()
         self.counts: Counter[str] = Counter(
             routed=0, delivered=0, dropped=0, dead_lettered=0, unreadable=0, throttled=0
         )
@@ -159,11 +161,12 @@ class Bus:
         landed = [await self._targets[kind].land(some, now_ms) for kind, some in owed.items()]
         refused += [one for some in landed for one in some.refused]
         counted["delivered"] += len(deliveries) - sum(len(some.refused) for some in landed)
-        landed.append(await self._buried(refused, now_ms, counted))
+        landed += await self._buried(refused, now_ms, counted)
         await self._store.commit(*changes, *(change for some in landed for change in some.changes))
         for some in landed:
             some.committed()
         self.counts.update(counted)
+        self.tally.made(deliveries, epoch_ms(self._clock.now()))
 
     def _owed(
         self, batch: list[Journaled], counted: Counter[str], sifting: Sifting | None
@@ -171,31 +174,46 @@ class Bus:
         """The deliveries in the order of the journal, and those that are unfit to be sent."""
         owed: list[Delivery] = []
         unfit: list[Refused] = []
+        matches: dict[BusName, list[str]] = {}
         for entry in batch:
             event = entry.event
             rules = self._rules.get((event.scope, event.bus))
             if rules is None or not rules.owed:
                 continue
             try:
-                deliveries, refused = let_through(event, route(event, rules), self._archives)
+                keys = matched(event, rules)
+                deliveries, refused = let_through(event, route(event, rules, keys), self._archives)
             except Exception:  # an event nobody can read must not keep those behind it from being delivered
                 log.exception("event %s cannot be routed: it is passed over", event.id)
                 counted["unreadable"] += 1
                 continue
+            if keys:
+                matches.setdefault((event.scope, event.bus), []).extend(keys)
             unfit += refused
             owed += sifting.through(entry.seq, deliveries) if sifting else deliveries
+        for (scope, bus), found in matches.items():
+            self.tally.matched(scope, bus, found)
         return owed, unfit
 
-    async def _buried(self, refused: list[Refused], now_ms: int, counted: Counter[str]) -> Landed:
+    async def _buried(self, refused: list[Refused], now_ms: int, counted: Counter[str]) -> list[Landed]:
         """Put refused deliveries into their dead-letter queues; what has none, or a queue that is gone, is dropped."""
-        letters = [dead_letter(one) for one in refused]
-        buried = await self._dead_letters.bury(letters, now_ms) if self._dead_letters and refused else Landed()
-        counted["dead_lettered"] += len(buried.changes)
-        dropped = len(refused) - len(buried.changes)
-        if dropped:
-            counted["dropped"] += dropped
+        by_target: dict[int, list[Refused]] = {}
+        for one in refused:
+            by_target.setdefault(id(one.delivery.target), []).append(one)
+        landed: list[Landed] = []
+        for some in by_target.values():
+            letters = [dead_letter(one) for one in some]
+            buried = await self._dead_letters.bury(letters, now_ms) if self._dead_letters else Landed()
+            landed.append(buried)
+            counted["dead_lettered"] += len(buried.changes)
+            counted["dropped"] += len(some) - len(buried.changes)
+            self.tally.refused(some, len(buried.changes))
+        if counted["dropped"]:
             last = refused[-1]
             log.warning(
-                "%d deliveries dropped, the last of rule %s: %s", dropped, last.delivery.rule.name, last.message
+                "%d deliveries dropped, the last of rule %s: %s",
+                counted["dropped"],
+                last.delivery.rule.name,
+                last.message,
             )
-        return buried
+        return landed

@@ -6,6 +6,7 @@ costs more than they do. Reads that may be long run in one reader thread.
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,9 +19,10 @@ from tocsin.backends.sqlite.lock import DirectoryLock
 from tocsin.backends.sqlite.reader import Reader
 from tocsin.backends.sqlite.ticket import Kinds, Ticket
 from tocsin.backends.sqlite.writer import Fate, Writer
+from tocsin.core.histogram import Histogram
 from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
-from tocsin.model.errors import StoreUnavailable, Throttling
+from tocsin.model.errors import Stale, StoreUnavailable, Throttling
 from tocsin.model.event import Journaled, JournalMark
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.names import Scope
@@ -51,6 +53,8 @@ class SqliteStore:
         self._far_thread = ThreadPoolExecutor(1, "tocsin-store-reader")
         self._gathered: list[Ticket] = []
         self._queued = 0
+        self.commits: Counter[str] = Counter(committed=0, stale=0, failed=0, throttled=0)
+        self.commit_s = Histogram()  # from handing in to knowing
         self._queued_bytes = 0
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -119,7 +123,15 @@ class SqliteStore:
             # At the end of this turn of the loop: all who commit in one turn share one trip, and one group.
             self._loop.call_soon(self._hand_over)
         self._gathered.append(ticket)
-        await ticket.answer
+        begun_s = self._loop.time()
+        try:
+            await ticket.answer
+            self.commits["committed"] += 1
+        except (Stale, StoreUnavailable) as error:
+            self.commits["stale" if isinstance(error, Stale) else "failed"] += 1
+            raise
+        finally:
+            self.commit_s.observe(self._loop.time() - begun_s)
 
     def _hand_over(self) -> None:
         if self._gathered:
@@ -132,8 +144,10 @@ class SqliteStore:
 
     def _demand_room(self, ticket: Ticket) -> None:
         if self._queued >= COMMITS_QUEUED_MAX:
+            self.commits["throttled"] += 1
             raise Throttling(f"Rate exceeded: {self._queued} commits wait for the disk. Try again later")
         if self._queued_bytes + ticket.bytes > COMMIT_BYTES_QUEUED_MAX:
+            self.commits["throttled"] += 1
             raise Throttling(f"Rate exceeded: {self._queued_bytes >> 20} MiB wait for the disk. Try again later")
 
     def _answer_soon(self, group: Sequence[Ticket], fates: Sequence[Fate], held: int) -> None:

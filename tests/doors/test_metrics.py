@@ -1,0 +1,143 @@
+"""/metrics, read with Prometheus's own parser: what was done is what is counted."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.doors.asking import ask, configured, connect, log_lines
+from tests.harness import RunningServer, eventually
+from tocsin.doors.metrics import METRICS
+from tocsin.doors.metrics.table import Kind
+
+
+class Scraped:
+    """One answer of /metrics."""
+
+    def __init__(self, server: RunningServer) -> None:
+        with connect(server) as connection:
+            answer = ask(connection, "GET", "/metrics")
+        assert (answer.status, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")
+        self.families = {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+        self.samples = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families.values()
+            for sample in family.samples
+        }
+
+    def __call__(self, name: str, **labels: str) -> float:
+        """0 where nothing was counted yet."""
+        return self.samples.get((name, frozenset(labels.items())), 0)
+
+
+def test_every_metric_is_told_with_its_kind_and_its_labels(server: RunningServer) -> None:
+    scraped = Scraped(server)
+    assert {name for name in scraped.families if not name.startswith("process_")} == set(METRICS)
+    assert "process_resident_memory_bytes" in scraped.families
+    for name, metric in METRICS.items():
+        family = scraped.families[name]
+        assert (family.type, family.documentation) == (metric.kind, metric.help)
+        if metric.kind is not Kind.HISTOGRAM:
+            assert {tuple(sorted(sample.labels)) for sample in family.samples} <= {tuple(sorted(metric.labels))}
+
+
+def test_rules_and_targets_are_counted_as_cloudwatch_counts_them(server: RunningServer, account: str) -> None:
+    events, logs, sqs = (server.client(service, account) for service in ("events", "logs", "sqs"))
+    logs.create_log_group(logGroupName="/there")
+    sqs.create_queue(QueueName="dead")
+    group = f"arn:aws:logs:us-west-2:{account}:log-group:"
+    dead_letters = {"DeadLetterConfig": {"Arn": f"arn:aws:sqs:us-west-2:{account}:dead"}}
+    targets = [
+        {"Id": "good", "Arn": f"{group}/there"},
+        {"Id": "gone", "Arn": f"{group}/gone"},
+        {"Id": "told", "Arn": f"{group}/gone", **dead_letters},
+    ]
+    events.put_rule(Name="r", EventPattern='{"source": ["my.app"]}')
+    events.put_targets(Rule="r", Targets=targets)
+    events.put_rule(Name="aimless", EventPattern='{"source": ["my.app"]}')
+    entries = [{"Source": "my.app", "DetailType": "x", "Detail": "{}"}] * 3
+    before = Scraped(server)
+    events.put_events(Entries=entries)
+    events.put_events(Entries=[{"Source": "other", "DetailType": "x", "Detail": "{}"}])
+    eventually(lambda: len(log_lines(server, account, "/there")) == 3, "three deliveries")
+    bus = {"account": account, "region": "us-west-2", "bus": "default"}
+    rule = {**bus, "rule": "r"}
+    now = eventually(
+        lambda: found if (found := Scraped(server))("tocsin_events_triggered_rules_total", **bus) == 6 else None, "seen"
+    )
+    assert now("tocsin_events_matched_events_total", **rule) == 3
+    assert now("tocsin_events_matched_events_total", **bus, rule="aimless") == 3
+    counted = {
+        target: [
+            now(f"tocsin_events_{name}_total", **rule, target=target)
+            for name in (
+                *("invocations", "failed_invocations", "dead_letter_invocations"),
+                "invocations_failed_to_be_sent_to_dlq",
+            )
+        ]
+        for target in ("good", "gone", "told")
+    }
+    assert counted == {"good": [3, 0, 0, 0], "gone": [3, 3, 0, 3], "told": [3, 3, 3, 0]}
+    latency = "tocsin_events_ingestion_to_invocation_seconds"
+    assert now(f"{latency}_count") - before(f"{latency}_count") >= 9
+    assert now(f"{latency}_bucket", le="+Inf") == now(f"{latency}_count")
+    put = {"service": "events", "operation": "PutEvents", "status": "200"}
+    assert now("tocsin_http_requests_total", **put) - before("tocsin_http_requests_total", **put) >= 2
+    assert now("tocsin_journal_accepted_total") - before("tocsin_journal_accepted_total") >= 4
+    assert now("tocsin_service_total", part="bus", what="routed") >= 4
+    assert now("tocsin_store_commits_total", outcome="committed") > before(
+        "tocsin_store_commits_total", outcome="committed"
+    )
+
+
+def test_what_noise_control_holds_back_is_counted(server: RunningServer, account: str) -> None:
+    events, logs = (server.client(service, account) for service in ("events", "logs"))
+    logs.create_log_group(logGroupName="/g")
+    arn = f"arn:aws:logs:us-west-2:{account}:log-group:/g"
+    events.put_rule(
+        Name="r", EventPattern='{"source": ["my.app"]}', Tags=[{"Key": "tocsin:noise", "Value": "throttle=1/1h"}]
+    )
+    events.put_targets(Rule="r", Targets=[{"Id": "log", "Arn": arn}])
+    events.put_events(Entries=[{"Source": "my.app", "DetailType": "x", "Detail": "{}"}] * 3)
+    labels = {"account": account, "region": "us-west-2", "bus": "default", "rule": "r", "target": "log"}
+    eventually(lambda: Scraped(server)("tocsin_events_held_back_total", **labels) == 2, "two held back")
+
+
+def test_refusals_and_our_own_paths_are_requests_too(server: RunningServer) -> None:
+    with connect(server) as connection:
+        ask(connection, "GET", "/_tocsin/v1/nothing")
+        ask(connection, "POST", "/", b"{}")
+        ask(connection, "POST", "/", b"{}", x_amz_target="AWSEvents.DescribeRule")
+    now = Scraped(server)
+    assert now("tocsin_http_requests_total", service="tocsin", operation="", status="404") >= 1
+    assert now("tocsin_http_requests_total", service="", operation="", status="400") >= 1
+    assert now("tocsin_http_requests_total", service="events", operation="DescribeRule", status="400") >= 1
+
+
+KEYS = '[access_keys]\nAKIAIOSFODNN7EXAMPLE = "secret"\n'
+
+
+@pytest.fixture(params=["closed", "open"])
+def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[RunningServer, bool]]:
+    opened = request.param == "open"
+    toml = ("open_metrics = true\n" if opened else "") + KEYS
+    with configured(tmp_path, toml, "--log-format", "json") as running:
+        yield running, opened
+
+
+def test_metrics_are_signed_for_unless_they_are_open(guarded: tuple[RunningServer, bool]) -> None:
+    running, opened = guarded
+    with connect(running) as connection:
+        assert ask(connection, "GET", "/metrics").status == (200 if opened else 403)
+        assert ask(connection, "GET", "/_tocsin/v1/status").status == 403
+
+
+def test_the_log_is_json_where_that_is_asked_for(tmp_path: Path) -> None:
+    with configured(tmp_path, "", "--log-format", "json", "--log-level", "info") as running:
+        pass
+    lines = [json.loads(line) for line in running.errors.read_text().splitlines()]
+    assert lines
+    assert all(set(line) >= {"time", "level", "part", "message"} for line in lines)
+    assert {line["level"] for line in lines} == {"INFO"}
