@@ -237,7 +237,7 @@ def own_routes() -> list[BaseRoute]:
         log_groups_granted=True,
         mishaps=NOTHING,
         alarms=NOTHING,
-        topics=NOTHING,
+        trials=NOTHING,
         outcomes=NOTHING,
     )
     nodes = NodesDoor(

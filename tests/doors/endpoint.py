@@ -35,6 +35,16 @@ def status(code: int, **headers: str) -> Answer:
     return answer
 
 
+def body(text: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(text)))
+        request.end_headers()
+        request.wfile.write(text.encode())
+
+    return answer
+
+
 def hangs_up(request: BaseHTTPRequestHandler) -> None:
     request.close_connection = True
 
@@ -59,7 +69,7 @@ class Endpoint:
 
     def at(self, path: str, kind: str | None = None) -> list[Heard]:
         found = [one for one in list(self.heard) if one.path == path]
-        return [one for one in found if kind is None or one.headers["x-amz-sns-message-type"] == kind]
+        return [one for one in found if kind is None or one.headers.get("x-amz-sns-message-type") == kind]
 
     def wait_for(self, path: str, number: int = 1, kind: str | None = None) -> list[Heard]:
         def enough() -> list[Heard]:

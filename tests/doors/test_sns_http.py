@@ -1,13 +1,15 @@
 """HTTP endpoints of topics: the handshake, headers and signatures, and what follows from each way to answer badly."""
 
 import json
+import urllib.error
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.doors.asking import tocsin
-from tests.doors.endpoint import Answer, Endpoint, garbage, hangs_up, http_endpoint, status
+from tests.doors.asking import configured, tocsin
+from tests.doors.endpoint import Answer, Endpoint, body, garbage, hangs_up, http_endpoint, status
 from tests.doors.sns import Office, fetched, verify
 from tests.harness import RunningServer, eventually
 
@@ -156,10 +158,9 @@ def test_a_throttle_policy_paces_the_posts(office: Office, endpoint: Endpoint) -
     assert sorted(one.envelope["Message"] for one in heard) == ["0", "1", "2", "3"]
 
 
-def outcome_of(office: Office, *options: str) -> tuple[int, str]:
-    done = tocsin(
-        "notify", "test", "alarms", "--endpoint-url", office.server.endpoint, "--account", office.account, *options
-    )
+def outcome_of(office: Office, *options: str, to: str = "alarms") -> tuple[int, str]:
+    where = ("--endpoint-url", office.server.endpoint, "--account", office.account)
+    done = tocsin("notify", "test", to, *where, *options)
     assert done.stderr == ""
     return done.returncode, done.stdout
 
@@ -171,7 +172,7 @@ def test_notify_test_reports_each_hop(office: Office, endpoint: Endpoint) -> Non
     office.subscribed_queue(topic, "unheard", FilterPolicy='{"a":["b"]}')
     code, said = outcome_of(office)
     assert code == 0
-    assert f"published to {topic}" in said
+    assert f"sent to {topic}" in said
     assert f"{path}  delivered: 200" in said
     assert ":heard  delivered\n" in said
     assert ":unheard  filtered: The filter policy does not match." in said
@@ -186,9 +187,59 @@ def test_notify_test_reports_each_hop(office: Office, endpoint: Endpoint) -> Non
 def test_notify_test_says_what_is_not_there(office: Office) -> None:
     done = tocsin("notify", "test", "gone", "--endpoint-url", office.server.endpoint, "--account", office.account)
     assert done.returncode == 1
-    assert "There is no topic gone" in done.stderr
+    assert "There is no topic or channel gone" in done.stderr
     office.topic()
     assert "nobody hears it" in outcome_of(office)[1]
+
+
+def test_notify_test_reaches_a_channel_by_its_name(tmp_path: Path, account: str, endpoint: Endpoint) -> None:
+    path = f"/slack{account}"
+    endpoint.plans[path] = [body("ok")]
+    with configured(tmp_path, f'[chat.channels.ops]\nwebhook = "{endpoint.url}{path}"\n') as server:
+        role = f"arn:aws:iam::{account}:role/chat"
+        for name, channel in (("ops", "C1"), ("other", "C2")):
+            server.client("chatbot", account).create_slack_channel_configuration(
+                SlackTeamId="T1", SlackChannelId=channel, IamRoleArn=role, ConfigurationName=name
+            )
+        code, said = outcome_of(Office(server, account), to="ops")
+        assert (code, "delivered" in said) == (0, True), said
+        assert "notify test" in endpoint.at(path)[0].body
+        code, said = outcome_of(Office(server, account), "--wait", "0", to="other")
+        assert code == 1
+
+
+def test_a_rule_into_a_topic_that_nobody_hears_says_so(office: Office) -> None:
+    topic = office.topic()
+    office.events.put_rule(Name="r", EventPattern='{"source":["my.app"]}')
+    office.events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": topic}])
+    explain = ("rule", "explain", "r", "--endpoint-url", office.server.endpoint, "--account", office.account)
+    office.sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="me@example.com")
+    said = "The topic alarms of target 1 has no confirmed subscription and no chat's channel; 1 waits to be confirmed."
+    assert said in tocsin(*explain).stdout
+    office.subscribed_queue(topic)
+    assert "no confirmed subscription" not in tocsin(*explain).stdout
+    office.sns.delete_topic(TopicArn=topic)
+    assert "The topic alarms of target 1 does not exist" in tocsin(*explain).stdout
+
+
+def test_links_need_no_signature_where_everything_else_does(tmp_path: Path, endpoint: Endpoint) -> None:
+    with configured(tmp_path, '[access_keys]\n444455556666 = "secret"\n') as server:
+        office = Office(server, "444455556666")
+        arn = subscribed(office, endpoint, office.topic(), "/keys")
+        assert office.told(arn)["PendingConfirmation"] == "false"
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            fetched(f"{server.endpoint}/?Action=ListTopics&Version=2010-03-31")
+        assert raised.value.code == 403
+        raised.value.close()
+
+
+def test_links_lead_to_where_the_server_is_reached(tmp_path: Path, account: str, endpoint: Endpoint) -> None:
+    with configured(tmp_path, 'public_url = "https://tocsin.example.com/ops/"\n') as server:
+        office = Office(server, account)
+        office.sns.subscribe(TopicArn=office.topic(), Protocol="http", Endpoint=f"{endpoint.url}/public{account}")
+        [asked] = endpoint.wait_for(f"/public{account}")
+        assert asked.envelope["SubscribeURL"].startswith("https://tocsin.example.com/ops/_tocsin/sns/?Action=")
+        assert asked.envelope["SigningCertURL"].startswith("https://tocsin.example.com/ops/_tocsin/sns/Simple")
 
 
 def test_what_is_owed_outlives_the_server(tmp_path: Any, account: str, endpoint: Endpoint) -> None:

@@ -52,7 +52,7 @@ def _merged(hop: dict[str, Any], outbound: dict[str, Any] | None) -> dict[str, A
 
 
 def _print(sent: dict[str, Any], hops: list[dict[str, Any]]) -> None:
-    click.echo(f"published to {sent['topic']} as {sent['message_id']}")
+    click.echo(f"sent to {sent['to']} as {sent['message_id']}")
     if not hops:
         click.echo("nobody hears it: the topic has no confirmed subscriptions")
     for hop in hops:

@@ -59,6 +59,12 @@ def not_authorized(target: Target, connection: str, state: str, reason: str) -> 
     return f"{what} is {state}{f' ({reason})' if reason else ''}: deliveries wait until it is authorized."
 
 
+def unheard(target: Target, topic: str, pending: int) -> str:
+    """Of a topic whose messages nobody asked for, or nobody yet."""
+    asked = f"; {pending} wait{'s' if pending == 1 else ''} to be confirmed" if pending else ""
+    return f"The topic {topic} of target {target.id} has no confirmed subscription and no chat's channel{asked}."
+
+
 def failing(target: Target, owed: int, since_ms: int, error: str, next_try_ms: int | None) -> str:
     """Of a target whose deliveries are tried again and again."""
     following = f"; the next try is at {_moment(next_try_ms)}" if next_try_ms else ""

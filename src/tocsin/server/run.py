@@ -84,6 +84,7 @@ from tocsin.services.topics import Signer, Topics
 from tocsin.services.topics.fanout import HTTP_CARRIER
 from tocsin.services.topics.mailing import CARRIER as MAIL_CARRIER
 from tocsin.services.topics.signing import made
+from tocsin.services.trials import Trials
 from tocsin.targets.api_destinations import ApiDestinations, ApiDestinationTargets
 from tocsin.targets.buses import BusTargets
 from tocsin.targets.commands import CommandTargets
@@ -245,6 +246,7 @@ async def _assembled(
         limits=settings.topics,
         demand_room=lambda: outbox.demand_room(),
         listeners=chats,
+        console_link=settings.chat.console_link,
     )
     schedules = Schedules(store, clock)
     dead_letters = DeadLetterQueues(queues)
@@ -311,7 +313,7 @@ async def _assembled(
         log_groups_granted=settings.events.grant_log_groups,
         mishaps=mishaps,
         alarms=alarms,
-        topics=topics,
+        trials=Trials(store, clock, topics, chats, _uuid),
         outcomes=outcomes,
     )
     metrics = MetricsDoor(

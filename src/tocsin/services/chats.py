@@ -90,6 +90,12 @@ class Chats:
 
         return Landed(changes=tuple(map(Put, owed)), committed=committed)
 
+    async def to_channel(self, configuration: ChatConfiguration, message: TopicMessage, now_ms: int) -> Landed:
+        """The message for one channel alone, whatever it listens to."""
+        card = await self._card(message.topic_arn, message)
+        owed = [self._post(configuration, card, message.topic_arn, message, now_ms)]
+        return Landed(changes=tuple(map(Put, owed)), committed=lambda: self._arrived(owed))
+
     async def _card(self, topic_arn: str, message: TopicMessage) -> Card:
         text, (scope, name) = message.text_for(HEARD_AS), _topic(topic_arn)
         previous = await self._statuses.before(scope, text)

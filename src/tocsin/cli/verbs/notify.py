@@ -21,7 +21,8 @@ def notify() -> None:
 def test(to: str, wait_s: float, **where: str | None) -> None:
     """Send one message through the whole path and report each hop, with the answer of whoever took it.
 
-    TOPIC is a topic's name or ARN. Exits 1 if the message did not reach everybody it should.
+    TOPIC is a topic's name or ARN, CHANNEL those of a chat's configuration. Exits 1 if the message did not reach
+    everybody it should.
     """
     from tocsin.cli.notify import show_test
 

@@ -17,7 +17,6 @@ from tocsin.doors.own.notify import Notify
 from tocsin.doors.own.publishing import Publishing
 from tocsin.doors.own.status import Status
 from tocsin.doors.own.story import Story
-from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
@@ -26,7 +25,7 @@ from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
 from tocsin.services.outbox import Outbox
 from tocsin.services.outcomes import Outcomes
-from tocsin.services.topics import Topics
+from tocsin.services.trials import Trials
 
 
 class OwnDoor:
@@ -45,7 +44,7 @@ class OwnDoor:
         log_groups_granted: bool,
         mishaps: Mishaps,
         alarms: Alarms,
-        topics: Topics,
+        trials: Trials,
         outcomes: Outcomes,
     ) -> None:
         self._status = Status(fleet, bus, store)
@@ -57,7 +56,7 @@ class OwnDoor:
         self._story = Story(store)
         self._faults = Faults(mishaps)
         self._alarms = AlarmStates(alarms)
-        self._notify = Notify(topics, outcomes, lambda: new_event_id(epoch_ms(clock.now())))
+        self._notify = Notify(trials, outcomes)
 
     def routes(self) -> list[BaseRoute]:
         return [

@@ -2,9 +2,12 @@
 
 from collections import defaultdict
 
-from tocsin.core.obstacles import failing, made_anew, not_authorized
+from tocsin.core.obstacles import failing, made_anew, not_authorized, unheard
+from tocsin.model.chat import ChatConfiguration, chat_scope
 from tocsin.model.connection import ApiDestination, Connection, ConnectionState, api_destination_of, connection_of
+from tocsin.model.names import topic_of
 from tocsin.model.rule import Rule, Target
+from tocsin.model.topic import Subscription, Topic
 from tocsin.ports import Store
 from tocsin.services.outbox import Outbox
 
@@ -18,14 +21,26 @@ class Troubles:
         """Sentences by target id."""
         told: dict[str, list[str]] = defaultdict(list)
         for target in rule.targets:
-            told[target.id] += await self._connection(target)
+            told[target.id] += [*await self._connection(target), *await self._unheard(target)]
         for view in await self._outbox.lanes(rule.scope):
             for target in rule.targets:
                 about = view.oldest.about.get("arn")
-                if view.failing_since_ms and (view.oldest.origin, about) == (rule.arn, target.arn):
+                its_own = (view.oldest.origin, about) == (rule.arn, target.arn)
+                of_topic = view.oldest.origin.startswith(f"{target.arn}:")  # a subscription's
+                if view.failing_since_ms and (its_own or of_topic):
                     error = view.oldest.last_error
                     told[target.id].append(failing(target, view.owed, view.failing_since_ms, error, view.next_try_ms))
         return told
+
+    async def _unheard(self, target: Target) -> list[str]:
+        place = topic_of(target.arn)
+        if place is None or await self._store.get(Topic, *place) is None:
+            return []
+        subscriptions = await self._store.find(Subscription, place[0], prefix=f"{place[1]}/")
+        channels = await self._store.find(ChatConfiguration, chat_scope(place[0].account))
+        if any(one.confirmed for one in subscriptions) or any(target.arn in one.topics for one in channels):
+            return []
+        return [unheard(target, place[1], len(subscriptions))]
 
     async def _connection(self, target: Target) -> list[str]:
         place = api_destination_of(target.arn)

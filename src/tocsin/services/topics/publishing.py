@@ -83,7 +83,7 @@ class Publishing:
             if self._listeners is not None:
                 heard = await self._listeners.heard(topic.arn, message, now_ms)
                 landed.append(heard)
-                owed.hops += _hops(heard)
+                owed.hops += hops_of(heard)
         changes = [*map(Put, memory.values()), *owed.changes, *(change for one in landed for change in one.changes)]
 
         def committed() -> None:
@@ -157,7 +157,7 @@ class Publishing:
                 continue  # it lives on under its next revision
 
 
-def _hops(heard: Landed) -> list[Hop]:
+def hops_of(heard: Landed) -> list[Hop]:
     """Who listens besides the subscriptions."""
     owed = [one.record for one in heard.changes if isinstance(one, Put) and isinstance(one.record, Outbound)]
     return [
