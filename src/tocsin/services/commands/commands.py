@@ -78,6 +78,11 @@ class Commands:
                 found = await self._store.find(Invocation, command.scope, prefix=f"{command.id}/")
                 self._take_up(command, found)
 
+    @property
+    def open(self) -> int:
+        """How many commands are not over."""
+        return len(self._open)
+
     # What the doors and the bus ask for.
 
     async def send(self, scope: Scope, request: dict[str, Any]) -> Command:
