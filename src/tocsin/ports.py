@@ -189,6 +189,15 @@ class Machines(Protocol):
         """Begin to end the machine and destroy what it stored. Does nothing when it is gone."""
 
 
+class Buckets(Protocol):
+    """S3 buckets to write to, as far as there are any here."""
+
+    def there(self, bucket: str) -> bool: ...
+
+    async def write(self, bucket: str, key: str, at: int, data: bytes) -> None:
+        """Put bytes at a place of an object; repeating it changes nothing. Raises OSError."""
+
+
 class Nodes(Protocol):
     """The nodes there are, for those who do not decide about them: the fleet's, seen from beside it."""
 

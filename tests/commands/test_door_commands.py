@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -290,3 +291,58 @@ def test_the_aws_cli_sends_waits_and_reads(fleet: Fleet) -> None:
     assert waited.returncode == 0, waited.stderr
     told = cli("ssm", "get-command-invocation", *where, account=fleet.account)
     assert json.loads(told.stdout)["StandardOutputContent"] == "from the CLI\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "statuses"),
+    [
+        ({}, ["InProgress", "Failed"]),
+        ({"NotificationType": "Invocation"}, ["InProgress", "Failed"]),
+        ({"NotificationEvents": ["Success", "Failed"]}, ["Failed"]),
+    ],
+)
+def test_a_topic_is_told_what_was_asked_for(fleet: Fleet, config: dict[str, object], statuses: list[str]) -> None:
+    name = f"told-{uuid4().hex[:8]}"
+    sns, sqs = fleet.server.client("sns", fleet.account), fleet.server.client("sqs", fleet.account)
+    topic, queue = sns.create_topic(Name=name)["TopicArn"], sqs.create_queue(QueueName=name)["QueueUrl"]
+    where = topic.replace(":sns:", ":sqs:")
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=where, Attributes={"RawMessageDelivery": "true"})
+    command = fleet.run(commands=["exit 1"], NotificationConfig={"NotificationArn": topic, **config})
+    fleet.over(command)
+    told: list[dict[str, object]] = []
+    while len(told) < len(statuses):
+        for one in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]:
+            told.append(json.loads(one["Body"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
+    assert sorted(str(one["status"]) for one in told) == sorted(statuses)
+    assert all(one["commandId"] == command for one in told)
+    assert all(("instanceId" in one) == (config.get("NotificationType") == "Invocation") for one in told)
+
+
+def test_a_topic_that_is_not_there_cannot_be_told(fleet: Fleet) -> None:
+    nobody = {"NotificationArn": f"arn:aws:sns:us-west-2:{fleet.account}:nobody"}
+    send = {"DocumentName": "AWS-RunShellScript", "InstanceIds": fleet.nodes, "Parameters": {"commands": ["true"]}}
+    assert refusal(fleet.ssm.send_command, **send, NotificationConfig=nobody).code == "InvalidNotificationConfig"
+
+
+def test_output_goes_into_a_bucket_that_is_a_folder(fleet: Fleet) -> None:
+    (fleet.server.s3 / "command-output").mkdir(parents=True, exist_ok=True)
+    bucket = {"OutputS3BucketName": "command-output", "OutputS3KeyPrefix": "runs/today"}
+    command = fleet.run(commands=["seq 1 5000", "printf oops >&2"], **bucket)
+    found = fleet.ended(command)
+    place = f"runs/today/{command}/{fleet.nodes[0]}/awsrunShellScript/0.awsrunShellScript"
+    assert found["StandardOutputUrl"] == f"https://s3.us-west-2.amazonaws.com/command-output/{place}/stdout"
+    folder = fleet.server.s3 / "command-output" / place
+    assert (folder / "stdout").read_text() == "".join(f"{number + 1}\n" for number in range(5000))
+    assert (folder / "stderr").read_text() == "oops"
+
+
+def test_a_bucket_that_is_not_there_is_told_and_hinders_nothing(fleet: Fleet) -> None:
+    for _ in range(2):
+        command = fleet.run(commands=["echo fine"], OutputS3BucketName="not-a-folder")
+        found = fleet.ended(command)
+        assert (found["StandardOutputContent"], found["StandardOutputUrl"]) == ("fine\n", "")
+    assert fleet.server.errors.read_text().count("bucket not-a-folder is no folder here") == 1
+    send = {"DocumentName": "AWS-RunShellScript", "InstanceIds": fleet.nodes, "Parameters": {"commands": ["true"]}}
+    out = {"OutputS3BucketName": "not-a-folder", "OutputS3KeyPrefix": "../../etc"}
+    assert refusal(fleet.ssm.send_command, **send, **out).code == "InvalidOutputFolder"

@@ -117,6 +117,7 @@ class Command(Record, frozen=True, kw_only=True):
     details: Details = Details.PENDING
     cancelled: bool = False
     log_group: str = ""  # where the output goes in full; empty: nowhere
+    bucket: str = ""  # the same, as objects
     origin: str = ""
 
     @property

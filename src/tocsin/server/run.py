@@ -20,6 +20,7 @@ import uvicorn
 from msgspec import Struct
 from starlette.applications import Starlette
 
+from tocsin.backends.folders import BucketFolders
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.doors.bundles import Bundles
 from tocsin.doors.chatbot import chatbot_door
@@ -68,7 +69,7 @@ from tocsin.server.worlds import App, RenewedWorlds, World
 from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.chats import Chats
-from tocsin.services.commands import Commands, Documents, Drafting
+from tocsin.services.commands import Commands, Documents, Drafting, Hearing, Output, Telling
 from tocsin.services.connections import Connections
 from tocsin.services.digests import Digests
 from tocsin.services.fleet import Fleet
@@ -223,11 +224,6 @@ async def _assembled(
         health=settings.health,
         ringing=alarms.ringing,
     )
-    documents = Documents(store)
-    drafting = Drafting(store=store, nodes=fleet, documents=documents, new_id=_event_id)
-    commands = Commands(
-        store=store, clock=clock, nodes=fleet, links=provider.links, drafting=drafting, limits=settings.commands
-    )
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
     chats = Chats(
         store=store,
@@ -247,6 +243,18 @@ async def _assembled(
         demand_room=lambda: outbox.demand_room(),
         listeners=chats,
         console_link=settings.chat.console_link,
+    )
+    documents, buckets, telling = Documents(store), BucketFolders(settings.s3), Telling(topics)
+    drafting = Drafting(store=store, nodes=fleet, documents=documents, buckets=buckets, new_id=_event_id)
+    commands = Commands(
+        store=store,
+        clock=clock,
+        nodes=fleet,
+        links=provider.links,
+        drafting=drafting,
+        telling=telling,
+        hearing=Hearing(store, clock, fleet, telling, Output(store, clock, buckets)),
+        limits=settings.commands,
     )
     schedules = Schedules(store, clock)
     dead_letters = DeadLetterQueues(queues)

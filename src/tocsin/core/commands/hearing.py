@@ -5,7 +5,7 @@ Reports on an invocation that is over change nothing but its output: what was sa
 
 from collections.abc import Mapping, Sequence
 
-from tocsin.model.command import Details, Invocation, Status, StepOutput, StepRun
+from tocsin.model.command import Command, Details, Invocation, Status, Step, StepOutput, StepRun
 from tocsin.model.link import CommandEnded, CommandOutput, CommandReport, CommandStarted, StepResult
 from tocsin.model.logs import LogLine
 from tocsin.model.records import successor
@@ -109,6 +109,23 @@ def log_lines(pieces: Sequence[tuple[int, str]]) -> tuple[LogLine, ...]:
 def stream_of(command_id: str, instance_id: str, step: str, stream: str) -> str:
     """The log stream of a step's output, named as AWS names it: no colon may be in a stream's name."""
     return f"{command_id}/{instance_id}/{step.replace(':', '-')}/{stream}"
+
+
+def object_key(command: Command, instance_id: str, step: Step, stream: str) -> str:
+    """Where a step's output lies in its bucket, as AWS's agent names it: no colons, and a document's only step, which
+    has no name there, as the zeroth of its plugin."""
+    plugin, name = step.plugin.replace(":", ""), step.name.replace(":", "")
+    prefix = str(command.request.get("OutputS3KeyPrefix") or "").strip("/")
+    place = f"{command.id}/{instance_id}/{plugin}/{f'0.{plugin}' if name == plugin else name}/{stream}"
+    return f"{prefix}/{place}" if prefix else place
+
+
+def object_url(command: Command, instance_id: str, step: Step, stream: str) -> str:
+    """In the form AWS tells it; empty where nothing is written."""
+    if not command.bucket:
+        return ""
+    key = object_key(command, instance_id, step, stream)
+    return f"https://s3.{command.scope.region}.amazonaws.com/{command.bucket}/{key}"
 
 
 def empty_output(invocation: Invocation, step: str) -> StepOutput:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tocsin.core.commands.hearing import NO_CODE
+from tocsin.core.commands.hearing import NO_CODE, object_url
 from tocsin.core.commands.progress import failed
 from tocsin.model.command import Command, Details, Invocation, Status, Step, StepOutput, StepRun
 
@@ -61,8 +61,8 @@ def invocation_members(
         "Status": invocation.status,
         "StatusDetails": invocation.details,
         "TraceOutput": invocation.reason[:OUTPUT_CHARS_MAX],
-        "StandardOutputUrl": "",
-        "StandardErrorUrl": "",
+        "StandardOutputUrl": _only_url(command, invocation, "stdout"),
+        "StandardErrorUrl": _only_url(command, invocation, "stderr"),
         "CommandPlugins": [],
         "ServiceRole": command.request.get("ServiceRoleArn", ""),
         "NotificationConfig": command.request.get("NotificationConfig"),
@@ -86,12 +86,17 @@ def _plugin(command: Command, invocation: Invocation, step: Step, output: StepOu
         "ResponseStartDateTime": run.started_ms / 1000 if run.started_ms else None,
         "ResponseFinishDateTime": run.ended_ms / 1000 if run.ended_ms else None,
         "Output": _both(output),
-        "StandardOutputUrl": "",
-        "StandardErrorUrl": "",
+        "StandardOutputUrl": object_url(command, invocation.instance_id, step, "stdout"),
+        "StandardErrorUrl": object_url(command, invocation.instance_id, step, "stderr"),
         "OutputS3Region": command.scope.region,
         "OutputS3BucketName": command.request.get("OutputS3BucketName", ""),
         "OutputS3KeyPrefix": command.request.get("OutputS3KeyPrefix", ""),
     }
+
+
+def _only_url(command: Command, invocation: Invocation, stream: str) -> str:
+    """ "populated if there is just one plugin defined for the command" (botocore's model)."""
+    return object_url(command, invocation.instance_id, command.steps[0], stream) if len(command.steps) == 1 else ""
 
 
 def run_of(invocation: Invocation, step: Step) -> StepRun:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tocsin.core.commands.happenings import iso_ms
-from tocsin.core.commands.hearing import STDERR_CHARS_MAX, STDOUT_CHARS_MAX
+from tocsin.core.commands.hearing import STDERR_CHARS_MAX, STDOUT_CHARS_MAX, object_url
 from tocsin.core.commands.targets import instance_of
 from tocsin.doors.door import Context
 from tocsin.doors.paging import page
@@ -143,9 +143,9 @@ def _told(
         "Status": run.status,
         "StatusDetails": run.details,
         "StandardOutputContent": stdout[:STDOUT_CHARS_MAX],
-        "StandardOutputUrl": "",
+        "StandardOutputUrl": object_url(command, one.instance_id, steps[0], "stdout") if len(steps) == 1 else "",
         "StandardErrorContent": stderr[:STDERR_CHARS_MAX],
-        "StandardErrorUrl": "",
+        "StandardErrorUrl": object_url(command, one.instance_id, steps[0], "stderr") if len(steps) == 1 else "",
         "CloudWatchOutputConfig": command.request.get("CloudWatchOutputConfig")
         or {"CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": False},
     }

@@ -5,7 +5,7 @@ from typing import Any
 from tocsin.core.commands.targets import instance_of
 from tocsin.doors.door import Context, decided
 from tocsin.doors.ssm.members import command_members
-from tocsin.model.command_errors import DuplicateInstanceId, InvalidNotificationConfig
+from tocsin.model.command_errors import DuplicateInstanceId
 from tocsin.model.errors import NotImplementedYet
 from tocsin.services.commands import Commands
 
@@ -17,10 +17,6 @@ class Sending:
     async def send(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("AlarmConfiguration"):
             raise NotImplementedYet("AlarmConfiguration of SendCommand is not implemented in Tocsin: it has no alarms.")
-        if request.get("NotificationConfig", {}).get("NotificationArn"):
-            raise InvalidNotificationConfig(
-                "NotificationConfig is not implemented in Tocsin yet: use a rule on aws.ssm."
-            )
         command = await decided(lambda: self._commands.send(context.scope, request))
         return {"Command": command_members(command, ())}
 

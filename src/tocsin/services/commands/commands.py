@@ -13,10 +13,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from tocsin.core.commands.happenings import command_event, invocation_event
 from tocsin.core.commands.orders import orders_of
 from tocsin.core.commands.progress import Seen, advance
-from tocsin.model.changes import Accept, Change, Put
 from tocsin.model.command import FINAL, Command, Details, Invocation, Status
 from tocsin.model.command_errors import InvalidCommandId, InvalidInstanceId
 from tocsin.model.errors import LimitExceeded, Stale, TocsinError
@@ -28,6 +26,7 @@ from tocsin.ports import Clock, NodeLinks, Nodes, Store
 from tocsin.services.commands.drafting import CommandLimits, Draft, Drafting
 from tocsin.services.commands.hearing import Hearing
 from tocsin.services.commands.sweeping import sweep
+from tocsin.services.commands.telling import Move, Telling
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +54,8 @@ class Commands:
         nodes: Nodes,
         links: NodeLinks,
         drafting: Drafting,
+        telling: Telling,
+        hearing: Hearing,
         limits: CommandLimits | None = None,
     ) -> None:
         self._store = store
@@ -62,13 +63,14 @@ class Commands:
         self._nodes = nodes
         self._links = links
         self._drafting = drafting
+        self._telling = telling
+        self._hearing = hearing
         self._limits = limits or CommandLimits()
         self._open: dict[str, Open] = {}
         self._at: dict[str, set[str]] = {}  # instance id -> ids of open commands that are not over there
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._swept_ms = self._looked_ms = 0
-        self._hearing = Hearing(store, clock, nodes, self)
         self.counts: Counter[str] = Counter(commands=0, invocations=0, ended=0)
 
     async def load(self) -> None:
@@ -130,7 +132,7 @@ class Commands:
 
     async def report(self, instance_id: str, report: CommandReport) -> None:
         """Commit what a node reports, with the report's number. Raises Stale when others are faster again and again."""
-        await self._hearing.take(instance_id, report)
+        await self._hearing.take(self, instance_id, report)
 
     def linked(self, instance_id: str) -> None:
         """A node's agent is there (again): what was sent to it and is not over is ordered again."""
@@ -227,20 +229,17 @@ class Commands:
 
     async def _commit(self, opened: Open, command: Command, moved: Sequence[Invocation], now_ms: int) -> None:
         """Records and the events that are owed for them, all or nothing. Raises Stale."""
-        changes = [change for one in moved for change in self.moved(opened.command, one, now_ms)]
+        moves = [Move(opened.invocations[one.instance_id], one) for one in moved]
+        owed = [await self._telling.invocations(command, moves, now_ms)]
         if command is not opened.command:
-            changes.append(Put(command))
-            changes.append(Accept(command_event(command, opened.invocations.values(), now_ms)))
-        await self._store.commit(*changes)
+            owed.append(await self._telling.command(command, opened.invocations.values(), now_ms))
+        await self._store.commit(*(change for some in owed for change in some.changes))
+        for some in owed:
+            some.committed()
         opened.command = command
         for one in moved:
             self.remember(one)
         self._let_go(opened)
-
-    def moved(self, command: Command, one: Invocation, now_ms: int) -> list[Change]:
-        """What a commit holds for an invocation that changes: the record, and the event when its status does."""
-        before = self._open[command.id].invocations[one.instance_id]
-        return [Put(one), *([] if before.status is one.status else [Accept(invocation_event(command, one, now_ms))])]
 
     def of(self, command_id: str, instance_id: str) -> tuple[Command, Invocation] | None:
         """An invocation of a command that is open."""

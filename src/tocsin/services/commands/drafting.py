@@ -4,6 +4,7 @@ Nothing is written here: a rule's command commits together with the bus's place 
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.core.commands.happenings import command_event
+from tocsin.core.commands.notices import topic_asked
 from tocsin.core.commands.progress import concluded
 from tocsin.core.commands.rendering import render
 from tocsin.core.commands.targets import Chosen, Member, choose, share
@@ -18,16 +20,26 @@ from tocsin.core.commit import World
 from tocsin.model.changes import Accept, Change, Put
 from tocsin.model.cluster import Node
 from tocsin.model.command import Command, Invocation, Step
-from tocsin.model.command_errors import InvalidDocument, InvalidParameters
+from tocsin.model.command_errors import (
+    InvalidDocument,
+    InvalidNotificationConfig,
+    InvalidOutputFolder,
+    InvalidParameters,
+)
 from tocsin.model.logs import LogGroup
 from tocsin.model.names import Scope, private_dns_name
-from tocsin.ports import Nodes, Store
+from tocsin.model.topic import Topic
+from tocsin.ports import Buckets, Nodes, Store
 from tocsin.services.commands.documents import DEFAULT, Documents, Found
+
+log = logging.getLogger(__name__)
 
 # SendCommand's defaults (botocore's model).
 TIMEOUT_S = 3600
 CONCURRENCY = "50"
 ERRORS = "0"
+# Buckets that are not there and were told of.
+WARNED_MAX = 1_000
 # Documents whose output is meant to be kept.
 LOGGED = frozenset({"Tocsin-CollectDiagnostics"})
 CLUSTER_TAG, GROUP_TAG = "tocsin:cluster", "tocsin:instance-group"
@@ -70,17 +82,22 @@ class Draft(Struct, frozen=True, kw_only=True):
 class Drafting:
     """`new_id` gives the ids of commands, in the order of time."""
 
-    def __init__(self, *, store: Store, nodes: Nodes, documents: Documents, new_id: Callable[[int], str]) -> None:
+    def __init__(
+        self, *, store: Store, nodes: Nodes, documents: Documents, buckets: Buckets, new_id: Callable[[int], str]
+    ) -> None:
         self._store = store
         self._nodes = nodes
         self._documents = documents
+        self._buckets = buckets
         self._new_id = new_id
+        self._warned: set[str] = set()
 
     async def draft(self, scope: Scope, request: dict[str, Any], now_ms: int, origin: str = "") -> Draft:
         """Raises InvalidDocument, InvalidParameters, InvalidInstanceId and the others of SendCommand."""
         version = request.get("DocumentVersion") or DEFAULT
         found = await self._documents.find(scope, request["DocumentName"], version)
         _check_hash(found, request)
+        await self._check_topic(request)
         steps = render(found.content, request.get("Parameters") or {})
         chosen = choose(request, members(self._nodes, scope), scope)
         command = self._command(scope, request, found, steps, len(chosen), now_ms, origin)
@@ -117,8 +134,30 @@ class Drafting:
             expires_ms=now_ms + int(total_s * 1000),
             deliver_within_s=within_s,
             log_group=log_group_name(found.document.name, request, asked=bool(origin)),
+            bucket=self._bucket(request),
             origin=origin,
         )
+
+    def _bucket(self, request: Mapping[str, Any]) -> str:
+        """The bucket the output goes to; empty, and said once, where it is none of ours."""
+        bucket = str(request.get("OutputS3BucketName") or "")
+        prefix = str(request.get("OutputS3KeyPrefix") or "")
+        if ".." in prefix.split("/"):
+            raise InvalidOutputFolder(f"OutputS3KeyPrefix {prefix} leads out of the bucket.")
+        if not bucket or self._buckets.there(bucket):
+            return bucket
+        if bucket not in self._warned and len(self._warned) < WARNED_MAX:
+            self._warned.add(bucket)
+            log.warning("bucket %s is no folder here: the output of commands does not go there", bucket)
+        return ""
+
+    async def _check_topic(self, request: dict[str, Any]) -> None:
+        """Raises InvalidNotificationConfig when there is nobody to be told."""
+        place = topic_asked(request)
+        if place and await self._store.get(Topic, *place) is None:
+            raise InvalidNotificationConfig(
+                f"The topic {request['NotificationConfig']['NotificationArn']} is not there."
+            )
 
     async def _missing_group(self, command: Command, now_ms: int) -> LogGroup | None:
         if not command.log_group:
