@@ -261,14 +261,15 @@ async def _assembled(
     tokens = Tokens(session, clock)
     connections = Connections(store, clock, tokens, _uuid)
     outcomes = Outcomes(store)
+    mails, endpoints = MailCarrier(settings.mail, clock.now), EndpointCarrier(session, clock)
     outbox = Outbox(
         store=store,
         clock=clock,
         carriers=outcomes.tapped(
             {
                 API_DESTINATION: ApiDestinations(store, clock, session, tokens),
-                HTTP_CARRIER: EndpointCarrier(session, clock),
-                MAIL_CARRIER: MailCarrier(settings.mail, clock.now),
+                HTTP_CARRIER: endpoints,
+                MAIL_CARRIER: mails,
                 **chat_carriers(settings.chat, store, clock, session),
             }
         ),
@@ -338,6 +339,8 @@ async def _assembled(
                 "noise": noise.counts,
                 "outbox": outbox.counts,
                 "topics": topics.counts,
+                "mail": mails.counts,
+                "sns-http": endpoints.counts,
                 "chats": chats.counts,
                 "commands": commands.counts,
             },
