@@ -239,6 +239,9 @@ def own_routes() -> list[BaseRoute]:
         alarms=NOTHING,
         trials=NOTHING,
         outcomes=NOTHING,
+        catalogue=NOTHING,
+        health=NOTHING,
+        injections=NOTHING,
     )
     nodes = NodesDoor(
         fleet=NOTHING,

@@ -12,7 +12,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ async def _live(settings: AgentSettings) -> int:
     from tocsin.agent.scripts import Scripts
     from tocsin.agent.spool import Spool
     from tocsin.agent.watch import Watch
-    from tocsin.model.link import CancelCommand, Order, RunCommand, RunScript
+    from tocsin.model.link import CancelCommand, Inject, Order, RunCommand, RunScript, TakeOut
 
     try:
         spool = Spool(settings.directory / SPOOL_FILE)
@@ -67,25 +67,22 @@ async def _live(settings: AgentSettings) -> int:
         log.error("cannot keep reports in %s: %s", settings.directory, error)
         return EXIT_USAGE
 
-    def take(order: Order) -> None:
-        match order:
-            case RunScript():
-                scripts.take(order)
-            case RunCommand():
-                commands.take(order)
-            case CancelCommand():
-                commands.cancel(order.work)
-
-    link = Link(settings, secrets.token_hex(8), spool, take)
+    heed: dict[type[Order], Callable[[Any], None]] = {
+        RunScript: lambda order: scripts.take(order),
+        RunCommand: lambda order: commands.take(order),
+        CancelCommand: lambda order: commands.cancel(order.work),
+        Inject: lambda order: watch.injections.take(order),
+        TakeOut: lambda order: watch.injections.take_out(order),
+    }
+    link = Link(settings, secrets.token_hex(8), spool, lambda order: heed[type(order)](order))
     scripts = Scripts(settings, link.file)
     commands = Commands(settings, link.file, spool.session.begun)
+    watch = Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected)
     linking = asyncio.create_task(link.run())
     working = [
         asyncio.create_task(scripts.run()),
         asyncio.create_task(commands.run()),
-        asyncio.create_task(
-            Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected).run()
-        ),
+        asyncio.create_task(watch.run()),
     ]
     stopping = asyncio.create_task(stop.wait())
     try:

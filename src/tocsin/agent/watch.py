@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tocsin.agent.injections import Injections
 from tocsin.agent.sources import FollowedFile, Journal, KernelLog
 from tocsin.agent.sources.kmsg import SOURCE as KMSG
 from tocsin.agent.sources.kmsg import kernel_boot_id
@@ -57,6 +58,7 @@ class Watch:
         self._gpus_expected = gpus_expected
         self._watching = read_watching(directory)
         self._catalogue = _catalogue(directory, self._watching)
+        self.injections = Injections(directory, self._watching, self._catalogue)
         self._repeats: dict[tuple[str, str, int, bool], Repeat] = {}
         self._opened: list[KernelLog | FollowedFile] = []
 
@@ -72,6 +74,8 @@ class Watch:
                 works.append(Journal(self._places.get("journal", ""), self.see).run())
             if self._watching.host or self._watching.gpus or self._watching.checks:
                 works.append(self._rounds(boot))
+            if self._watching.inject:
+                works.append(self.injections.run())
             await asyncio.gather(*works)
         finally:
             for source in self._opened:
@@ -113,7 +117,8 @@ class Watch:
         from tocsin.agent.checks import Rounds
 
         tell, expected = self.tell, self._gpus_expected
-        await Rounds(self._directory, self._watching, self._catalogue, boot, tell, expected).run()
+        readings = self.injections.readings
+        await Rounds(self._directory, self._watching, self._catalogue, boot, tell, expected, injected=readings).run()
 
     def _booted(self) -> str:
         """The id of this boot. One that is new is told: it ends what a reboot mends."""

@@ -8,8 +8,10 @@ import click
 from tocsin import __version__
 from tocsin.cli.options import reads
 from tocsin.cli.verbs.alarm import alarm
+from tocsin.cli.verbs.drill import drill
 from tocsin.cli.verbs.events import events
 from tocsin.cli.verbs.fault import fault
+from tocsin.cli.verbs.health import health
 from tocsin.cli.verbs.noise import noise
 from tocsin.cli.verbs.notify import notify
 from tocsin.cli.verbs.pattern import pattern
@@ -94,5 +96,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-for group in (alarm, events, fault, noise, notify, pattern, rule):
+for group in (alarm, drill, events, fault, health, noise, notify, pattern, rule):
     main.add_command(group)

@@ -1,7 +1,7 @@
 """`tocsin fault`: ask the server to let something go wrong, or not any more."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from tocsin.cli.client import Unreachable, delete, get, post
 from tocsin.cli.show import Where, failed
 
 PATH = "/_tocsin/v1/faults"
+INJECTIONS = "/_tocsin/v1/injections"
 
 
 def plan_fault(where: Where, asked: Mapping[str, object]) -> int:
@@ -24,10 +25,27 @@ def plan_fault(where: Where, asked: Mapping[str, object]) -> int:
 
 def list_faults(where: Where) -> int:
     try:
-        answer = get(where, PATH)
+        planned = get(where, PATH)["faults"]
+        inside = get(where, INJECTIONS)["injections"]
     except Unreachable as error:
         return failed(error)
-    return _print(where, answer["faults"])
+    return _print(where, planned) or _print(where, inside, _inside)
+
+
+def put_in(where: Where, asked: Mapping[str, object]) -> int:
+    try:
+        answer = post(where, INJECTIONS, dict(asked))
+    except Unreachable as error:
+        return failed(error)
+    return _print(where, [answer["injection"]], _inside)
+
+
+def take_faults_out(where: Where, fault_id: str | None) -> int:
+    try:
+        answer = delete(where, INJECTIONS, id=fault_id)
+    except Unreachable as error:
+        return failed(error)
+    return _print(where, answer["taken_out"], _inside)
 
 
 def clear_faults(where: Where, fault_id: str | None) -> int:
@@ -36,12 +54,6 @@ def clear_faults(where: Where, fault_id: str | None) -> int:
     except Unreachable as error:
         return failed(error)
     return _print(where, answer["cleared"])
-
-
-def _print(where: Where, faults: Iterable[Mapping[str, Any]]) -> int:
-    for fault in faults:
-        click.echo(json.dumps(fault) if where["output"] == "json" else _line(fault))
-    return 0
 
 
 def _line(fault: Mapping[str, Any]) -> str:
@@ -56,3 +68,17 @@ def _line(fault: Mapping[str, Any]) -> str:
         words.append(f"until {until:%Y-%m-%d %H:%M:%S}")
     words.append(f"met by {len(fault['struck'])}")
     return "  ".join(words)
+
+
+def _inside(fault: Mapping[str, Any]) -> str:
+    """A fault that is in a node."""
+    until = datetime.fromtimestamp(fault["until_ms"] / 1000, UTC)
+    what = " ".join(filter(None, (fault["what"], fault["argument"], fault["part"])))
+    node = f"{fault['cluster']}/{fault['node']} ({fault['instance_id']})"
+    return f"{fault['id']}  {what}  in {node}  until {until:%Y-%m-%d %H:%M:%S}"
+
+
+def _print(where: Where, faults: Iterable[Mapping[str, Any]], line: Callable[[Mapping[str, Any]], str] = _line) -> int:
+    for fault in faults:
+        click.echo(json.dumps(fault) if where["output"] == "json" else line(fault))
+    return 0

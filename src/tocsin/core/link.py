@@ -20,12 +20,14 @@ from tocsin.model.link import (
     CommandStarted,
     Found,
     Halt,
+    Inject,
     Order,
     Report,
     RunCommand,
     RunScript,
     ScriptEnded,
     ScriptOutput,
+    TakeOut,
     ToAgent,
     Welcome,
 )
@@ -53,6 +55,8 @@ LINK_MOVES: dict[Phase, dict[type[ToAgent], Phase]] = {
         RunScript: Phase.OPEN,
         RunCommand: Phase.OPEN,
         CancelCommand: Phase.OPEN,
+        Inject: Phase.OPEN,
+        TakeOut: Phase.OPEN,
         Halt: Phase.HALTED,
     },
     Phase.HALTED: {},
@@ -170,5 +174,5 @@ def hear(session: Session, line: Line, frame: ToAgent) -> Heard:
             if not may_take(session, frame):
                 return Heard(session=session, line=line)
             return Heard(session=replace(session, taken=session.taken | {frame.work}), line=line, orders=(frame,))
-        case CancelCommand() | Halt():
+        case CancelCommand() | Inject() | TakeOut() | Halt():
             return Heard(session=session, line=line, orders=(frame,))

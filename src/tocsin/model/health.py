@@ -40,6 +40,9 @@ class Clearing(StrEnum):
 
 # What an agent reports when it finds its machine booted anew: no fault, but the end of some.
 BOOT = "boot"
+# A person put the node aside, and from where such a finding comes.
+QUARANTINE = "quarantine"
+HAND = "hand"
 
 SEVERITIES = list(Severity)
 REMEDIES = list(Remedy)

@@ -7,6 +7,7 @@ committed, and the node keeps a report on disk until then. Orders carry a `work`
 from msgspec import Struct, field
 
 from tocsin.model.health import Finding
+from tocsin.model.injection import Injectable
 
 FRAME_BYTES_MAX = 1 << 20  # one report of script output is at most a tenth of this
 
@@ -186,11 +187,31 @@ class CancelCommand(Struct, frozen=True, kw_only=True, tag_field="t", tag="cance
     work: str
 
 
+class Inject(Struct, frozen=True, kw_only=True, tag_field="t", tag="inject"):
+    """Put a fault in, for a while: a test's tool, which an agent heeds only where it is told that it may.
+
+    `what`: kmsg (`argument`: the line), xid (the code), gpu-lost (the GPU's number), reading (`check=value` of `part`),
+    hang, dead.
+    """
+
+    work: str
+    what: Injectable
+    argument: str = ""
+    part: str = ""
+    for_s: float
+
+
+class TakeOut(Struct, frozen=True, kw_only=True, tag_field="t", tag="take-out"):
+    """Take a fault out before its time."""
+
+    work: str
+
+
 class Halt(Struct, frozen=True, kw_only=True, tag_field="t", tag="halt"):
     """The server does not know this node (any more): end."""
 
     reason: str
 
 
-Order = RunScript | RunCommand | CancelCommand | Halt
-ToAgent = Welcome | Ack | RunScript | RunCommand | CancelCommand | Halt
+Order = RunScript | RunCommand | CancelCommand | Inject | TakeOut | Halt
+ToAgent = Welcome | Ack | RunScript | RunCommand | CancelCommand | Inject | TakeOut | Halt

@@ -8,6 +8,7 @@ PARKED_FILE = "parked"  # the machine was put to rest in good order
 SPOOL_FILE = "spool.jsonl"
 WATCH_FILE = "watch.json"  # what the agent is to watch (model/watching); without it: the whole host
 GAUGES_FILE = "gauges.json"  # state of the thresholds, so that hysteresis survives a restart
+INJECTED_FILE = "injected.json"  # faults that were put in, and until when
 SCRIPT_FILE = "script"  # process id and start time of the running script, so that a later agent finds a leftover
 COMMANDS_FOLDER = "commands"  # a folder for each command that runs; in it, as above, the process of its step
 STEP_FILE = "process"

@@ -46,6 +46,7 @@ from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.command import Command, Document, Invocation, StepOutput
 from tocsin.model.connection import ApiDestination, Connection, Credentials
+from tocsin.model.injection import Injection
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.mishap import Mishap
@@ -74,6 +75,7 @@ from tocsin.services.connections import Connections
 from tocsin.services.digests import Digests
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
+from tocsin.services.injections import Injections
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
 from tocsin.services.outbox import Outbox
@@ -100,7 +102,7 @@ from tocsin.targets.topics_http import EndpointCarrier
 log = logging.getLogger(__name__)
 
 KINDS = (
-    *(Cluster, Node, NodeCursor, Alarm, Mishap, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
+    *(Cluster, Node, NodeCursor, Alarm, Mishap, Injection, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
     *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags, NoiseSetting, Window),
     *(ChatConfiguration, ChatPreferences, ChatThread),
     *(Document, Command, Invocation, StepOutput),
@@ -322,6 +324,9 @@ async def _assembled(
         log_groups_granted=settings.events.grant_log_groups,
         mishaps=mishaps,
         alarms=alarms,
+        catalogue=catalogue,
+        health=settings.health,
+        injections=Injections(store, links, clock, _uuid),
         trials=Trials(store, clock, topics, chats, _uuid),
         outcomes=outcomes,
     )

@@ -145,6 +145,26 @@ class Fleet:
             await self._commit(world, replace(world, cluster=made.cluster, nodes=made.nodes), *told)
             return made
 
+    async def amend(
+        self, instance_id: str, change: Callable[[Node], Node], what: str, why: str = ""
+    ) -> tuple[World, Node]:
+        """Change what a node's record says by hand, and tell it. Raises ResourceNotFound when the node is gone."""
+        found = self.node(instance_id)
+        if found is None:
+            raise ResourceNotFound(f"There is no node {instance_id}.")
+        async with self._held(found[0]) as world:
+            node = world.nodes.get(instance_id)
+            if node is None:
+                raise ResourceNotFound(f"There is no node {instance_id}.")
+            after = replace(world, nodes=world.nodes | {instance_id: change(node)})
+            told = line(world.cluster, self._clock.now(), Chapter.REQUEST, what, why, instance_id=instance_id)
+            await self._commit(world, after, Tell(told))
+        await self._reconcile(found[0].cluster.id)  # at once, so that the answer says what became of it
+        changed = self.node(instance_id)
+        if changed is None:
+            raise ResourceNotFound(f"There is no node {instance_id} any more.")
+        return changed
+
     async def retag(self, scope: Scope, arn: str, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
         """Apply a change to a cluster's tags and answer what they are then."""
         async with self._held(self.world_of(scope, arn)) as world:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ class Kept(Struct, kw_only=True):
 
 
 class Rounds:
-    """`tell` gets what is found; `gpus_expected` says how many GPUs the node is held to."""
+    """`tell` gets what is found; `gpus_expected` says how many GPUs the node is held to, `injected` which readings are
+    taken for real ones."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Rounds:
         tell: Callable[[Finding], None],
         gpus_expected: Callable[[], int],
         root: Path = Path("/"),
+        injected: Callable[[int], list[Reading]] = lambda at_ms: [],
     ) -> None:
         self._directory = directory
         self._watching = watching
@@ -61,6 +63,10 @@ class Rounds:
         self._tell = tell
         self._gpus_expected = gpus_expected
         self._root = root
+        self._injected = injected
+        self._made_up: set[str] = set()  # gauges whose last reading was put in by hand
+        self._read: set[str] = set()  # gauges that were read in this round
+        self._changed = False
         self._path = directory / GAUGES_FILE
         self._kept = _read(self._path, boot)
         self._disks, self._network, self._clock = Disks(root), Network(root), system.Clock()
@@ -88,15 +94,24 @@ class Rounds:
 
     async def round(self, *, slow: bool) -> None:
         """Make all checks once. One that fails is said, and does not keep the others from their turn."""
-        changed = False
+        at_ms = time.time_ns() // 1_000_000
+        self._read, self._changed = set(), False
+        injected = self._injected(at_ms)
+        instead = {(reading.check, reading.subject) for reading in injected}
         for check, families in self._due(slow=slow):
             try:
-                found = await check(time.time_ns() // 1_000_000)
+                found = await check(at_ms)
             except Exception:
                 log.exception("a check failed: %s", check.__name__)
                 continue
-            changed = self._hold_all(found, families) or changed
-        if changed or slow:
+            for reading in found:
+                if (reading.check, reading.subject) not in instead:
+                    self._hold(reading)
+            self._forget(name for name in list(self._kept.gauges) if self._family(name) in families)
+        made_up = {name for reading in injected for name in self._hold(reading)}
+        self._forget(self._made_up - made_up)
+        self._made_up = made_up
+        if self._changed or slow:
             self._keep()
 
     def _due(self, *, slow: bool) -> list[tuple[Check, tuple[str, ...]]]:
@@ -114,32 +129,30 @@ class Rounds:
             due.append((self._run_plugins, ("user",)))
         return due
 
-    def _hold_all(self, found: list[Reading], families: tuple[str, ...]) -> bool:
-        """Hold readings against their thresholds. Whether a fault began or ended."""
-        changed = False
-        read: set[str] = set()
-        for reading in found:
-            for fault in self._catalogue.by_check.get(reading.check, ()):
-                name = f"{fault.name} {reading.subject}"
-                read.add(name)
-                gauge, finding = measure(self._kept.gauges.get(name, Gauge()), reading, fault)
-                self._kept.gauges[name] = gauge
-                if finding:
-                    self._tell(finding)
-                    changed = True
-        return self._forget(read, families) or changed
+    def _hold(self, reading: Reading) -> list[str]:
+        """Hold a reading against its thresholds; answers the names of their gauges."""
+        names = []
+        for fault in self._catalogue.by_check.get(reading.check, ()):
+            name = f"{fault.name} {reading.subject}"
+            names.append(name)
+            gauge, finding = measure(self._kept.gauges.get(name, Gauge()), reading, fault)
+            self._kept.gauges[name] = gauge
+            if finding:
+                self._tell(finding)
+                self._changed = True
+        self._read.update(names)
+        return names
 
-    def _forget(self, read: set[str], families: tuple[str, ...]) -> bool:
-        """Let go of parts that are not there any more: an unmounted disk is not full."""
+    def _forget(self, names: Iterable[str]) -> None:
+        """Let go of parts that are not there any more, and were not read: an unmounted disk is not full."""
         at_ms = time.time_ns() // 1_000_000
-        gone = [name for name in self._kept.gauges if name not in read and self._family(name) in families]
-        for name in gone:
+        for name in [one for one in names if one not in self._read and one in self._kept.gauges]:
             fault, _, subject = name.partition(" ")
             if self._kept.gauges.pop(name).open:
                 words = f"{subject} is not there any more"
                 source = self._family(name)
                 self._tell(Finding(fault=fault, subject=subject, at_ms=at_ms, text=words, source=source, over=True))
-        return bool(gone)
+                self._changed = True
 
     def _family(self, name: str) -> str:
         fault = self._catalogue.faults.get(name.partition(" ")[0])

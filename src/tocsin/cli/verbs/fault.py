@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -39,6 +39,28 @@ def plans(command: C) -> C:
         click.option("--count", type=click.IntRange(1, 10_000), help="For so many instances. [default: all that come]"),
         click.option("--cluster", help="Only in the cluster of this name. [default: any]"),
         click.argument("group", required=False),
+    ):
+        command = add(command)
+    return command
+
+
+def names_a_fault(command: C) -> C:
+    """The options that name what is put into a node, and for how long."""
+    for add in (
+        click.option(
+            "--for", "for_s", type=Span(), default="10m", show_default=True, help="For so long: 30s, 10m, 2h."
+        ),
+        click.option("--dead", is_flag=True, help="The node's agent is killed."),
+        click.option("--hang", is_flag=True, help="The node's agent stands still."),
+        click.option("--reading", nargs=2, help="A check reads so: CHECK=VALUE, and the part it is of."),
+        click.option("--nic-down", help="This interface reads as down."),
+        click.option("--readonly", help="This mount reads as read-only."),
+        click.option("--disk-full", is_flag=False, flag_value="/", help="This file system reads as full. [/]"),
+        click.option(
+            "--gpu-lost", type=click.IntRange(0), is_flag=False, flag_value=0, help="A GPU, by number, is lost. [0]"
+        ),
+        click.option("--kmsg", help="The kernel logs this line."),
+        click.option("--xid", type=click.IntRange(0), help="The kernel logs this Xid."),
     ):
         command = add(command)
     return command
@@ -92,9 +114,35 @@ def boot_never(
 
 
 @reads
+@fault.command()
+@click.argument("node")
+@names_a_fault
+def inject(node: str, for_s: float, **given: Any) -> None:
+    """Put a fault into NODE through its real sources, for a while. Once put in, it is found like any other."""
+    from tocsin.cli.fault import put_in
+    from tocsin.cli.injecting import asked
+
+    where = {name: given.pop(name) for name in ("endpoint_url", "account", "region", "output")}
+    sys.exit(put_in(where, asked(node, for_s, given)))
+
+
+@reads
+@fault.command()
+@click.argument("fault_id", required=False)
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+def take_out(fault_id: str | None, everything: bool, **where: str | None) -> None:
+    """Take the fault FAULT_ID out of its node, or all. What became of it already stays so."""
+    if bool(fault_id) is everything:
+        raise click.UsageError("name a fault, or say --all")
+    from tocsin.cli.fault import take_faults_out
+
+    sys.exit(take_faults_out(where, fault_id))
+
+
+@reads
 @fault.command(name="list")
 def list_(**where: str | None) -> None:
-    """The faults that are planned, and what is left of them."""
+    """The faults that are planned or put into nodes, and what is left of them."""
     from tocsin.cli.fault import list_faults
 
     sys.exit(list_faults(where))

@@ -94,13 +94,17 @@ def _rung(
         window_s = policy.reboots_window_s
         tried = _tried(worst, mended, Remedy.REBOOT, window_s, now_ms)
         if tried >= policy.reboots_max:
-            remedy, why = Remedy.REPLACE, f"rebooted {tried} times for {worst.name} within {window_s:g} s"
+            remedy, why = Remedy.REPLACE, f"rebooted {_times(tried)} for {worst.name} within {window_s:g} s"
     if remedy is Remedy.REPLACE:
         window_s = policy.replacements_window_s
         tried = _tried(worst, mended, Remedy.REPLACE, window_s, now_ms)
         if tried >= policy.replacements_max:
-            return Remedy.QUARANTINE, f"replaced {tried} times for {worst.name} within {window_s:g} s"
+            return Remedy.QUARANTINE, f"replaced {_times(tried)} for {worst.name} within {window_s:g} s"
     return (Remedy.NONE if remedy is Remedy.APP else remedy), why
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _tried(worst: Known, mended: Iterable[Mended], remedy: Remedy, window_s: float, now_ms: int) -> int:

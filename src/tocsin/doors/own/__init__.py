@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 from starlette.routing import BaseRoute, Route
 
+from tocsin.core.faults import Catalogue, HealthPolicy
 from tocsin.doors.own.alarms import AlarmStates
 from tocsin.doors.own.deliveries import Deliveries
 from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
 from tocsin.doors.own.faults import Faults
+from tocsin.doors.own.health import NodeHealth
+from tocsin.doors.own.injections import NodeFaults
 from tocsin.doors.own.noise import NoiseControl
 from tocsin.doors.own.notify import Notify
 from tocsin.doors.own.publishing import Publishing
@@ -21,6 +24,7 @@ from tocsin.ports import Clock, Store
 from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
+from tocsin.services.injections import Injections
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
 from tocsin.services.outbox import Outbox
@@ -46,6 +50,9 @@ class OwnDoor:
         alarms: Alarms,
         trials: Trials,
         outcomes: Outcomes,
+        catalogue: Catalogue,
+        health: HealthPolicy,
+        injections: Injections,
     ) -> None:
         self._status = Status(fleet, bus, store)
         self._deliveries = Deliveries(outbox)
@@ -57,6 +64,8 @@ class OwnDoor:
         self._faults = Faults(mishaps)
         self._alarms = AlarmStates(alarms)
         self._notify = Notify(trials, outcomes)
+        self._health = NodeHealth(fleet, clock, catalogue, health)
+        self._injections = NodeFaults(fleet, injections, catalogue)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -70,6 +79,11 @@ class OwnDoor:
             Route("/_tocsin/v1/noise", self._noise.set, methods=["POST"]),
             Route("/_tocsin/v1/deliveries", self._deliveries.lanes),
             Route("/_tocsin/v1/story", self._story.story),
+            Route("/_tocsin/v1/injections", self._injections.listed),
+            Route("/_tocsin/v1/injections", self._injections.put_in, methods=["POST"]),
+            Route("/_tocsin/v1/injections", self._injections.take_out, methods=["DELETE"]),
+            Route("/_tocsin/v1/health", self._health.listed),
+            Route("/_tocsin/v1/health", self._health.act, methods=["POST"]),
             Route("/_tocsin/v1/alarms", self._alarms.listed),
             Route("/_tocsin/v1/alarms", self._alarms.set, methods=["POST"]),
             Route("/_tocsin/v1/faults", self._faults.listed),

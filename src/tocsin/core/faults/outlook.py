@@ -1,0 +1,127 @@
+"""What a node has, in words: since when, whether it counts, what ends it, what happens next and why it waits.
+
+The twin of verdict.py for people. Our own API tells it, `tocsin health` prints it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tocsin.core.faults.assess import lapses_ms
+from tocsin.core.faults.policy import HealthPolicy
+from tocsin.core.faults.verdict import Verdict, counts, unhealthy, weigh
+from tocsin.model.cluster import Cluster, Health, Node, NodeRecovery, NodeStatus
+from tocsin.model.health import Clearing, Known, Remedy
+from tocsin.model.times import iso_ms
+
+ENDS = {
+    Clearing.SIGN: "when a line or reading says that it is over",
+    Clearing.REBOOT: "when the node was rebooted",
+    Clearing.REPLACE: "when the node was replaced",
+    Clearing.HUMAN: "when a person clears it",
+}
+
+
+def outlook(cluster: Cluster, node: Node, waiting: Sequence[str], policy: HealthPolicy, now_ms: int) -> dict[str, Any]:
+    """Everything about one node's health. `waiting` is what the cluster's plan waits for."""
+    verdict = weigh(node.faults, node.mended, policy, now_ms)
+    return {
+        "cluster": cluster.name,
+        "group": node.group,
+        "name": node.name,
+        "instance_id": node.instance_id,
+        "status": node.status,
+        "health": node.health,
+        "fault_type": node.fault,
+        "message": node.message,
+        "advice": node.advice,
+        "since_ms": min((one.since_ms for one in node.faults), default=None),
+        "next": _next(cluster, node, verdict, waiting, now_ms),
+        "faults": [_fault(one, now_ms) for one in node.faults],
+        "mended": [{"fault": one.fault, "repair": one.remedy, "at_ms": one.at_ms} for one in node.mended],
+    }
+
+
+def troubled(node: Node) -> bool:
+    """Whether there is anything to be told of the node's health."""
+    return bool(node.faults) or node.health is Health.UNHEALTHY or node.repair is not None or node.rebooting
+
+
+def _fault(known: Known, now_ms: int) -> dict[str, Any]:
+    judged = known.judged
+    return {
+        "fault": known.name,
+        "part": known.subject,
+        "severity": judged.severity,
+        "repair": judged.remedy,
+        "fault_type": judged.fault_type,
+        "reason": judged.reason,
+        "since_ms": known.since_ms,
+        "last_ms": known.last_ms,
+        "count": known.count,
+        "source": known.source,
+        "text": known.text,
+        "counts": counts(known, now_ms) and unhealthy(known),
+        "why": _weight(known, now_ms),
+        "ends": _ends(known),
+        "observed": judged.observe,
+    }
+
+
+def _weight(known: Known, now_ms: int) -> str:
+    """Why it makes the node unhealthy, or does not."""
+    judged = known.judged
+    if not unhealthy(known):
+        return f"a {judged.severity} leaves the node healthy"
+    if counts(known, now_ms):
+        return "it makes the node unhealthy"
+    if now_ms < known.since_ms + judged.settle_s * 1000:
+        return f"it counts only once it lasted {judged.settle_s:g} s"
+    return f"it counts only once it was seen {judged.needed} times within {judged.window_s:g} s"
+
+
+def _ends(known: Known) -> str:
+    lapses = lapses_ms(known)
+    if lapses:
+        return f"at {_at(lapses)}, if it does not come again"
+    return ENDS.get(known.judged.clears, "")
+
+
+def _next(cluster: Cluster, node: Node, verdict: Verdict, waiting: Sequence[str], now_ms: int) -> str:
+    if node.rebooting:
+        return f"it reboots ({node.why or node.fault})"
+    if node.status is NodeStatus.SHUTTING_DOWN:
+        return f"it is being replaced ({node.why or node.fault})" if node.repair else "it leaves"
+    held = [reason for reason in waiting if node.instance_id in reason]
+    if held:
+        return held[0]
+    if node.repair is not None:
+        return f"{node.repair.lower()} ({node.why})"
+    if verdict.healthy:
+        return _quiet(node, verdict)
+    return _left(cluster, verdict)
+
+
+def _left(cluster: Cluster, verdict: Verdict) -> str:
+    """Why nothing is done about a node that is unhealthy."""
+    if verdict.why and verdict.remedy in (Remedy.NONE, Remedy.QUARANTINE):
+        return f"nothing: {verdict.why}"
+    if cluster.node_recovery is NodeRecovery.NONE:
+        return f"nothing: NodeRecovery is None (else: {verdict.remedy})"
+    if verdict.remedy is Remedy.QUARANTINE:
+        return "nothing: it was put aside by hand"
+    if verdict.remedy is Remedy.NONE:
+        return "nothing: no repair from here mends this; a person should look"
+    return str(verdict.remedy)
+
+
+def _quiet(node: Node, verdict: Verdict) -> str:
+    if node.health is Health.UNHEALTHY:
+        return "replace" if node.status is NodeStatus.FAILURE else "it is looked at again"
+    if verdict.wake_ms:
+        return f"nothing; it is looked at again at {_at(verdict.wake_ms)}"
+    return "nothing"
+
+
+def _at(epoch: int) -> str:
+    return iso_ms(datetime.fromtimestamp(epoch / 1000, UTC))
