@@ -10,7 +10,8 @@ from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.event import Journaled
 from tocsin.model.logs import LogEvent, LogQuery
 from tocsin.model.machine import MachineState
-from tocsin.model.names import Scope
+from tocsin.model.names import Scope, log_group_of
+from tocsin.model.outbound import Outbound
 from tocsin.model.rule import Rule
 from tocsin.model.story import StoryLine
 from tocsin.ports import Store
@@ -32,6 +33,7 @@ async def read_state(
         rules=tuple(await store.find(Rule)),
         journal=journal,
         routed=await store.cursor(ROUTER),
+        outbounds=tuple(await store.find(Outbound)),
         machines=machines,
     )
 
@@ -51,6 +53,7 @@ async def read_world(
         journal=journal,
         routed=state.routed,
         rules_since=rules_since,
+        outbounds=state.outbounds,
         delivered=await _delivered(store, state.rules),
         story=tuple([line for scope in sorted(scopes) for line in await _story(store, scope)]),
         machines=machines,
@@ -60,7 +63,7 @@ async def read_world(
 async def _delivered(store: Store, rules: tuple[Rule, ...]) -> dict[Owed, tuple[LogEvent, ...]]:
     delivered = {}
     for rule in rules:
-        for target in rule.targets:
+        for target in filter(lambda one: log_group_of(one.arn), rule.targets):
             scope, group, stream = log_place(rule.arn, target.id, target.arn)
             query = LogQuery(scope=scope, group=group, streams=(stream,), limit=ALL)
             delivered[rule.arn, target.id] = tuple(await store.log_events(query))

@@ -15,6 +15,7 @@ from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, Health, No
 from tocsin.model.event import Journaled
 from tocsin.model.logs import LogEvent
 from tocsin.model.machine import MachineState
+from tocsin.model.outbound import Outbound, RetryPolicy
 from tocsin.model.rule import Rule, RuleState, Target
 from tocsin.model.story import Chapter, StoryLine
 
@@ -321,3 +322,66 @@ def test_the_recorder_saw_what_it_should() -> None:
         "Unhealthy",
         "Healthy",
     ]
+
+
+# What goes outside.
+
+
+OUTSIDE = Target(id="out", arn="arn:aws:events:us-west-2:111122223333:api-destination/d/u", spec={})
+IDS = [entry.event.id for entry in GOOD.journal]
+
+
+def owed(name: str, **changes: Any) -> Outbound:
+    made = Outbound(
+        scope=RULE.scope,
+        lane="l",
+        id=name,
+        carrier="api-destination",
+        origin=RULE.arn,
+        body="",
+        about={"arn": OUTSIDE.arn},
+        first_ms=0,
+        due_ms=0,
+    )
+    return replace(made, **changes)
+
+
+def sent_out(carried: list[str], buried: list[str], *left: Outbound) -> World:
+    rule = replace(RULE, targets=(*RULE.targets, OUTSIDE))
+    return replace(
+        GOOD,
+        rules=(rule,),
+        outbounds=left,
+        carried={(RULE.arn, "out"): carried},
+        buried={(RULE.arn, OUTSIDE.arn): buried},
+    )
+
+
+def test_what_goes_outside_is_delivered_given_up_or_still_owed() -> None:
+    assert audit(sent_out(IDS, [])) == []
+    assert audit(sent_out(IDS[:2], IDS[2:3], *map(owed, IDS[3:]))) == []
+    assert audit(sent_out([*IDS, *IDS], IDS)) == [], "at least once"
+    assert laws(sent_out(IDS[1:], [])) == {"what is routed is delivered, given up or owed"}
+
+
+FAILED = {"attempts": 1, "revision": 2, "last_code": "c", "last_error": "e"}
+
+
+@pytest.mark.parametrize(
+    ("law", "left"),
+    [
+        ("a delivery is owed once", (owed("x"), owed("x", first_ms=1, due_ms=1))),
+        ("nothing is tried more often than its policy says", (owed("x", **FAILED, retry=RetryPolicy(attempts_max=1)),)),
+        ("nothing is due before it was owed", (owed("x", first_ms=2, due_ms=1),)),
+        ("nothing is due when it is too old", (owed("x", due_ms=86_400_001),)),
+        ("who failed says why", (owed("x", **{**FAILED, "last_error": ""}),)),
+        ("each attempt that failed was kept", (owed("x", **{**FAILED, "revision": 3}),)),
+    ],
+)
+def test_a_delivery_that_cannot_come_to_an_end_is_named(law: str, left: tuple[Outbound, ...]) -> None:
+    assert law in laws(replace(GOOD, outbounds=left))
+    assert audit(replace(GOOD, outbounds=(owed("x"), owed("y", **FAILED, due_ms=1000)))) == []
+
+
+def test_what_is_owed_is_no_rest() -> None:
+    assert "nothing is owed to the outside" in {note.law for note in unrest(replace(GOOD, outbounds=(owed("x"),)))}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tocsin.core.audit.deliveries import deliveries
 from tocsin.core.audit.history import health_events, journal, state_changes, told
+from tocsin.core.audit.outside import outbounds, settled
 from tocsin.core.audit.records import clusters, machines, node_cursors, nodes
 from tocsin.core.audit.rest import unrest
 from tocsin.core.audit.world import Note, Owed, World
@@ -24,6 +25,8 @@ _CHECKS: Sequence[Callable[[World], Iterable[Note]]] = (
     health_events,
     told,
     deliveries,
+    outbounds,
+    settled,
 )
 
 

@@ -1,4 +1,4 @@
-"""Deliveries: each target has got what its rule owes it up to the router's place, once and in order."""
+"""Deliveries: each log group has got what its rule owes it up to the router's place, once and in order."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from tocsin.core.audit.history import whole
 from tocsin.core.audit.world import Note, Owed, World
 from tocsin.core.routing import BusName, RuleIndex, route
+from tocsin.model.names import log_group_of
 from tocsin.model.rule import Rule, Target
 
 
 def deliveries(world: World) -> Iterable[Note]:
     if world.delivered is None:
         return
-    owed = _owed(world)
+    logged = {(rule.arn, one.id) for rule in world.rules for one in rule.targets if log_group_of(one.arn)}
+    owed = {target: seqs for target, seqs in owed_events(world).items() if target in logged}
     shaped = {(rule.arn, target.id) for rule in world.rules for target in rule.targets if _is_shaped(target)}
     places = {entry.event.body.decode(): entry.seq for entry in world.journal}
     for target in {**owed, **world.delivered}:
@@ -43,7 +45,7 @@ def _is_shaped(target: Target) -> bool:
     return any(name in target.spec for name in ("Input", "InputPath", "InputTransformer"))
 
 
-def _owed(world: World) -> dict[Owed, list[int]]:
+def owed_events(world: World) -> dict[Owed, list[int]]:
     """The places of the events that each target is owed by now."""
     by_bus: dict[BusName, list[Rule]] = defaultdict(list)
     for rule in world.rules:

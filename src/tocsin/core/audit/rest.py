@@ -13,6 +13,8 @@ def unrest(world: World) -> list[Note]:
     last = world.journal[-1].seq if world.journal else 0
     if world.routed < last:
         notes.append(Note("every event is routed", "the router", f"stands at {world.routed} of {last}"))
+    if world.outbounds:
+        notes.append(Note("nothing is owed to the outside", "the outbox", f"{len(world.outbounds)} deliveries"))
     return notes
 
 

@@ -1,7 +1,7 @@
 """What the audit is given and what it gives: the world as somebody read it, and notes."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -9,6 +9,7 @@ from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.event import Journaled
 from tocsin.model.logs import LogEvent
 from tocsin.model.machine import MachineState
+from tocsin.model.outbound import Outbound
 from tocsin.model.rule import Rule
 from tocsin.model.story import StoryLine
 
@@ -21,7 +22,8 @@ class World(Struct, frozen=True, kw_only=True):
 
     `journal` is all that is kept of it, in order; `routed` where the router stands in it. `rules_since` is the place
     after which the rules and their log groups are as they are now: what came before was routed by others. `delivered`
-    holds the lines of each target's stream.
+    holds the lines of each log group target's stream. `carried` holds the ids of the events that peers outside took, by
+    target, and `buried` those of dead letters, by rule and target ARN.
     """
 
     clusters: tuple[Cluster, ...]
@@ -32,6 +34,9 @@ class World(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     rules_since: int = 0
     delivered: Mapping[Owed, tuple[LogEvent, ...]] | None = None
+    outbounds: tuple[Outbound, ...] = ()
+    carried: Mapping[Owed, Collection[str]] | None = None
+    buried: Mapping[tuple[str, str], Collection[str]] = {}
     story: tuple[StoryLine, ...] | None = None
     machines: Mapping[str, MachineState] | None = None
 
