@@ -2,6 +2,14 @@
 
 import runpy
 
-for name in ("bench.patterns", "bench.store", "bench.server", "bench.recovery", "bench.fleet", "bench.commands"):
+for name in (
+    "bench.patterns",
+    "bench.store",
+    "bench.server",
+    "bench.bus",
+    "bench.recovery",
+    "bench.fleet",
+    "bench.commands",
+):
     print(f"\n===== {name}")
     runpy.run_module(name, run_name="__main__")

@@ -105,6 +105,60 @@ def drive(endpoint: str, requests: list[bytes], connections: int, seconds: float
         return runner.run(_run(endpoint, requests, connections, seconds))
 
 
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _asked(stream: Stream, request: bytes) -> None:
+    """One call, until its answer is whole."""
+    reader, writer = stream
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    body = await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+    assert head.startswith(b"HTTP/1.1 200"), f"the server answers {head[:200]!r} {body[:300]!r}"
+
+
+async def _one_by_one(endpoint: str, requests: list[bytes]) -> None:
+    where = urlsplit(endpoint)
+    stream = await asyncio.open_connection(where.hostname, where.port)
+    for request in requests:
+        await _asked(stream, request)
+    stream[1].close()
+
+
+def one_by_one(endpoint: str, requests: list[bytes]) -> None:
+    """Each request once, in order."""
+    asyncio.run(_one_by_one(endpoint, requests))
+
+
+async def _paced(endpoint: str, rate: float, seconds: float) -> int:
+    where = urlsplit(endpoint)
+    streams = [await asyncio.open_connection(where.hostname, where.port) for _ in range(16)]
+    free: asyncio.Queue[Stream] = asyncio.Queue()
+    for stream in streams:
+        free.put_nowait(stream)
+    began = time.perf_counter()
+
+    async def one(number: int, stream: Stream) -> None:
+        body = json.dumps({"Number": number, "Sent": time.time()} | {"Padding": "x" * 700})
+        entry = {"Source": "bench", "DetailType": "Bench", "Detail": body}
+        await _asked(stream, call(endpoint, "AWSEvents.PutEvents", {"Entries": [entry]}))
+        free.put_nowait(stream)
+
+    tasks = []
+    for number in range(int(rate * seconds)):
+        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        tasks.append(asyncio.create_task(one(number, await free.get())))
+    await asyncio.gather(*tasks)
+    for _, writer in streams:
+        writer.close()
+    return len(tasks)
+
+
+def paced(endpoint: str, rate: float, seconds: float) -> int:
+    """Single events at a fixed rate, whatever the server does; how many. Each tells in `Sent` when it was sent."""
+    return asyncio.run(_paced(endpoint, rate, seconds))
+
+
 def percentile(values: list[float], share: float) -> float:
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))]

@@ -3,7 +3,6 @@
 Every PutEvents answer comes after the fsync. Client and server share the machine's cores.
 """
 
-import asyncio
 import json
 import statistics
 import tempfile
@@ -12,7 +11,8 @@ from pathlib import Path
 
 from tests.harness import RunningServer
 
-from bench.load import call, detail, drive, percentile, put_events
+from bench.load import detail, drive, paced, percentile, put_events
+from bench.process import cpu_s, rss_mib
 
 SECONDS = 6.0
 RATE = 1000  # events per second of the latency run
@@ -27,20 +27,10 @@ def start_up() -> None:
             server = RunningServer(Path(folder) / "data")
             server.client("events")  # boto3's own start is not the server's
             times.append(time.perf_counter() - began)
-            memory.append(_rss_mib(server.process.pid))
+            memory.append(rss_mib(server.process.pid))
             server.stop()
     print(f"start-up to ready line   {statistics.median(times):.2f} s median of {len(times)}")
     print(f"memory after start       {statistics.median(memory):.0f} MiB RSS")
-
-
-def _rss_mib(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().split()
-    return (int(fields[13]) + int(fields[14])) / 100
 
 
 def throughput(server: RunningServer, title: str) -> None:
@@ -48,11 +38,11 @@ def throughput(server: RunningServer, title: str) -> None:
     print("  entries  connections    calls/s   events/s   p50 ms   p99 ms   server CPU µs/event")
     for entries, connections in ((1, 16), (1, 128), (10, 16), (10, 128)):
         requests = [put_events(server.endpoint, entries, number * entries) for number in range(50)]
-        cpu = _cpu_s(server.process.pid)
+        cpu = cpu_s(server.process.pid)
         began = time.perf_counter()
         latencies = drive(server.endpoint, requests, connections, SECONDS)
         took = time.perf_counter() - began
-        cpu = _cpu_s(server.process.pid) - cpu
+        cpu = cpu_s(server.process.pid) - cpu
         calls = len(latencies) / took
         print(
             f"  {entries:7}  {connections:11}  {calls:9,.0f}  {calls * entries:9,.0f}"
@@ -69,53 +59,23 @@ def with_rule(server: RunningServer) -> None:
     events.put_targets(Rule="bench", Targets=[{"Id": "log", "Arn": arn}])
 
 
-async def _paced(endpoint: str) -> None:
-    """Single events at a fixed rate, whatever the server does."""
-    from urllib.parse import urlsplit
-
-    where = urlsplit(endpoint)
-    streams = [await asyncio.open_connection(where.hostname, where.port) for _ in range(16)]
-    free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
-    for stream in streams:
-        free.put_nowait(stream)
-    began = time.perf_counter()
-
-    async def one(number: int, stream: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-        reader, writer = stream
-        body = json.dumps({"Number": number, "Sent": time.time()} | {"Padding": "x" * 700})
-        entry = {"Source": "bench", "DetailType": "Bench", "Detail": body}
-        writer.write(call(endpoint, "AWSEvents.PutEvents", {"Entries": [entry]}))
-        head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
-        free.put_nowait(stream)
-
-    tasks = []
-    for number in range(int(RATE * SECONDS)):
-        await asyncio.sleep(max(0.0, began + number / RATE - time.perf_counter()))
-        tasks.append(asyncio.create_task(one(number, await free.get())))
-    await asyncio.gather(*tasks)
-    for _, writer in streams:
-        writer.close()
-
-
-def latency(server: RunningServer) -> None:
-    """From just before PutEvents is sent to the ingestion time of the line in the log group."""
+def latency(server: RunningServer, group: str = GROUP, seconds: float = SECONDS) -> tuple[list[float], int]:
+    """Milliseconds from just before PutEvents is sent to the ingestion time of the line in the log group, and how many
+    events were sent."""
     logs = server.client("logs")
     begin_ms = int(time.time() * 1000)
-    asyncio.run(_paced(server.endpoint))
-    wanted = int(RATE * SECONDS)
+    sent = paced(server.endpoint, RATE, seconds)
     delays: list[float] = []
     for _ in range(100):
         pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=GROUP, startTime=begin_ms, filterPattern='"Sent"'
+            logGroupName=group, startTime=begin_ms, filterPattern='"Sent"'
         )
         lines = [line for found in pages for line in found["events"]]
         delays = [line["ingestionTime"] - json.loads(line["message"])["detail"]["Sent"] * 1000 for line in lines]
-        if len(delays) >= wanted:
+        if len(delays) >= sent:
             break
         time.sleep(0.1)
-    print(f"\ndelivery to the log group at {RATE} events/s: {len(delays)} of {wanted} delivered")
-    print(f"  sent → ingested  p50 {percentile(delays, 0.5):.1f} ms   p99 {percentile(delays, 0.99):.1f} ms")
+    return delays, sent
 
 
 def main() -> None:
@@ -127,9 +87,11 @@ def main() -> None:
         server.stop()
         server = RunningServer(Path(folder) / "ruled")
         with_rule(server)
-        latency(server)
+        delays, sent = latency(server)
+        print(f"\ndelivery to the log group at {RATE} events/s: {len(delays)} of {sent} delivered")
+        print(f"  sent → ingested  p50 {percentile(delays, 0.5):.1f} ms   p99 {percentile(delays, 0.99):.1f} ms")
         throughput(server, "one rule that delivers each event to a log group")
-        print(f"\nmemory after that load   {_rss_mib(server.process.pid):.0f} MiB RSS")
+        print(f"\nmemory after that load   {rss_mib(server.process.pid):.0f} MiB RSS")
         server.stop()
 
 

@@ -123,6 +123,7 @@ class World:
         old = await self.store.get(NoiseSetting, HERE, "default/r/log")
         await self.store.commit(Put(setting(control, old.revision + 1 if old else 1)))
         await self.bus.reload(HERE, "default")
+        await self.bus.refreshed()
 
 
 def setting(control: str, revision: int = 1) -> NoiseSetting:

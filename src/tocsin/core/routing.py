@@ -1,5 +1,6 @@
 """Event -> deliveries. Called by the bus for every journaled event; knows rules and patterns, no store and no wire."""
 
+import functools
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -24,6 +25,12 @@ SCHEDULED_SOURCE, SCHEDULED_EVENT = "aws.events", "Scheduled Event"
 INVALID_PARAMETER = "INVALID_PARAMETER"
 
 
+# Patterns that stay parsed, some kilobytes each: when one rule of a bus changes, the others need not be read again.
+PATTERNS_REMEMBERED_MAX = 20_000
+
+_parse = functools.lru_cache(PATTERNS_REMEMBERED_MAX)(parse)
+
+
 class RuleIndex(Struct, frozen=True):
     """The enabled rules of one bus, ready to match. Immutable: a change of rules builds a new one."""
 
@@ -33,7 +40,7 @@ class RuleIndex(Struct, frozen=True):
     @staticmethod
     def of(rules: Iterable[Rule]) -> "RuleIndex":
         live = [rule for rule in rules if rule.state is not RuleState.DISABLED]
-        asked = [(rule.key, parse(rule.pattern)) for rule in live if rule.pattern]
+        asked = [(rule.key, _parse(rule.pattern)) for rule in live if rule.pattern]
         # A schedule is a pattern too: it asks for the events of its own firing, which nobody else can put.
         timed = [(f"{rule.key}\0", parse(_firing(rule))) for rule in live if rule.schedule]
         owed = {rule.key: tuple((rule, one, shaping(one.spec)) for one in rule.targets) for rule in live}

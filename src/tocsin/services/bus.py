@@ -61,6 +61,7 @@ class Bus:
         self._outbox_room = demand_room
         self._unrouted_max = unrouted_max
         self._rules: dict[BusName, RuleIndex] = {}
+        self._changed: set[BusName] = set()
         self._archives = Archives()
         self._reloading = asyncio.Lock()
         self._routed = 0  # all up to this place, targets' wakes included
@@ -81,16 +82,30 @@ class Bus:
         self._routed = await self._store.cursor(ROUTER)
 
     async def reload(self, scope: Scope, bus: str) -> None:
-        """Take up changed rules, before their change is answered: build the index fresh, then swap one reference."""
-        async with self._reloading:
-            rules = await self._store.find(Rule, scope, prefix=f"{bus}/")
-            self._rules[scope, bus] = RuleIndex.of(rules)
-            await self._noise.reload(scope, bus, rules)
+        """Rules were changed: they are taken up before the next event is routed, however many changes that were."""
+        self._changed.add((scope, bus))
         if self._rules_changed:
             self._rules_changed()
 
+    async def refreshed(self) -> None:
+        """Take up what was changed now, for those who want to look at it."""
+        async with self._noise.turn:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        """Build the indexes of changed buses fresh, then swap one reference each. Within a turn."""
+        changed, self._changed = self._changed, set()
+        try:
+            for scope, bus in changed:
+                rules = await self._store.find(Rule, scope, prefix=f"{bus}/")
+                self._rules[scope, bus] = RuleIndex.of(rules)
+                await self._noise.reload(scope, bus, rules)
+        except BaseException:
+            self._changed |= changed
+            raise
+
     async def reload_archives(self) -> None:
-        """Take up changed archives and replays, as `reload` does rules."""
+        """Take up changed archives and replays, before their change is answered."""
         async with self._reloading:
             self._archives = Archives.of(await self._store.find(Archive), await self._store.find(Replay))
 
@@ -133,6 +148,7 @@ class Bus:
         batch = await self._store.journal(place, ROUTED_AT_ONCE_MAX)
         if not batch:
             return place
+        await self._refresh()
         counted = Counter(routed=len(batch))
         sifting = None if self._noise.quiet else self._noise.sifting()
         deliveries, refused = self._owed(batch, counted, sifting)

@@ -54,11 +54,11 @@ class Noise:
         self._take_up(rules, await self._controls(None, ""), await self._store.find(Window))
 
     async def reload(self, scope: Scope, bus: str, rules: Sequence[Rule]) -> None:
-        """The controls of one bus, of which something was changed: rules, targets, tags, settings."""
-        async with self.turn:
-            of_bus = [place for place, one in self._quieted.items() if one.of_bus == (scope, bus)]
-            windows = [window for place in of_bus for window in self._quieted.pop(place).windows.values()]
-            self._take_up(rules, await self._controls(scope, f"{bus}/"), windows)
+        """The controls of one bus, of which something was changed: rules, targets, tags, settings. Within a turn."""
+        controls = await self._controls(scope, f"{bus}/")
+        of_bus = [place for place, one in self._quieted.items() if one.of_bus == (scope, bus)]
+        windows = [window for place in of_bus for window in self._quieted.pop(place).windows.values()]
+        self._take_up(rules, controls, windows)
 
     @property
     def quiet(self) -> bool:

@@ -48,7 +48,7 @@ class Rules:
 
     async def _firsts(self, bus: EventBus, rule: Rule, tags: dict[str, str]) -> list[Change]:
         """What a new rule brings along. Raises LimitExceeded."""
-        if len(await rules_of(self._store, bus.scope, bus.name)) >= self._limits.rules_per_bus_max:
+        if await self._store.count(Rule, bus.scope, f"{bus.name}/") >= self._limits.rules_per_bus_max:
             raise LimitExceeded(TOO_MANY)
         first = await first_tags(self._store, bus.scope, rule.arn, tags)
         return first + holding(bus)

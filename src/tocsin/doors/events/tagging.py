@@ -41,18 +41,20 @@ class Tagging:
     async def _retag(
         self, context: Context, given: str, change: Callable[[dict[str, str]], dict[str, str]]
     ) -> dict[str, Any]:
-        async def attempt() -> str:
+        async def attempt() -> tuple[str, bool]:
             arn = await tagged_arn(self._store, context.scope, given)
             record = await self._store.get(Tags, context.scope, arn)
-            tags = _checked(change(record.tags if record else {}))
+            before = record.tags if record else {}
+            tags = _checked(change(before))
             await self._store.commit(
                 Put(successor(record, tags=tags) if record else Tags(scope=context.scope, arn=arn, tags=tags))
             )
-            return arn
+            return arn, _of_noise(before) != _of_noise(tags)
 
-        bus = rule_bus_of(await decided(attempt))
-        if bus:  # its tags may control what its targets are spared
+        arn, quieted = await decided(attempt)
+        if quieted and (bus := rule_bus_of(arn)):
             await self._bus.reload(context.scope, bus)
+            await self._bus.refreshed()
         return {}
 
 
@@ -77,7 +79,12 @@ async def last_tags(store: Store, scope: Scope, arn: str) -> list[Change]:
 def _checked(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > TAGS_MAX:
         raise LimitExceeded("The requested resource exceeds the maximum number allowed.")
-    for key, value in tags.items():
-        if value and (key == TAG or key.startswith(f"{TAG}:")):
-            control_of(value)  # a control that says nothing would be found out when the noise comes
+    for value in _of_noise(tags).values():
+        if value:
+            control_of(value)  # else it would be found out when the noise comes
     return tags
+
+
+def _of_noise(tags: dict[str, str]) -> dict[str, str]:
+    """The tags that control what a rule's targets are spared."""
+    return {key: value for key, value in tags.items() if key == TAG or key.startswith(f"{TAG}:")}

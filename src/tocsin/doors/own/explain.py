@@ -28,6 +28,7 @@ from tocsin.model.records import Record
 from tocsin.model.rule import Rule
 from tocsin.model.topic import Topic
 from tocsin.ports import Store
+from tocsin.services.bus import Bus
 from tocsin.services.commands.documents import built_in
 from tocsin.services.noise import Noise
 from tocsin.services.outbox import Outbox
@@ -50,9 +51,10 @@ _KINDS: tuple[tuple[Callable[[str], tuple[Scope, str] | None], type[Record]], ..
 
 
 class Explain:
-    def __init__(self, store: Store, noise: Noise, outbox: Outbox, *, log_groups_granted: bool) -> None:
+    def __init__(self, store: Store, bus: Bus, noise: Noise, outbox: Outbox, *, log_groups_granted: bool) -> None:
         self._store = store
         self._noise = noise
+        self._bus = bus
         self._troubles = Troubles(store, outbox)
         self._log_groups_granted = log_groups_granted
 
@@ -63,6 +65,7 @@ class Explain:
         rule = await self._store.get(Rule, scope, f"{bus}/{name}")
         if rule is None:
             return refuse(await self._unknown(scope, bus, name), 404)
+        await self._bus.refreshed()
         last = 1 if event_id else min(number(request, "last", EXPLAINED), EXPLAINED_MAX)
         _, found = await newest(self._store, _on(scope, bus, event_id), last)
         if event_id and not found:

@@ -41,6 +41,7 @@ class NoiseControl:
 
     async def controls(self, request: Request) -> Response:
         """The controls that hold, of all rules or those of `bus` and `rule`."""
+        await self._bus.refreshed()
         scope, query = scope_of(request), request.query_params
         bus, name = query.get("bus"), query.get("rule")
         prefix = f"{bus}/" if bus else ""
@@ -82,6 +83,7 @@ class NoiseControl:
         except AwsError as error:
             return refuse(error.message, error.status)
         await self._bus.reload(scope, asked.bus)
+        await self._bus.refreshed()
         return answer({"controls": await self._told(rule)})
 
     async def _commit(self, rule: Rule, target_id: str, control: Control | None) -> None:
