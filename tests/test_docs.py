@@ -242,6 +242,8 @@ def own_routes() -> list[BaseRoute]:
         catalogue=NOTHING,
         health=NOTHING,
         injections=NOTHING,
+        chats=NOTHING,
+        posted_by=NOTHING,
     )
     nodes = NodesDoor(
         fleet=NOTHING,

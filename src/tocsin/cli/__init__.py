@@ -8,6 +8,7 @@ import click
 from tocsin import __version__
 from tocsin.cli.options import reads
 from tocsin.cli.verbs.alarm import alarm
+from tocsin.cli.verbs.channels import channels
 from tocsin.cli.verbs.drill import drill
 from tocsin.cli.verbs.events import events
 from tocsin.cli.verbs.fault import fault
@@ -96,5 +97,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-for group in (alarm, drill, events, fault, health, noise, notify, pattern, rule):
-    main.add_command(group)
+for verb in (alarm, channels, drill, events, fault, health, noise, notify, pattern, rule):
+    main.add_command(verb)

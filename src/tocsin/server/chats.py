@@ -38,7 +38,7 @@ def chat_carriers(settings: ChatSettings, store: Store, clock: Clock, session: C
             addresses=addresses(settings),
             slack_api=settings.slack_api,
         ),
-        APPRISE: AppriseCarrier(elsewhere(settings).addresses, settings.post_limit_s),
+        APPRISE: AppriseCarrier(elsewhere(settings).addresses, clock, settings.post_limit_s),
     }
 
 

@@ -60,7 +60,7 @@ from tocsin.model.times import epoch_ms
 from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
 from tocsin.server import moto
 from tocsin.server.chat_settings import ChatSettings
-from tocsin.server.chats import chat_carriers, elsewhere
+from tocsin.server.chats import addresses, chat_carriers, elsewhere
 from tocsin.server.clock import SystemClock
 from tocsin.server.faults import load_catalogue
 from tocsin.server.keep import kept
@@ -329,6 +329,8 @@ async def _assembled(
         injections=Injections(store, links, clock, _uuid),
         trials=Trials(store, clock, topics, chats, _uuid),
         outcomes=outcomes,
+        chats=chats,
+        posted_by=addresses(settings.chat).how,
     )
     metrics = MetricsDoor(
         Sources(

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tocsin.core.cards import Card, Hints, chime, read_card, slack, teams
+from tocsin.core.cards import Card, Hints, chime, markdown, read_card, slack, teams
 from tocsin.model.changes import Put
 from tocsin.model.chat import ChatConfiguration, Post, Provider
 from tocsin.model.delivery import Landed
@@ -47,7 +47,7 @@ class Chats:
         self._store = store
         self._arrived = arrived
         self._console_link = console_link
-        self._elsewhere = elsewhere or {}
+        self.elsewhere: Mapping[str, Sequence[str]] = elsewhere or {}
         self._statuses = StatusHistory(store)
         self._by_topic: dict[str, list[ChatConfiguration]] | None = None
         self._generation = 0
@@ -72,7 +72,7 @@ class Chats:
 
     def services(self, topic_arn: str) -> list[str]:
         """Names of the other services that hear a topic."""
-        return [*self._elsewhere.get(topic_arn, ()), *self._elsewhere.get(_topic(topic_arn)[1], ())]
+        return [*self.elsewhere.get(topic_arn, ()), *self.elsewhere.get(_topic(topic_arn)[1], ())]
 
     async def heard(self, topic_arn: str, message: TopicMessage, now_ms: int) -> Landed:
         """See ports.Listeners."""
@@ -112,7 +112,7 @@ class Chats:
         return _outbound(CHAT, configuration.arn, body, msgspec.to_builtins(about), topic_arn, message, now_ms)
 
     def _note(self, service: str, card: Card, topic_arn: str, message: TopicMessage, now_ms: int) -> Outbound:
-        body = chime(card)["Content"].removeprefix("/md ")
+        body = markdown(card) or card.title
         about = {"service": service, "title": card.title or card.summary, "tone": str(card.tone)}
         return _outbound(APPRISE, f"apprise/{service}", body, about, topic_arn, message, now_ms)
 

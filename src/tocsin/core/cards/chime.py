@@ -2,7 +2,7 @@
 
 import re
 
-from tocsin.core.cards.card import Card, Tone
+from tocsin.core.cards.card import Card, Fact, Tone
 from tocsin.core.cards.cutting import fitted, listed, same
 
 CONTENT_CHARS = 4096
@@ -19,17 +19,17 @@ def escaped(text: str) -> str:
 
 def chime(card: Card) -> dict[str, str]:
     """The body of a post to the webhook."""
-    return {"Content": MARKDOWN + fitted("\n\n".join(_parts(card)), CONTENT_CHARS - len(MARKDOWN), same)}
+    title = f"**{fitted(card.title, 150, escaped)}**" if card.title.strip() else ""
+    text = f"{MARKS[card.tone]} {title}\n\n{markdown(card)}"
+    return {"Content": MARKDOWN + fitted(text, CONTENT_CHARS - len(MARKDOWN), same)}
 
 
-def _parts(card: Card) -> list[str]:
+def markdown(card: Card) -> str:
+    """All of the card but its title."""
     parts = [
-        f"{MARKS[card.tone]} **{fitted(card.title, 150, escaped)}**" if card.title.strip() else MARKS[card.tone],
         fitted(card.text, 1000, escaped),
         fitted(card.markdown, 1000),
-        "\n".join(
-            f"**{fitted(fact.name, 50, escaped)}**: {fitted(fact.text, 200, escaped)}" for fact in card.facts[:10]
-        ),
+        "\n".join(_fact(fact) for fact in card.facts[:10]),
         listed(card.lines, "- ", 800, escaped),
         _fenced(card.code, 800),
         listed(card.steps, "- ", 600),
@@ -37,7 +37,11 @@ def _parts(card: Card) -> list[str]:
         *(f"[{fitted(link.text, 50, escaped)}]({link.url})" for link in card.links[:5] if len(link.url) <= 300),
         fitted(card.footer, 200, escaped),
     ]
-    return [part for part in parts if part.strip()]
+    return "\n\n".join(part for part in parts if part.strip())
+
+
+def _fact(fact: Fact) -> str:
+    return f"**{fitted(fact.name, 50, escaped)}**: {fitted(fact.text, 200, escaped)}"
 
 
 def _fenced(text: str, chars_max: int) -> str:

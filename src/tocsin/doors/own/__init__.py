@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from tocsin.core.faults import Catalogue, HealthPolicy
 from tocsin.doors.own.alarms import AlarmStates
+from tocsin.doors.own.channels import Channels
 from tocsin.doors.own.deliveries import Deliveries
 from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
@@ -20,9 +21,11 @@ from tocsin.doors.own.notify import Notify
 from tocsin.doors.own.publishing import Publishing
 from tocsin.doors.own.status import Status
 from tocsin.doors.own.story import Story
+from tocsin.model.chat import ChatConfiguration
 from tocsin.ports import Clock, Store
 from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
+from tocsin.services.chats import Chats
 from tocsin.services.fleet import Fleet
 from tocsin.services.injections import Injections
 from tocsin.services.mishaps import Mishaps
@@ -33,7 +36,8 @@ from tocsin.services.trials import Trials
 
 
 class OwnDoor:
-    """`new_event_id` gives a fresh event id; it is told the time in epoch milliseconds."""
+    """`new_event_id` gives a fresh event id; it is told the time in epoch milliseconds. `posted_by` says how a chat
+    configuration is posted to."""
 
     def __init__(
         self,
@@ -53,6 +57,8 @@ class OwnDoor:
         catalogue: Catalogue,
         health: HealthPolicy,
         injections: Injections,
+        chats: Chats,
+        posted_by: Callable[[ChatConfiguration], str],
     ) -> None:
         self._status = Status(fleet, bus, store)
         self._deliveries = Deliveries(outbox)
@@ -66,6 +72,7 @@ class OwnDoor:
         self._notify = Notify(trials, outcomes)
         self._health = NodeHealth(fleet, clock, catalogue, health)
         self._injections = NodeFaults(fleet, injections, catalogue)
+        self._channels = Channels(store, chats, posted_by)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -86,6 +93,7 @@ class OwnDoor:
             Route("/_tocsin/v1/health", self._health.act, methods=["POST"]),
             Route("/_tocsin/v1/alarms", self._alarms.listed),
             Route("/_tocsin/v1/alarms", self._alarms.set, methods=["POST"]),
+            Route("/_tocsin/v1/channels", self._channels.listed),
             Route("/_tocsin/v1/faults", self._faults.listed),
             Route("/_tocsin/v1/faults", self._faults.plan, methods=["POST"]),
             Route("/_tocsin/v1/faults", self._faults.clear, methods=["DELETE"]),

@@ -31,3 +31,8 @@ class Addresses(Struct, frozen=True, kw_only=True):
         if found is None and one.provider is Provider.SLACK:
             found = self.workspaces.get(one.team)
         return found if found and (found.webhook or found.token) else None
+
+    def how(self, one: ChatConfiguration) -> str:
+        """`webhook` or `token`, whichever a configuration is posted by; empty where nothing is configured."""
+        found = self.of(one)
+        return "" if found is None else "webhook" if found.webhook else "token"

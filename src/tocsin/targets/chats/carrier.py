@@ -21,7 +21,7 @@ from tocsin.model.chat import ChatConfiguration, Post, Provider, chat_scope
 from tocsin.model.outbound import Outbound, Outcome, Verdict
 from tocsin.ports import Clock, Store
 from tocsin.targets.chats.addresses import Address, Addresses
-from tocsin.targets.chats.pace import Pace
+from tocsin.targets.chats.pace import PAUSE_S, Pace
 from tocsin.targets.chats.posting import Poster
 from tocsin.targets.chats.threads import Threads
 
@@ -57,7 +57,7 @@ class ChatCarrier:
         address = self._addresses.of(configuration)
         if address is None:
             return self._unaddressed(configuration)
-        with self._pace.turn(configuration.arn, configuration.provider) as turn:
+        with self._pace.turn(configuration.arn, PAUSE_S[configuration.provider]) as turn:
             if turn.wait_s > 0:
                 return Outcome(verdict=Verdict.NOT_YET, after_s=turn.wait_s)
             outcome = await self._posted(configuration, address, post, outbound.body)

@@ -9,6 +9,7 @@ from tocsin.ports import Clock
 
 # Slack takes "1 per second per channel" (its rate limits), Teams four a second of a webhook (Microsoft's), Chime one.
 PAUSE_S = {Provider.SLACK: 1.0, Provider.TEAMS: 0.25, Provider.CHIME: 1.0}
+ELSEWHERE_PAUSE_S = 1.0  # what other services take is not known; none of them takes less
 CHANNELS_REMEMBERED_MAX = 10_000
 
 
@@ -31,9 +32,8 @@ class Pace:
         self._free_ms: dict[str, int] = {}
 
     @contextlib.contextmanager
-    def turn(self, channel: str, provider: Provider) -> Iterator[Turn]:
+    def turn(self, channel: str, pause_s: float) -> Iterator[Turn]:
         """Hold the channel, if it is free, until the post has ended."""
-        pause_s = PAUSE_S[provider]
         wait_ms = self._free_ms.get(channel, 0) - epoch_ms(self._clock.now())
         if channel in self._busy or wait_ms > 0:
             yield Turn(max(wait_ms / 1000, 0) or pause_s)
