@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tocsin.core import requests
 from tocsin.core.batches import Batch, batch
-from tocsin.core.lifecycle import cluster_may_move, node_may_move
+from tocsin.core.lifecycle import cluster_may_move, group_may_move, node_may_move
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Terminate, plan, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.software import update_software
@@ -123,7 +123,7 @@ class SmallWorld:
         self.links[instance_id] = LinkSeen(connected=False, since=self.now, heard=self.now)
 
     def request_update(self, **request: Any) -> None:
-        self.cluster = requests.update(self.living, {"ClusterName": "small", **request}, self.now)
+        self.cluster = requests.update(self.living, {"ClusterName": "small", **request}, self.now, self.nodes.values())
         self.statuses.append(self.cluster.status)
 
     def request_software(self, **request: Any) -> None:
@@ -148,7 +148,11 @@ class SmallWorld:
         return next(one.status for one in self.living.groups if one.name == group)
 
     def _record(self, made: Plan) -> None:
-        assert cluster_may_move(self.living.status, made.cluster.status if made.cluster else None)
+        status = made.cluster.status if made.cluster else None
+        assert cluster_may_move(self.living.status, status, continuous=self.living.continuous)
+        groups = {group.name: group.status for group in self.living.groups}
+        for group in made.cluster.groups if made.cluster else ():
+            assert group_may_move(groups.get(group.name), group.status), (groups, group)
         for key in self.nodes.keys() | made.nodes.keys():
             old, new = self.nodes.get(key), made.nodes.get(key)
             assert node_may_move(old.status if old else None, new.status if new else None), (old, new)

@@ -53,6 +53,7 @@ CALM_S = 3000.0  # everything converges within this: a replacement pauses up to 
 POLICY = FleetPolicy(beat_interval_s=5.0, replacement_pause_max_s=60.0)
 NAMES = ("alpha", "beta", "gamma")
 GROUPS = ("controller", "workers", "extra")
+ASKED = ("create", "create", "update", "update", "delete", "batch", "batch", "software", "add")
 SHARED_MEMORY = "/dev/shm"
 SOURCE = "my.jobs"
 SEEN, JOBS = "/seen", "/jobs"
@@ -248,10 +249,13 @@ class Simulation:
         if fleet is None:
             return
         with contextlib.suppress(AwsError, Stale, StoreUnavailable):
-            match self.chance.choice(("create", "create", "update", "update", "delete", "batch", "batch", "software")):
+            match self.chance.choice(
+                ("create", "create", "update", "update", "delete", "batch", "batch", "software", "add")
+            ):
                 case "create":
                     recovery = self.chance.choice(({}, {"NodeRecovery": "Automatic"}, {"NodeRecovery": "None"}))
-                    request = {"ClusterName": name, "InstanceGroups": self._groups(), **recovery}
+                    mode = self.chance.choice(({}, {"NodeProvisioningMode": "Continuous"}))
+                    request = {"ClusterName": name, "InstanceGroups": self._groups(), **recovery, **mode}
                     await fleet.create(SCOPE, request, cluster_id(self.chance.randbytes(12)))
                 case "update":
                     doomed = {"InstanceGroupsToDelete": [self.chance.choice(GROUPS)]}
@@ -260,6 +264,9 @@ class Simulation:
                 case "delete":
                     if self.chance.random() < 0.4:
                         await fleet.delete(SCOPE, {"ClusterName": name})
+                case "add":
+                    added = {"InstanceGroupName": self.chance.choice(GROUPS), "IncrementTargetCountBy": 1}
+                    await fleet.add_nodes(SCOPE, {"ClusterName": name, "NodesToAdd": [added]})
                 case "software":
                     size = {"Type": "CAPACITY_PERCENTAGE", "Value": self.chance.choice((30, 100))}
                     config = {"RollingUpdatePolicy": {"MaximumBatchSize": size}, "WaitIntervalInSeconds": 3}

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tocsin.core.operations import begun
 from tocsin.core.plan import named_controller_group
 from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, Node, NodeStatus, Repair
 from tocsin.model.errors import Validation
@@ -64,7 +65,7 @@ def batch(
     found = {one: by_logical.get(one) for one in logical}
     logical_done, logical_refused = _sort_out(operation, cluster, found, chosen)
     make = _deleted if operation == DELETE else _repaired
-    after, changed = make(operation, cluster, chosen.values(), now)
+    after, changed = make(operation, cluster, chosen.values(), nodes.values(), now)
     return Batch(
         cluster=after,
         nodes={**nodes, **changed},
@@ -114,6 +115,9 @@ def _obstacle(operation: str, cluster: Cluster, node: Node | None, asked: str) -
         return NOT_FOUND, f"Node {asked} does not exist in cluster {cluster.name}."
     if node.group == named_controller_group(cluster):
         return WRONG_STATUS, f"Node {asked} is a Slurm controller node: {operation} does not take it."
+    waiting = {group.name for group in cluster.groups if group.status in (GroupStatus.CREATING, GroupStatus.UPDATING)}
+    if operation == DELETE and node.group in waiting:
+        return WRONG_STATUS, f"Instance group {node.group} has not reached its MinInstanceCount yet."
     if node.status is NodeStatus.SHUTTING_DOWN:
         return WRONG_STATUS, f"Node {asked} is in status {node.status}."
     active = _active(node)
@@ -140,7 +144,7 @@ def _active(node: Node) -> str:
 
 
 def _repaired(
-    operation: str, cluster: Cluster, chosen: Iterable[Node], now: datetime
+    operation: str, cluster: Cluster, chosen: Iterable[Node], _everybody: Iterable[Node], now: datetime
 ) -> tuple[Cluster, dict[str, Node]]:
     """The planner does it. The mark is what a second request finds in use."""
     repair = REPAIRS[operation]
@@ -148,14 +152,16 @@ def _repaired(
 
 
 def _deleted(
-    operation: str, cluster: Cluster, chosen: Iterable[Node], _now: datetime
+    operation: str, cluster: Cluster, chosen: Iterable[Node], everybody: Iterable[Node], now: datetime
 ) -> tuple[Cluster, dict[str, Node]]:
     """The nodes leave, and their groups want so many fewer. There is nothing to go back to."""
     nodes = {node.instance_id: replace(node, status=NodeStatus.SHUTTING_DOWN, why=operation) for node in chosen}
     fewer = Counter(node.group for node in nodes.values())
     before = tuple(replace(group, target=max(0, group.target - fewer[group.name])) for group in cluster.groups)
-    if not nodes or cluster.continuous:
-        return replace(cluster, groups=before), nodes
+    if not nodes:
+        return cluster, nodes
+    if cluster.continuous:
+        return begun(cluster, replace(cluster, groups=before), everybody, now), nodes
     groups = tuple(replace(one, status=GroupStatus.UPDATING) if fewer[one.name] else one for one in before)
     after = replace(cluster, status=ClusterStatus.UPDATING, groups=groups, before=before, failure_message="")
     return after, nodes

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.core.announce import announce
-from tocsin.core.lifecycle import cluster_may_move, node_may_move
+from tocsin.core.lifecycle import cluster_may_move, group_may_move, node_may_move
 from tocsin.core.tell import tell
 from tocsin.model.changes import Accept, Change, Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node
@@ -79,8 +79,22 @@ def _assert_lawful(
     old: Cluster | None, new: Cluster | None, old_nodes: Mapping[str, Node], new_nodes: Mapping[str, Node]
 ) -> None:
     before, after = old.status if old else None, new.status if new else None
-    assert cluster_may_move(before, after), f"a cluster never goes from {before} to {after}"
+    mode = new or old
+    lawful = cluster_may_move(before, after, continuous=mode is not None and mode.continuous)
+    assert lawful, f"a cluster never goes from {before} to {after}"
+    _assert_groups_lawful(old, new)
     for key in old_nodes.keys() | new_nodes.keys():
         was, now = old_nodes.get(key), new_nodes.get(key)
         was_status, now_status = was.status if was else None, now.status if now else None
         assert node_may_move(was_status, now_status), f"a node never goes from {was_status} to {now_status}"
+
+
+def _assert_groups_lawful(old: Cluster | None, new: Cluster | None) -> None:
+    """A cluster that is gone takes its groups along, whatever they were."""
+    if new is None or (old is not None and old.groups is new.groups):
+        return
+    before = {group.name: group.status for group in old.groups} if old else {}
+    after = {group.name: group.status for group in new.groups}
+    for name in before.keys() | after.keys():
+        was, now = before.get(name), after.get(name)
+        assert group_may_move(was, now), f"a group never goes from {was} to {now}"

@@ -29,5 +29,7 @@ class FleetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # A lifecycle script that fails on a new image is run again, each time on a fresh root volume; after so many
     # attempts the update is rolled back (field reports: about four).
     update_attempts_max: int = 4
+    # Continuous provisioning: how long a group may wait for its MinInstanceCount before it goes back; as on AWS.
+    minimum_timeout_s: float = 10_800.0
     # All clusters of this server together. Every local instance is a process of about 40 MiB.
     instances_max: int = 100

@@ -8,10 +8,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from tocsin.core import groups as instance_groups
 from tocsin.core.groups import changed_group, ending, new_group, refuse_twins
-from tocsin.core.lifecycle import MAY_DELETE, MAY_UPDATE
-from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGroup, NodeRecovery
+from tocsin.core.lifecycle import MAY_DELETE, MAY_UPDATE, MAY_UPDATE_CONTINUOUS
+from tocsin.core.operations import begun
+from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGroup, Node, NodeRecovery
 from tocsin.model.errors import Conflict, ResourceLimitExceeded, Validation
 from tocsin.model.names import Scope
 from tocsin.model.records import successor
@@ -48,7 +51,7 @@ def create(request: dict[str, Any], *, scope: Scope, cluster_id: str, now: datet
     if not groups:
         raise Validation("Specify at least one instance group in InstanceGroups or RestrictedInstanceGroups.")
     refuse_twins(_specs(request))
-    return _checked(
+    cluster = _checked(
         Cluster(
             scope=scope,
             id=cluster_id,
@@ -61,11 +64,15 @@ def create(request: dict[str, Any], *, scope: Scope, cluster_id: str, now: datet
             tags={tag["Key"]: tag["Value"] for tag in request.get("Tags") or []},
         )
     )
+    return continuous(None, cluster, (), now) if cluster.continuous else cluster
 
 
-def update(cluster: Cluster, request: dict[str, Any], now: datetime) -> Cluster:
-    """The cluster after an UpdateCluster request, in Updating. The groups as they stood are kept for a rollback."""
-    if cluster.status not in MAY_UPDATE:
+def update(cluster: Cluster, request: dict[str, Any], now: datetime, nodes: Iterable[Node] = ()) -> Cluster:
+    """The cluster after an UpdateCluster request, in Updating. The groups as they stood are kept for a rollback.
+
+    With continuous provisioning its status stays, and an operation is begun.
+    """
+    if cluster.status not in (MAY_UPDATE_CONTINUOUS if cluster.continuous else MAY_UPDATE):
         raise Conflict(
             f"Cluster {cluster.name} is in status {cluster.status} and takes no update now. "
             f"{'Wait until it is InService.' if cluster.status is not ClusterStatus.FAILED else 'Delete it.'}"
@@ -74,7 +81,7 @@ def update(cluster: Cluster, request: dict[str, Any], now: datetime) -> Cluster:
         raise Validation(f"Specify at least one of {', '.join(UPDATABLE)}.")
     refuse_twins(_specs(request))
     _refuse_changes(cluster, request)
-    return _checked(
+    after = _checked(
         successor(
             cluster,
             status=ClusterStatus.UPDATING,
@@ -85,6 +92,28 @@ def update(cluster: Cluster, request: dict[str, Any], now: datetime) -> Cluster:
             spec=cluster.spec | {name: request[name] for name in CLUSTER_CARRIED if name in request},
         )
     )
+    if not after.continuous:
+        return after
+    return continuous(cluster, replace(after, status=cluster.status, before=cluster.before), nodes, now)
+
+
+def continuous(before: Cluster | None, after: Cluster, nodes: Iterable[Node], now: datetime) -> Cluster:
+    """Groups whose counts are other than before wait for their minimum, if they have one; an operation is begun."""
+    old = {group.name: group for group in before.groups} if before else {}
+    groups = tuple(_waiting(old.get(group.name), group, now) for group in after.groups)
+    return begun(before, replace(after, groups=groups), nodes, now)
+
+
+def _waiting(old: InstanceGroup | None, group: InstanceGroup, now: datetime) -> InstanceGroup:
+    same = old is not None and (old.target, old.minimum) == (group.target, group.minimum)
+    if same or group.status in (GroupStatus.DELETING, GroupStatus.SYSTEM_UPDATING):
+        return group
+    if old is None:
+        return replace(group, waiting_since=now)
+    still = old.status in (GroupStatus.CREATING, GroupStatus.UPDATING)
+    fallback = old.fallback if still else old.target
+    status = old.status if still or not group.minimum else GroupStatus.UPDATING
+    return replace(group, status=status, fallback=fallback, waiting_since=now, message="")
 
 
 def delete(cluster: Cluster) -> Cluster:

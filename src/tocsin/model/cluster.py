@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from tocsin.model.health import Known, Mended
 from tocsin.model.names import cluster_arn, cluster_log_group
+from tocsin.model.operation import Operation
 from tocsin.model.records import Record
 
 
@@ -129,7 +130,8 @@ class SoftwareUpdate(Struct, frozen=True, kw_only=True):
 class InstanceGroup(Struct, frozen=True, kw_only=True):
     """`image` is what its nodes run when no update is under way, `updates` how many were ever begun.
 
-    `update_since`: times of its schedule before this are over.
+    `update_since`: times of its schedule before this are over. `waiting_since`: it waits for its minimum since then;
+    if that takes too long it goes back to `fallback` instances, and `message` says so.
     """
 
     name: str
@@ -141,6 +143,14 @@ class InstanceGroup(Struct, frozen=True, kw_only=True):
     update: SoftwareUpdate | None = None
     updates: int = 0
     update_since: datetime | None = None
+    waiting_since: datetime | None = None
+    fallback: int = 0
+    message: str = ""
+
+    @property
+    def minimum(self) -> int:
+        """How many instances it wants before it counts as being in service; 0: it does not wait."""
+        return int(self.spec.get("MinInstanceCount") or 0)
 
     @property
     def wanted_image(self) -> Image:
@@ -169,7 +179,8 @@ class Cluster(Record, frozen=True, kw_only=True):
     """A cluster. `spec` holds the request members beside name, groups, tags and NodeRecovery.
 
     `before` are the groups as they stood when the operation under way began: what RollingBack goes back to.
-    `launches` counts the instances ever ordered; instance ids are derived from it.
+    `launches` counts the instances ever ordered; instance ids are derived from it. `operations` are those of a cluster
+    with continuous provisioning, the oldest first.
     """
 
     kind: ClassVar[str] = "cluster"
@@ -185,6 +196,7 @@ class Cluster(Record, frozen=True, kw_only=True):
     tags: dict[str, str] = field(default_factory=dict)
     before: tuple[InstanceGroup, ...] = ()
     launches: int = 0
+    operations: tuple[Operation, ...] = ()
 
     @property
     def key(self) -> str:

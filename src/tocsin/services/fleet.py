@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tocsin.core import requests
+from tocsin.core.additions import Added, add_nodes
 from tocsin.core.batches import Batch, batch
 from tocsin.core.commit import World, commit
 from tocsin.core.faults import HealthPolicy
@@ -120,7 +121,7 @@ class Fleet:
     async def update(self, scope: Scope, request: dict[str, Any]) -> Cluster:
         """UpdateCluster: the status flips before the answer. Raises ConflictException when an operation runs."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
-            cluster = requests.update(world.cluster, request, self._clock.now())
+            cluster = requests.update(world.cluster, request, self._clock.now(), world.nodes.values())
             others = [other.cluster for other in self.worlds() if other.cluster.id != cluster.id]
             requests.check_limit([*others, cluster], [*others, world.cluster], self._policy.instances_max)
             return await self._request(world, cluster, "UpdateCluster")
@@ -164,6 +165,19 @@ class Fleet:
         if changed is None:
             raise ResourceNotFound(f"There is no node {instance_id} any more.")
         return changed
+
+    async def add_nodes(self, scope: Scope, request: dict[str, Any]) -> Added:
+        """BatchAddClusterNodes, as far as the groups take them. Raises ResourceLimitExceeded, Validation."""
+        async with self._held(self.world_of(scope, request["ClusterName"])) as world:
+            now = self._clock.now()
+            made = add_nodes(world.cluster, world.nodes, request, now)
+            others = [other.cluster for other in self.worlds() if other.cluster.id != world.cluster.id]
+            requests.check_limit([*others, made.cluster], [*others, world.cluster], self._policy.instances_max)
+            if made.cluster is not world.cluster:
+                words = ", ".join(f"{group} {logical}" for logical, group, _ in made.added)
+                told = Tell(line(made.cluster, now, Chapter.REQUEST, "BatchAddClusterNodes", words))
+                await self._commit(world, replace(world, cluster=made.cluster, nodes=made.nodes), told)
+            return made
 
     async def retag(self, scope: Scope, arn: str, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
         """Apply a change to a cluster's tags and answer what they are then."""

@@ -21,6 +21,8 @@ def clusters(world: World) -> Iterable[Note]:
         about, status = cluster.name, cluster.status
         yield from twins("a group's name is its own in the cluster", ((about, group.name) for group in cluster.groups))
         lawful = _GROUPS_OF.get(status)
+        if cluster.continuous and status is ClusterStatus.IN_SERVICE:
+            lawful = frozenset(GroupStatus) - {GroupStatus.FAILED, GroupStatus.SYSTEM_UPDATING}
         for group in cluster.groups:
             if lawful is not None and group.status not in lawful:
                 yield Note(f"no such group in a cluster that is {status}", about, f"{group.name} is {group.status}")
@@ -87,7 +89,7 @@ def _node_itself(node: Node) -> Iterable[Note]:
         "only members turn unhealthy": not sick or node.joined,
         "who fails says why": status is not NodeStatus.FAILURE or bool(node.message),
         "a member that fails is unhealthy": status is not NodeStatus.FAILURE or node.joined == sick,
-        "only a replacement is tried again": node.retry_at is None or bool(node.replaces),
+        "only a replacement is tried again": node.retry_at is None or bool(node.replaces or node.logical_id),
     }
     return [Note(law, node.instance_id, f"{status}, {node.health}") for law, holds in lawful.items() if not holds]
 

@@ -32,7 +32,9 @@ def _unrest_of(cluster: Cluster, world: World) -> Iterable[Note]:
 
 
 def _unrest_at(node: Node, cluster: Cluster, machines: Mapping[str, MachineState] | None) -> Iterable[Note]:
-    left = cluster.node_recovery is NodeRecovery.NONE and node.status is NodeStatus.FAILURE
+    # Who waits for a controller that nobody mends waits for a person, and so does who is not mended.
+    waiting = NodeStatus.PENDING if cluster.continuous else NodeStatus.FAILURE
+    left = cluster.node_recovery is NodeRecovery.NONE and node.status in (NodeStatus.FAILURE, waiting)
     if node.status is not NodeStatus.RUNNING and not left:
         yield Note("a node comes up, or goes", node.instance_id, f"{node.status} {node.message}")
     if machines is not None and not left and machines.get(node.instance_id) is not MachineState.RUNNING:

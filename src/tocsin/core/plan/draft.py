@@ -9,12 +9,11 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from tocsin.core.faults import HealthPolicy
-from tocsin.core.instance_types import types_of
+from tocsin.core.plan.order import order
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Cluster, ClusterStatus, InstanceGroup, Node, NodeStatus, ScriptState
 from tocsin.model.machine import MachineState
-from tocsin.model.names import derived_instance_id, loopback_address
 
 
 def controller_group(cluster: Cluster) -> str:
@@ -131,37 +130,13 @@ class Draft:
 
         A replacement inherits what was mended at its place.
         """
-        before = self.nodes.get(replaces)
-        number = self.cluster.launches + 1
-        types = types_of(group.spec)
-        instance_id = derived_instance_id(self.cluster.id, number)
-        self.cluster = replace(self.cluster, launches=number)
-        self.nodes[instance_id] = Node(
-            scope=self.cluster.scope,
-            revision=0,
-            cluster_id=self.cluster.id,
-            group=group.name,
-            index=index,
-            instance_id=instance_id,
-            instance_type=types[attempts % len(types)],
-            address=self._free_address(instance_id),
-            status=NodeStatus.PENDING,
-            launched_at=self.now,
-            script=ScriptState.WAITING if group.lifecycle else ScriptState.NONE,
-            replaces=replaces,
-            attempts=attempts,
-            mended=before.mended if before else (),
-            image=group.wanted_image,
-        )
-
-    def _free_address(self, instance_id: str) -> str:
         if self._addresses is None:
             self._addresses = {node.address for node in self.nodes.values()}
-        taken = self._addresses
-        tries = (loopback_address(instance_id, attempt) for attempt in range(len(taken) + 1))
-        free = next((address for address in tries if address not in taken), loopback_address(instance_id))
-        taken.add(free)
-        return free
+        before = self.nodes.get(replaces)
+        self.cluster, node = order(
+            self.cluster, group, index, self._addresses, self.now, before=before, attempts=attempts
+        )
+        self.nodes[node.instance_id] = node
 
     def list_steps(self) -> None:
         """Steps follow from the nodes as they now stand and from what is seen of them."""
@@ -197,10 +172,11 @@ class Draft:
             self.wait(f"{node.name} waits for the nodes of {controller_group(self.cluster)}, which come first")
 
     def _controller_ready(self) -> bool:
-        """Whether scripts may run outside the controller group: its nodes go first, and must all be there."""
+        """Whether scripts may run outside the controller group: its nodes go first, and must all be there; with
+        continuous provisioning one of them is enough."""
         first = controller_group(self.cluster)
         if not first:
             return True
         group = next(group for group in self.cluster.groups if group.name == first)
         ready = [member for member in self.of(group) if member.status is NodeStatus.RUNNING]
-        return len(ready) >= group.wanted
+        return len(ready) >= (min(1, group.wanted) if self.cluster.continuous else group.wanted)

@@ -1,11 +1,12 @@
 """Mending: rebooting and replacing nodes, within the budget.
 
 What to do with a node comes from its record: `repair`, whoever wrote it there, is done whatever NodeRecovery says.
-What is unhealthy, or failed while replacing, is replaced unless NodeRecovery is None.
+What is unhealthy, or failed while replacing, is replaced unless NodeRecovery is None. With continuous provisioning
+whatever failed on its way in is tried again.
 """
 
 from tocsin.core.plan.draft import Draft, controller_group
-from tocsin.model.cluster import Node, NodeRecovery, NodeStatus, Repair
+from tocsin.model.cluster import InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
 
 
 def mend(draft: Draft) -> None:
@@ -16,6 +17,9 @@ def mend(draft: Draft) -> None:
     for node in list(draft.nodes.values()):
         repair = _due(draft, node)
         if repair is None or node.group not in groups:
+            continue
+        if not node.joined and node.logical_id and not node.repair:
+            _try_again(draft, groups[node.group], node)
             continue
         if repair is Repair.REPLACE and len(draft.of(groups[node.group])) > groups[node.group].wanted:
             continue
@@ -35,9 +39,10 @@ def _due(draft: Draft, node: Node) -> Repair | None:
     """What is to be done with the node now."""
     if node.status is NodeStatus.SHUTTING_DOWN or node.rebooting:
         return None
-    if node.repair is not None or draft.cluster.node_recovery is NodeRecovery.NONE:
+    if node.repair is not None:
         return node.repair
-    return Repair.REPLACE if _to_replace(draft, node) else None
+    wanted = draft.cluster.node_recovery is not NodeRecovery.NONE or (bool(node.logical_id) and not node.joined)
+    return Repair.REPLACE if wanted and _to_replace(draft, node) else None
 
 
 def _to_replace(draft: Draft, node: Node) -> bool:
@@ -45,6 +50,12 @@ def _to_replace(draft: Draft, node: Node) -> bool:
     if node.status is not NodeStatus.FAILURE:
         return False
     return node.joined or (node.retry_at is not None and draft.expired(node.retry_at, 0))
+
+
+def _try_again(draft: Draft, group: InstanceGroup, node: Node) -> None:
+    """Continuous provisioning: nothing of use is lost, so no budget holds it up."""
+    if len(draft.of(group)) <= group.wanted:
+        _replace(draft, node)
 
 
 def _replace(draft: Draft, node: Node) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.core.plan.mend import mend, worn_out
-from tocsin.core.plan.size import fill, settled, shrinking
+from tocsin.core.plan.size import fill, shrinking
 from tocsin.core.plan.texts import FAULT_UPDATE, ROLLBACK_FAILED, SCRIPT_FAILED, UPDATE_ALARMED, UPDATE_FAILED
 from tocsin.core.software import batch_size, begun, next_update
 from tocsin.model.cluster import (
@@ -221,4 +221,7 @@ def _wanted_n(draft: Draft, node: Node) -> int:
 
 
 def _finish(draft: Draft) -> None:
-    draft.move(ClusterStatus.IN_SERVICE, settled(draft.cluster.groups), before=())
+    """The groups of the update are in service; with continuous provisioning others may be on their own way."""
+    back = {GroupStatus.SYSTEM_UPDATING: GroupStatus.IN_SERVICE}
+    groups = [replace(group, status=back.get(group.status, group.status)) for group in draft.cluster.groups]
+    draft.move(ClusterStatus.IN_SERVICE, groups, before=())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
+from tocsin.core.plan.continuous import pursue_continuous
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.core.plan.mend import mend, worn_out
 from tocsin.core.plan.patch import begin_scheduled, pursue_system_updating, take_back
@@ -14,7 +15,10 @@ from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGr
 
 def pursue(draft: Draft) -> None:
     """Bring the operation under way one step further."""
-    _PURSUE[draft.cluster.status](draft)
+    if draft.cluster.continuous:
+        pursue_continuous(draft)
+    else:
+        _PURSUE[draft.cluster.status](draft)
 
 
 def _pursue_creating(draft: Draft) -> None:

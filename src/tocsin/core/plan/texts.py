@@ -18,6 +18,9 @@ ENDED_EARLY = "The instance ended before it joined the cluster."
 UNHEALTHY = "The instance is unhealthy: {fault}."
 NEVER_CAME_BACK = "The instance did not come back from its reboot: {fault}."
 
+MINIMUM_MISSED = (
+    "Minimum capacity of {minimum} not reached in instance group {group} within {hours:g} hours. Rollback initiated."
+)
 UPDATE_FAILED = "The software update of instance group {group} failed: instance {instance_id}: {message}"
 UPDATE_ALARMED = "The software update of instance group {group} was stopped: in ALARM: {alarms}."
 ROLLBACK_FAILED = "The instance could not be brought back to its former image: {message}"

@@ -1,12 +1,16 @@
 """Clusters and nodes -> the members of DescribeCluster, ListClusters and their like (facts/hyperpod.md §1.3)."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from tocsin.core.announce import current_count, threads_per_core
+from tocsin.core.instance_types import threads_default, types_of
+from tocsin.core.operations import active
 from tocsin.doors.sagemaker.images import group_software, node_software
 from tocsin.model.cluster import Cluster, InstanceGroup, Node
 from tocsin.model.names import private_dns_name
+from tocsin.model.operation import Operation
 
 # Members of a group's request that are described back as they came.
 _GROUP_CARRIED = (
@@ -29,15 +33,15 @@ _CLUSTER_CARRIED = ("VpcConfig", "Orchestrator", "TieredStorageConfig", "Cluster
 def cluster_members(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, Any]:
     """The answer of DescribeCluster. What was not asked for is left out, as on AWS."""
     members = list(nodes)
+    groups = {group.name: _group_members(group, members, active(cluster, group.name)) for group in cluster.groups}
     return {
         "ClusterArn": cluster.arn,
         "ClusterName": cluster.name,
         "ClusterStatus": cluster.status,
         "CreationTime": cluster.created_at,
         "FailureMessage": cluster.failure_message or None,
-        "InstanceGroups": [_group_members(group, members) for group in cluster.groups if not group.restricted],
-        "RestrictedInstanceGroups": [_group_members(group, members) for group in cluster.groups if group.restricted]
-        or None,
+        "InstanceGroups": [groups[group.name] for group in cluster.groups if not group.restricted],
+        "RestrictedInstanceGroups": [groups[group.name] for group in cluster.groups if group.restricted] or None,
         "RestrictedInstanceGroupsConfig": _shared_environment(cluster.spec.get("RestrictedInstanceGroupsConfig")),
         "AutoScaling": _scaling(cluster.spec.get("AutoScaling")),
         "NodeRecovery": cluster.node_recovery,
@@ -56,7 +60,7 @@ def cluster_summary(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _group_members(group: InstanceGroup, nodes: list[Node]) -> dict[str, Any]:
+def _group_members(group: InstanceGroup, nodes: list[Node], operation: Operation | None) -> dict[str, Any]:
     return {
         "CurrentCount": current_count(group, nodes),
         "TargetCount": group.target,
@@ -64,7 +68,10 @@ def _group_members(group: InstanceGroup, nodes: list[Node]) -> dict[str, Any]:
         "ThreadsPerCore": threads_per_core(group),
         "Status": group.status,
         "TrainingPlanStatus": "NotApplicable",
+        "MinCount": group.minimum or None,
+        "ActiveOperations": {"Scaling": 1} if operation else None,
         "InstanceRequirements": _requirements(group),
+        "InstanceTypeDetails": _types(group, nodes),
         "KubernetesConfig": _kubernetes(group),
         **group_software(group, nodes),
         **{name: group.spec[name] for name in _GROUP_CARRIED if name in group.spec},
@@ -74,6 +81,17 @@ def _group_members(group: InstanceGroup, nodes: list[Node]) -> dict[str, Any]:
 def _requirements(group: InstanceGroup) -> dict[str, Any] | None:
     asked = group.spec.get("InstanceRequirements")
     return asked and {"CurrentInstanceTypes": asked["InstanceTypes"], "DesiredInstanceTypes": asked["InstanceTypes"]}
+
+
+def _types(group: InstanceGroup, nodes: list[Node]) -> list[dict[str, Any]] | None:
+    if not group.spec.get("InstanceRequirements"):
+        return None
+    there = Counter(node.instance_type for node in nodes if node.group == group.name and node.joined)
+    threads = group.spec.get("ThreadsPerCore")
+    return [
+        {"InstanceType": one, "CurrentCount": there[one], "ThreadsPerCore": threads or threads_default(one)}
+        for one in types_of(group.spec)
+    ]
 
 
 def _kubernetes(group: InstanceGroup) -> dict[str, Any] | None:
@@ -96,10 +114,12 @@ def _scaling(asked: dict[str, Any] | None) -> dict[str, Any] | None:
     return asked and {**asked, "Status": "InService"}
 
 
-def node_summary(node: Node) -> dict[str, Any]:
+def node_summary(node: Node, *, logical: bool = False) -> dict[str, Any]:
+    """A node in a list. Logical ids are told there only when they are asked for."""
     return {
         "InstanceGroupName": node.group,
         "InstanceId": node.instance_id,
+        "NodeLogicalId": node.logical_id or None if logical else None,
         "InstanceType": node.instance_type,
         "LaunchTime": node.launched_at,
         "LastSoftwareUpdateTime": node.updated_at or node.launched_at,
@@ -114,7 +134,7 @@ def node_members(node: Node, group: InstanceGroup | None) -> dict[str, Any]:
     carried = ("LifeCycleConfig", "OverrideVpcConfig", "InstanceStorageConfigs", "NetworkInterface")
     zone = f"{node.scope.region}a"
     return {
-        **node_summary(node),
+        **node_summary(node, logical=True),
         "ThreadsPerCore": threads_per_core(group) if group else None,
         "PrivatePrimaryIp": node.address,
         "Placement": {"AvailabilityZone": zone},

@@ -1,21 +1,20 @@
 """HyperPod's operations. Requests that change a cluster go to the fleet, which flips the status before it answers."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
+from tocsin.core.commit import World
 from tocsin.doors.door import Context, Door
 from tocsin.doors.paging import page
 from tocsin.doors.sagemaker.batches import batch_operations
 from tocsin.doors.sagemaker.describe import cluster_members, cluster_summary, node_members, node_summary
+from tocsin.doors.sagemaker.listing import sorted_page, within
+from tocsin.doors.sagemaker.operations import operations_of
+from tocsin.model.cluster import Node, NodeStatus
 from tocsin.model.errors import ResourceNotFound, Validation
 from tocsin.model.names import cluster_id
-from tocsin.model.times import epoch_ms
 from tocsin.services.fleet import Fleet
 
-T = TypeVar("T")
-
-LISTED_MAX = 100  # AWS's upper and our default page size
 TAGS_MAX = 50
 
 
@@ -37,6 +36,7 @@ def sagemaker_door(fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
             "ListTags": operations.list_tags,
             "DeleteTags": operations.delete_tags,
             **batch_operations(fleet),
+            **operations_of(fleet),
         },
     )
 
@@ -69,10 +69,10 @@ class _SageMaker:
             world.cluster
             for world in self._fleet.worlds(context.scope)
             if request.get("NameContains", "") in world.cluster.name
-            and _created_within(world.cluster.created_at, request)
+            and within(world.cluster.created_at, request)
             and (not plan_arn or any(group.spec.get("TrainingPlanArn") == plan_arn for group in world.cluster.groups))
         ]
-        taken, token = _sorted_page(
+        taken, token = sorted_page(
             clusters, request, "ListClusters", created=lambda one: one.created_at, name=lambda one: one.name
         )
         return {"ClusterSummaries": [cluster_summary(cluster) for cluster in taken], "NextToken": token}
@@ -82,26 +82,29 @@ class _SageMaker:
         nodes = [
             node
             for node in world.nodes.values()
-            if request.get("InstanceGroupNameContains", "") in node.group and _created_within(node.launched_at, request)
+            if request.get("InstanceGroupNameContains", "") in node.group and within(node.launched_at, request)
         ]
-        taken, token = _sorted_page(
+        taken, token = sorted_page(
             nodes,
             request,
             f"ListClusterNodes/{world.cluster.id}",
             created=lambda one: one.launched_at,
             name=lambda one: one.name,
         )
-        return {"ClusterNodeSummaries": [node_summary(node) for node in taken], "NextToken": token}
+        logical = bool(request.get("IncludeNodeLogicalIds"))
+        summaries = [node_summary(node, logical=logical) for node in taken]
+        return {"ClusterNodeSummaries": summaries, "NextToken": token}
 
     async def describe_cluster_node(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         world = self._fleet.world_of(context.scope, request["ClusterName"])
         if ("NodeId" in request) == ("NodeLogicalId" in request):
             raise Validation("Specify exactly one of NodeId and NodeLogicalId.")
-        if "NodeLogicalId" in request:
+        if "NodeLogicalId" in request and not world.cluster.continuous:
             raise Validation("NodeLogicalId is known only for clusters with NodeProvisioningMode Continuous.")
-        node = world.nodes.get(request["NodeId"])
+        node = _found(world, request)
         if node is None:
-            raise ResourceNotFound(f"Node {request['NodeId']} does not exist in cluster {world.cluster.name}.")
+            asked = request.get("NodeId") or request["NodeLogicalId"]
+            raise ResourceNotFound(f"Node {asked} does not exist in cluster {world.cluster.name}.")
         group = next((group for group in world.cluster.groups if group.name == node.group), None)
         return {"NodeDetails": node_members(node, group)}
 
@@ -138,32 +141,9 @@ def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _created_within(at: datetime, request: dict[str, Any]) -> bool:
-    after, before = request.get("CreationTimeAfter"), request.get("CreationTimeBefore")
-    return (after is None or at >= after) and (before is None or at <= before)
-
-
-def _sorted_page(
-    items: Sequence[T],
-    request: dict[str, Any],
-    kind: str,
-    *,
-    created: Callable[[T], datetime],
-    name: Callable[[T], str],
-) -> tuple[list[T], str | None]:
-    """Sorted by CREATION_TIME ascending unless asked otherwise (facts/hyperpod.md §1.2), and cut into pages."""
-    by_name = request.get("SortBy") == "NAME"
-    sign = -1 if request.get("SortOrder") == "Descending" else 1
-
-    def rank(item: T) -> list[object]:
-        when = sign * epoch_ms(created(item))
-        text = [*(sign * ord(letter) for letter in name(item)), 0]  # 0 ends it: a prefix sorts right both ways
-        return [text, when] if by_name else [when, text]
-
-    return page(
-        sorted(items, key=rank),
-        kind=f"{kind}/{by_name}/{sign}",
-        position=rank,
-        limit=request.get("MaxResults", LISTED_MAX),
-        token=request.get("NextToken"),
-    )
+def _found(world: World, request: dict[str, Any]) -> Node | None:
+    """By its own id; by its logical id the instance that stands for it now."""
+    if "NodeId" in request:
+        return world.nodes.get(request["NodeId"])
+    named = [node for node in world.nodes.values() if node.logical_id == request["NodeLogicalId"]]
+    return max(named, key=lambda node: node.status is not NodeStatus.SHUTTING_DOWN, default=None)

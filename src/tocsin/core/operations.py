@@ -1,0 +1,127 @@
+"""Scaling operations of clusters with continuous provisioning: begun by requests, carried on by the planner.
+
+A later operation on a group supersedes the one before; an operation is done when its groups have what they want.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from tocsin.model.cluster import Cluster, InstanceGroup, Node, NodeStatus
+from tocsin.model.names import derived_uuid
+from tocsin.model.operation import Counts, Operation, OperationStatus, Scaling
+
+OPERATIONS_KEPT_MAX = 100  # of one cluster, those that are over; the oldest go
+
+
+def begun(
+    before: Cluster | None,
+    after: Cluster,
+    nodes: Iterable[Node],
+    now: datetime,
+    *,
+    token: str = "",
+    asked: str = "",
+    added: tuple[tuple[str, str], ...] = (),
+) -> Cluster:
+    """The cluster with an operation for what a request changed of its counts; as it is, where that is nothing."""
+    old = {group.name: group for group in before.groups} if before else {}
+    there = Counter(node.group for node in nodes if node.joined)
+    scalings = tuple(
+        Scaling(
+            group=group.name,
+            original=_counts(old.get(group.name), there[group.name]),
+            desired=Counts(target=group.target, minimum=group.minimum or None),
+        )
+        for group in after.groups
+        if _sizes(old.get(group.name)) != _sizes(group)
+    )
+    if not scalings:
+        return after
+    touched = {scaling.group for scaling in scalings}
+    known = tuple(_superseded(operation, touched) for operation in after.operations)
+    number = len(known) + after.launches  # with the time, never the same twice
+    new = Operation(
+        id=derived_uuid(after.arn, "operation", now.isoformat(), number),
+        created_at=now,
+        scalings=scalings,
+        token=token,
+        asked=asked,
+        added=added,
+    )
+    return replace(after, operations=_kept((*known, new)))
+
+
+def _sizes(group: InstanceGroup | None) -> tuple[int, int] | None:
+    return (group.target, group.minimum) if group else None
+
+
+def _counts(group: InstanceGroup | None, current: int) -> Counts:
+    if group is None:
+        return Counts(current=0, target=0)
+    return Counts(current=current, target=group.target, minimum=group.minimum or None)
+
+
+def _superseded(operation: Operation, touched: set[str]) -> Operation:
+    scalings = tuple(
+        replace(scaling, status=OperationStatus.SUPERSEDED)
+        if scaling.group in touched and scaling.status is OperationStatus.IN_PROGRESS
+        else scaling
+        for scaling in operation.scalings
+    )
+    return replace(operation, scalings=scalings)
+
+
+def _kept(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """The newest; those in progress whatever their age, which are no more than there are groups."""
+    late = operations[:-OPERATIONS_KEPT_MAX]
+    return (
+        *(one for one in late if one.status is OperationStatus.IN_PROGRESS),
+        *operations[-OPERATIONS_KEPT_MAX:],
+    )
+
+
+def progressed(cluster: Cluster, nodes: Iterable[Node]) -> tuple[Operation, ...]:
+    """The operations as they stand with these nodes."""
+    open_ = {
+        scaling.group
+        for operation in cluster.operations
+        for scaling in operation.scalings
+        if scaling.status is OperationStatus.IN_PROGRESS
+    }
+    if not open_:
+        return cluster.operations
+    settled = open_ - _unsettled(cluster, nodes)
+    return tuple(_done(operation, settled) for operation in cluster.operations)
+
+
+def _unsettled(cluster: Cluster, nodes: Iterable[Node]) -> set[str]:
+    """Groups that have another number of running nodes than they want, or nodes that still leave."""
+    running: Counter[str] = Counter()
+    leaving = set()
+    for node in nodes:
+        running[node.group] += node.joined and node.status is not NodeStatus.SHUTTING_DOWN
+        if node.status is NodeStatus.SHUTTING_DOWN:
+            leaving.add(node.group)
+    return leaving | {group.name for group in cluster.groups if running[group.name] != group.wanted}
+
+
+def _done(operation: Operation, settled: set[str]) -> Operation:
+    scalings = tuple(
+        replace(scaling, status=OperationStatus.DONE)
+        if scaling.group in settled and scaling.status is OperationStatus.IN_PROGRESS
+        else scaling
+        for scaling in operation.scalings
+    )
+    return replace(operation, scalings=scalings)
+
+
+def active(cluster: Cluster, group: str) -> Operation | None:
+    """The operation under way in a group."""
+    for operation in reversed(cluster.operations):
+        for scaling in operation.scalings:
+            if scaling.group == group and scaling.status is OperationStatus.IN_PROGRESS:
+                return operation
+    return None
