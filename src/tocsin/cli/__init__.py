@@ -17,6 +17,7 @@ from tocsin.cli.verbs.noise import noise
 from tocsin.cli.verbs.notify import notify
 from tocsin.cli.verbs.pattern import pattern
 from tocsin.cli.verbs.rule import rule
+from tocsin.cli.verbs.run import run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,5 +98,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-for verb in (alarm, channels, drill, events, fault, health, noise, notify, pattern, rule):
+for verb in (alarm, channels, drill, events, fault, health, noise, notify, pattern, rule, run):
     main.add_command(verb)

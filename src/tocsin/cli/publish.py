@@ -4,21 +4,19 @@ Events of AWS's services, which PutEvents refuses, go by an operation of our own
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import click
 
+from tocsin.cli.aws import aws
 from tocsin.cli.client import Unreachable, post
 from tocsin.cli.show import Where, failed
 
 ENTRIES_MAX = 10
 """Of one PutEvents call: AWS's limit."""
 
-# Where nobody gives credentials or says whose account is meant: those of the server's own default.
-ACCOUNT, REGION = "111122223333", "us-west-2"
 _NEEDED = ("source", "detail-type", "detail")
 NOT_TAKEN, INVALID = 1, 2
 
@@ -33,7 +31,7 @@ def publish_events(where: Where, text: str, bus: str | None) -> int:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        refused = sum(_put(_client(where), entries))
+        refused = sum(_put(aws(where, "events"), entries))
     except (BotoCoreError, ClientError, ValueError) as error:
         click.echo(f"tocsin: {error}", err=True)
         return NOT_TAKEN
@@ -121,14 +119,3 @@ def _entry(event: dict[str, Any], bus: str | None) -> dict[str, Any]:
         "EventBusName": bus,
     }
     return {name: value for name, value in entry.items() if value is not None}
-
-
-def _client(where: Where) -> Any:
-    """With the credentials of the environment, unless an account is named."""
-    import boto3
-
-    account = where.get("account")
-    ours = account or not os.environ.get("AWS_ACCESS_KEY_ID")
-    named = {"aws_access_key_id": account or ACCOUNT, "aws_secret_access_key": "unsigned"} if ours else {}
-    region = where.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
-    return boto3.client("events", endpoint_url=where["endpoint_url"], region_name=region, **named)
