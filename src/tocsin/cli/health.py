@@ -101,7 +101,7 @@ def _line(console: Console, text: str) -> None:
 
 
 def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def when(at_ms: int) -> str:

@@ -104,7 +104,7 @@ def _rung(
 
 
 def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def _tried(worst: Known, mended: Iterable[Mended], remedy: Remedy, window_s: float, now_ms: int) -> int:

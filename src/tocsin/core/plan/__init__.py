@@ -55,8 +55,7 @@ def plan(
     draft = Draft(cluster, dict(nodes), seen, policy, health, now)
     for node in draft.restless():
         follow(draft, node)
-    for node in list(draft.nodes.values()):
-        heal(draft, node)
+    heal(draft)
     pursue(draft)
     draft.list_steps()
     return draft.result()

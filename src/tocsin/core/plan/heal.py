@@ -1,11 +1,11 @@
-"""Healing: from what is known of a node's faults to its health, and to what shall be done about it, within a budget.
+"""Healing: from what is known of nodes' faults to their health, and to what shall be done about it, within a budget.
 
-Called for every node after it was followed. How a node is rebooted or replaced is mend.py's.
+Called once a plan, after all nodes were followed. How a node is rebooted or replaced is mend.py's.
 """
 
-from collections.abc import Iterable
+from collections import Counter
 
-from tocsin.core.faults import Verdict, lapse, weigh
+from tocsin.core.faults import HealthPolicy, Verdict, lapse, weigh
 from tocsin.core.plan.draft import Draft
 from tocsin.model.cluster import Health, Node, NodeRecovery, NodeStatus, Repair
 from tocsin.model.health import Mended, Remedy
@@ -21,20 +21,64 @@ REPAIRS = {Remedy.REBOOT: Repair.REBOOT, Remedy.REPLACE: Repair.REPLACE}
 MENDED_MAX = 16  # repairs remembered of one place: more within a week is a place that is left to a person
 
 
-def heal(draft: Draft, node: Node) -> None:
-    """Give a running node the health that its faults amount to, and say what is to be done with it."""
-    if not node.faults and not node.advice:
+class Budget:
+    """How many nodes of the cluster and of each group there are, and are under repair. Counted once a plan."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._policy: HealthPolicy = draft.health
+        self._sizes: Counter[str] = Counter()
+        self._under_way: Counter[str] = Counter()
+        for node in draft.nodes.values():
+            if node.status is not NodeStatus.SHUTTING_DOWN:
+                self._count(self._sizes, node)
+                if _under_repair(node):
+                    self._count(self._under_way, node)
+
+    def held(self, node: Node) -> str:
+        """Why a repair of this node has to wait; "" when it need not."""
+        whole, ours = self._policy.cluster_percent_max, self._policy.group_percent_max
+        for key, name, percent in (("", "the cluster", whole), (node.group, f"group {node.group}", ours)):
+            size, under_way = self._sizes[key], self._under_way[key]
+            if under_way >= max(self._policy.repairs_floor, int(size * percent / 100)):
+                return f"{under_way} of {size} nodes of {name} are under repair, and {percent:g} % may be"
+        return ""
+
+    def begin(self, node: Node) -> None:
+        self._count(self._under_way, node)
+
+    def _count(self, counter: Counter[str], node: Node) -> None:
+        counter[""] += 1
+        counter[node.group] += 1
+
+
+def _under_repair(node: Node) -> bool:
+    on_the_way = node.status is NodeStatus.PENDING and (bool(node.replaces) or node.rebooting)
+    return node.repair is not None or on_the_way
+
+
+def heal(draft: Draft) -> None:
+    """Give running nodes the health that their faults amount to, and say what is to be done with them."""
+    sick = [node for node in draft.nodes.values() if node.faults or node.advice]
+    if not sick:
         return
+    budget = Budget(draft)
+    # Who waits longest comes first: their turn must not depend on the order of names.
+    for node in sorted(sick, key=lambda one: min((fault.since_ms for fault in one.faults), default=0)):
+        _heal(draft, node, budget)
+
+
+def _heal(draft: Draft, node: Node, budget: Budget) -> None:
     now_ms = epoch_ms(draft.now)
     faults = lapse(node.faults, now_ms)
     verdict = weigh(faults, node.mended, draft.health, now_ms)
     draft.wake_ms(verdict.wake_ms)
-    draft.set(node, faults=faults)
+    if faults != node.faults:
+        draft.set(node, faults=faults)
     if node.status is NodeStatus.RUNNING:
-        _settle(draft, draft.nodes[node.instance_id], verdict)
+        _settle(draft, draft.nodes[node.instance_id], verdict, budget)
 
 
-def _settle(draft: Draft, node: Node, verdict: Verdict) -> None:
+def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
     worst = verdict.worst
     if worst is None:
         draft.set(node, health=Health.HEALTHY, fault="", message="", advice="")
@@ -47,46 +91,21 @@ def _settle(draft: Draft, node: Node, verdict: Verdict) -> None:
         advice=worst.judged.advice or ADVICE.get(verdict.wanted, LOOK),
     )
     if draft.cluster.node_recovery is not NodeRecovery.NONE and node.repair is None:
-        _mend(draft, draft.nodes[node.instance_id], verdict)
+        _mend(draft, draft.nodes[node.instance_id], verdict, budget)
 
 
-def _mend(draft: Draft, node: Node, verdict: Verdict) -> None:
+def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
     assert verdict.worst is not None, "only what is wrong is mended"
     repair = REPAIRS.get(verdict.remedy)
     if repair is None:
         if verdict.why:
             draft.wait(f"{node.instance_id} is left as it is: {verdict.why}")
         return
-    held = _held(draft, node)
+    held = budget.held(node)
     if held:
         draft.wait(f"{node.instance_id} waits for its {repair.lower()}: {held}")
         return
+    budget.begin(node)
     why = verdict.worst.name + (f", {verdict.why}" if verdict.why else "")
     done = Mended(fault=verdict.worst.name, remedy=verdict.remedy, at_ms=epoch_ms(draft.now))
     draft.set(node, repair=repair, why=why, repair_at=draft.now, mended=(*node.mended, done)[-MENDED_MAX:])
-
-
-def _held(draft: Draft, node: Node) -> str:
-    """Why a repair has to wait: too many of the cluster, or of the group, are under repair. "" when it need not."""
-    everybody = list(draft.nodes.values())
-    group = [other for other in everybody if other.group == node.group]
-    budgets = (
-        ("the cluster", everybody, draft.health.cluster_percent_max),
-        (f"group {node.group}", group, draft.health.group_percent_max),
-    )
-    for name, members, percent in budgets:
-        size = sum(1 for other in members if other.status is not NodeStatus.SHUTTING_DOWN)
-        under_way = _under_repair(members)
-        if under_way >= max(draft.health.repairs_floor, int(size * percent / 100)):
-            return f"{under_way} of {size} nodes of {name} are under repair, and {percent:g} % may be"
-    return ""
-
-
-def _under_repair(nodes: Iterable[Node]) -> int:
-    pending = NodeStatus.PENDING
-    return sum(
-        1
-        for one in nodes
-        if (one.repair and one.status is not NodeStatus.SHUTTING_DOWN)
-        or (one.status is pending and (one.replaces or one.rebooting))
-    )

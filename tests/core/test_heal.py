@@ -1,0 +1,205 @@
+"""Healing: faults become health and repairs, within the budgets, whatever falls on whom in which order."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.world import SmallWorld, group_spec, later
+from tests.faults.table import CATALOGUE
+from tocsin.core.faults import HealthPolicy, assess, read_catalogue
+from tocsin.core.faults.outlook import outlook
+from tocsin.core.plan import plan
+from tocsin.core.plan.steps import Observed, Plan
+from tocsin.model.cluster import Health, Node, NodeStatus
+from tocsin.model.health import Finding
+from tocsin.model.machine import MachineState
+from tocsin.model.times import epoch_ms
+
+REBOOT, REPLACE, LEFT = ("xid", 79), ("xid", 64), ("disk-full", 0)
+
+
+class SickWorld(SmallWorld):
+    """A world whose nodes may be given faults, under a policy of its own."""
+
+    def __init__(self, *counts: int, health: HealthPolicy | None = None, **request: Any) -> None:
+        self.health = health or HealthPolicy()
+        self.repairing_most = 0
+        super().__init__(*(group_spec(f"group-{n}", count) for n, count in enumerate(counts, 1)), **request)
+        self.settle()
+
+    def made(self) -> Plan:
+        seen = Observed(machines=self.machines, links=self.links, since=self.since)
+        made = plan(self.living, self.nodes, seen, self.policy, self.now, self.health)
+        self.repairing_most = max(self.repairing_most, sum(map(under_repair, made.nodes.values())))
+        return made
+
+    def strike(self, node: Node, what: tuple[str, int], *, over: bool = False) -> None:
+        at_ms = epoch_ms(self.now)
+        finding = Finding(fault=what[0], code=what[1], at_ms=at_ms, text="struck", source="kmsg", over=over)
+        known = self.nodes[node.instance_id]
+        self.nodes[node.instance_id] = replace(known, faults=assess(known.faults, finding, CATALOGUE))
+
+    @property
+    def members(self) -> list[Node]:
+        return sorted(self.nodes.values(), key=lambda node: (node.group, node.index))
+
+    def outlook_of(self, node: Node) -> dict[str, Any]:
+        known = self.nodes[node.instance_id]
+        return outlook(self.living, known, self.made().waiting, self.health, epoch_ms(self.now))
+
+
+def under_repair(node: Node) -> bool:
+    return node.status is NodeStatus.PENDING and (bool(node.replaces) or node.rebooting)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    workers=st.integers(1, 12),
+    struck=st.lists(st.tuples(st.integers(0, 12), st.sampled_from([REBOOT, REPLACE, LEFT])), max_size=14),
+    percent=st.integers(0, 60),
+    floor=st.integers(1, 3),
+)
+def test_repairs_keep_to_their_budget_and_all_that_can_be_mended_is(
+    workers: int, struck: list[tuple[int, tuple[str, int]]], percent: int, floor: int
+) -> None:
+    policy = HealthPolicy(cluster_percent_max=percent, group_percent_max=100, repairs_floor=floor)
+    world = SickWorld(1, workers, health=policy)
+    for number, what in struck:
+        world.strike(world.members[number % len(world.members)], what)
+    world.settle()
+    assert world.repairing_most <= max(floor, int((workers + 1) * percent / 100))
+    assert all(node.status is NodeStatus.RUNNING for node in world.members)
+    for node in world.members:
+        left = {one.name for one in node.faults}
+        assert left <= {"disk-full"}
+        assert (node.health is Health.UNHEALTHY) is bool(left)
+
+
+@settings(max_examples=30, deadline=None)
+@given(struck=st.lists(st.tuples(st.integers(0, 5), st.sampled_from([REBOOT, REPLACE]), st.booleans()), max_size=12))
+def test_a_budget_never_keeps_a_node_from_coming_back(struck: list[tuple[int, tuple[str, int], bool]]) -> None:
+    """Ends of faults and deaths of agents come in between; the world comes to rest with everybody well."""
+    world = SickWorld(1, 5)
+    for number, what, dies in struck:
+        node = world.members[number % len(world.members)]
+        if dies and world.machines.get(node.instance_id) is MachineState.RUNNING:
+            world.kill(node.instance_id)
+        else:
+            world.strike(node, what)
+        world.turn()
+    world.settle()
+    assert {node.status for node in world.members} == {NodeStatus.RUNNING}
+    assert {node.health for node in world.members} == {Health.HEALTHY}
+
+
+def test_what_is_held_back_is_named_and_told_of_each_node() -> None:
+    world = SickWorld(1, 9)
+    for node in world.members[1:5]:
+        world.strike(node, REPLACE)
+    made = world.made()
+    held = [reason for reason in made.waiting if "waits for its replace" in reason]
+    assert len(held) == 2
+    assert all("2 of 10 nodes of the cluster are under repair, and 20 % may be" in reason for reason in held)
+    waiting = next(node for node in world.members if node.instance_id in held[0])
+    assert world.outlook_of(waiting)["next"] == held[0]
+
+
+def test_a_small_group_has_a_budget_of_its_own() -> None:
+    policy = HealthPolicy(cluster_percent_max=100, group_percent_max=50)
+    world = SickWorld(6, 2, health=policy)
+    for node in world.members:
+        if node.group == "group-2":
+            world.strike(node, REBOOT)
+    assert any("1 of 2 nodes of group group-2" in reason for reason in world.made().waiting)
+
+
+def test_who_was_sick_first_is_mended_first() -> None:
+    world = SickWorld(1, 4)
+    last, first = world.members[1], world.members[4]
+    world.strike(first, REBOOT)
+    world.now += later(5)
+    world.strike(last, REBOOT)
+    made = world.made()
+    assert made.nodes[first.instance_id].rebooting
+    assert not made.nodes[last.instance_id].rebooting
+
+
+def test_a_fault_that_comes_back_climbs_the_ladder_until_a_person_looks() -> None:
+    world = SickWorld(1, 1)
+    for expected in ("reboot", "replace", "replace"):
+        before = world.members[1]
+        world.strike(before, REBOOT)
+        world.settle()
+        after = world.members[1]
+        assert (after.instance_id == before.instance_id) is (expected == "reboot")
+        assert after.mended[-1].remedy == expected
+        assert after.health is Health.HEALTHY
+    world.strike(world.members[1], REBOOT)
+    world.settle()
+    left = world.members[1]
+    assert (left.status, left.health) == (NodeStatus.RUNNING, Health.UNHEALTHY)
+    assert world.outlook_of(left)["next"].endswith("replaced twice for xid-79 within 604800 s")
+
+
+def test_recovery_none_and_observe_change_the_deeds_and_not_the_verdict() -> None:
+    observing = read_catalogue_observing("xid-64")
+    for world in (SickWorld(1, 1, NodeRecovery="None"), SickWorld(1, 1)):
+        node = world.members[1]
+        if world.living.node_recovery is None:
+            finding = Finding(fault="xid", code=64, at_ms=epoch_ms(world.now), text="x", source="kmsg")
+            world.nodes[node.instance_id] = replace(node, faults=assess((), finding, observing))
+        else:
+            world.strike(node, REPLACE)
+        world.settle()
+        after = world.nodes[node.instance_id]
+        assert (after.status, after.health, after.fault) == (
+            NodeStatus.RUNNING,
+            Health.UNHEALTHY,
+            "NvidiaErrorTerminate",
+        )
+        assert world.outlook_of(after)["next"].startswith("nothing: ")
+
+
+def read_catalogue_observing(*names: str) -> Any:
+    from tests.faults.table import CODES, TABLE
+
+    return read_catalogue(TABLE, CODES, observed=frozenset(names))
+
+
+@pytest.mark.parametrize(("what", "over"), [(LEFT, True)])
+def test_a_fault_that_ends_makes_its_node_healthy_again(what: tuple[str, int], over: bool) -> None:
+    world = SickWorld(1, 1)
+    node = world.members[1]
+    world.strike(node, what)
+    world.settle()
+    assert world.outlook_of(node)["next"] == "nothing: no repair from here mends this; a person should look"
+    world.strike(node, what, over=over)
+    world.settle()
+    assert world.nodes[node.instance_id].health is Health.HEALTHY
+    assert world.nodes[node.instance_id].message == ""
+
+
+def test_a_node_that_is_not_in_service_is_not_judged_and_keeps_its_faults() -> None:
+    world = SickWorld(1, 1)
+    node = world.members[1]
+    world.kill(node.instance_id)
+    world.strike(node, LEFT)
+    made = world.made()
+    assert made.nodes[node.instance_id].fault == "InstanceTerminated"
+    assert made.nodes[node.instance_id].faults
+
+
+def test_a_fault_that_has_to_last_wakes_the_planner_when_it_counts() -> None:
+    world = SickWorld(1, 1)
+    node = world.members[1]
+    world.strike(node, ("nfs-silent", 0))
+    made = world.made()
+    assert made.nodes[node.instance_id].health is Health.HEALTHY
+    assert made.wake_at is not None
+    told = world.outlook_of(node)
+    assert told["faults"][0]["why"] == "it counts only once it lasted 60 s"
+    world.settle()
+    assert world.nodes[node.instance_id].health is Health.UNHEALTHY
