@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.core.world import SmallWorld, group_spec, later
-from tests.faults.table import CATALOGUE
-from tocsin.core.faults import HealthPolicy, assess, read_catalogue
+from tests.faults.table import CATALOGUE, CODES, TABLE
+from tocsin.core.faults import Catalogue, HealthPolicy, assess, read_catalogue
 from tocsin.core.faults.outlook import outlook
 from tocsin.core.plan import plan
 from tocsin.core.plan.steps import Observed, Plan
@@ -82,7 +82,7 @@ def test_repairs_keep_to_their_budget_and_all_that_can_be_mended_is(
 @given(struck=st.lists(st.tuples(st.integers(0, 5), st.sampled_from([REBOOT, REPLACE]), st.booleans()), max_size=12))
 def test_a_budget_never_keeps_a_node_from_coming_back(struck: list[tuple[int, tuple[str, int], bool]]) -> None:
     """Ends of faults and deaths of agents come in between; the world comes to rest with everybody well."""
-    world = SickWorld(1, 5)
+    world = SickWorld(1, 5, health=HealthPolicy(replacements_max=100))
     for number, what, dies in struck:
         node = world.members[number % len(world.members)]
         if dies and world.machines.get(node.instance_id) is MachineState.RUNNING:
@@ -144,39 +144,33 @@ def test_a_fault_that_comes_back_climbs_the_ladder_until_a_person_looks() -> Non
     assert world.outlook_of(left)["next"].endswith("replaced twice for xid-79 within 604800 s")
 
 
-def test_recovery_none_and_observe_change_the_deeds_and_not_the_verdict() -> None:
-    observing = read_catalogue_observing("xid-64")
-    for world in (SickWorld(1, 1, NodeRecovery="None"), SickWorld(1, 1)):
-        node = world.members[1]
-        if world.living.node_recovery is None:
-            finding = Finding(fault="xid", code=64, at_ms=epoch_ms(world.now), text="x", source="kmsg")
-            world.nodes[node.instance_id] = replace(node, faults=assess((), finding, observing))
-        else:
-            world.strike(node, REPLACE)
-        world.settle()
-        after = world.nodes[node.instance_id]
-        assert (after.status, after.health, after.fault) == (
-            NodeStatus.RUNNING,
-            Health.UNHEALTHY,
-            "NvidiaErrorTerminate",
-        )
-        assert world.outlook_of(after)["next"].startswith("nothing: ")
+@pytest.mark.parametrize(
+    ("request_more", "catalogue", "words"),
+    [
+        ({"NodeRecovery": "None"}, CATALOGUE, "nothing: NodeRecovery is None (else: replace)"),
+        ({}, read_catalogue(TABLE, CODES, observed=frozenset({"xid-64"})), "xid-64 is only observed"),
+    ],
+)
+def test_recovery_none_and_observe_change_the_deeds_and_not_the_verdict(
+    request_more: dict[str, Any], catalogue: Catalogue, words: str
+) -> None:
+    world = SickWorld(1, 1, **request_more)
+    node = world.members[1]
+    finding = Finding(fault="xid", code=64, at_ms=epoch_ms(world.now), text="x", source="kmsg")
+    world.nodes[node.instance_id] = replace(node, faults=assess((), finding, catalogue))
+    world.settle()
+    after = world.nodes[node.instance_id]
+    assert (after.status, after.health, after.fault) == (NodeStatus.RUNNING, Health.UNHEALTHY, "NvidiaErrorTerminate")
+    assert words in world.outlook_of(after)["next"]
 
 
-def read_catalogue_observing(*names: str) -> Any:
-    from tests.faults.table import CODES, TABLE
-
-    return read_catalogue(TABLE, CODES, observed=frozenset(names))
-
-
-@pytest.mark.parametrize(("what", "over"), [(LEFT, True)])
-def test_a_fault_that_ends_makes_its_node_healthy_again(what: tuple[str, int], over: bool) -> None:
+def test_a_fault_that_ends_makes_its_node_healthy_again() -> None:
     world = SickWorld(1, 1)
     node = world.members[1]
-    world.strike(node, what)
+    world.strike(node, LEFT)
     world.settle()
     assert world.outlook_of(node)["next"] == "nothing: no repair from here mends this; a person should look"
-    world.strike(node, what, over=over)
+    world.strike(node, LEFT, over=True)
     world.settle()
     assert world.nodes[node.instance_id].health is Health.HEALTHY
     assert world.nodes[node.instance_id].message == ""
