@@ -113,11 +113,11 @@ def _check_attribute(name: str, attribute: MessageAttribute) -> None:
         )
     if attribute.text is not None:
         _check_text(attribute.text, f"message attribute '{name}'")
-    if kind == "Number" and not _is_number(attribute.text or ""):
+    if kind == "Number" and not is_number(attribute.text or ""):
         raise InvalidParameterValue(f"Can't cast the value of message (user) attribute '{name}' to a number.")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,4})?\s*", text, re.ASCII) is not None
 
 

@@ -2,23 +2,18 @@
 
 import hashlib
 import json
-import re
-import string
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
+from tocsin.core.queues.messages import ATTRIBUTE_NAME, ID, TYPES, is_number
 from tocsin.core.topics.attributes import message_bytes_max
 from tocsin.model.queue import MessageAttribute
 from tocsin.model.topic import Topic, TopicMessage
 from tocsin.model.topic_errors import InvalidParameter, ParameterValueInvalid
 
 SUBJECT_CHARS_MAX = 100
-ATTRIBUTE_NAME = re.compile(r"(?!\.)(?!(?i:aws|amazon)\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)")
-TYPES = ("String", "Number", "Binary")
-ID = re.compile(f"[{re.escape(string.ascii_letters + string.digits + string.punctuation)}]{{1,128}}")
-NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,4})?\s*", re.ASCII)
 JSON_FAILED = "Message Structure - JSON message body failed to parse"
 
 
@@ -102,7 +97,7 @@ def _check_attribute(name: str, attribute: MessageAttribute) -> None:
         raise ParameterValueInvalid(
             f"{said} must contain non-empty message attribute value for message attribute type '{attribute.data_type}'."
         )
-    if kind == "Number" and not NUMBER.fullmatch(attribute.text or ""):
+    if kind == "Number" and not is_number(attribute.text or ""):
         raise ParameterValueInvalid(f"Could not cast message attribute '{name}' value to number.")
     if attribute.data_type == "String.Array" and not _is_array(attribute.text or ""):
         raise ParameterValueInvalid(f"{said} of type String.Array must be a JSON array of plain values.")

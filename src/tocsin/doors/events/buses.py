@@ -5,7 +5,7 @@ from typing import Any
 
 from tocsin.doors.door import Context, decided
 from tocsin.doors.events.finding import PAGE_MAX, TOO_MANY, find_bus, named_bus, rules_of
-from tocsin.doors.events.tagging import first_tags, last_tags, told
+from tocsin.doors.events.tagging import told
 from tocsin.doors.paging import page
 from tocsin.model.archive import Archive
 from tocsin.model.bus import EventBus, default_bus
@@ -15,6 +15,7 @@ from tocsin.model.names import DEFAULT_BUS
 from tocsin.model.records import successor
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
+from tocsin.services.tagging import first_tags, last_tags
 
 # Members that are kept as given, and the record's names for them.
 _KEPT = {

@@ -8,7 +8,7 @@ from tocsin.core.schedule import parse as parse_schedule
 from tocsin.doors.door import Context, decided
 from tocsin.doors.events.finding import PAGE_MAX, TOO_MANY, bus_of, named_rule, rules_of
 from tocsin.doors.events.limits import EventsLimits
-from tocsin.doors.events.tagging import first_tags, last_tags, told
+from tocsin.doors.events.tagging import told
 from tocsin.doors.paging import page
 from tocsin.model.bus import EventBus
 from tocsin.model.changes import Change, Delete, Put
@@ -19,6 +19,7 @@ from tocsin.model.records import successor
 from tocsin.model.rule import Rule, RuleState
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
+from tocsin.services.tagging import first_tags, last_tags
 
 
 class Rules:

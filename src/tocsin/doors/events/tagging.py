@@ -1,4 +1,4 @@
-"""Tags of rules and event buses, kept under their ARNs; the first tags of what is made, the last of what goes."""
+"""Tags of rules and event buses, kept under their ARNs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,13 +6,11 @@ from typing import Any
 from tocsin.core.noise import TAG, control_of
 from tocsin.doors.door import Context, decided
 from tocsin.doors.events.finding import tagged_arn
-from tocsin.model.changes import Change, Delete, Put
 from tocsin.model.errors import LimitExceeded
-from tocsin.model.names import Scope, rule_bus_of
-from tocsin.model.records import successor
-from tocsin.model.tags import Tags
+from tocsin.model.names import rule_bus_of
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
+from tocsin.services.tagging import retag, tags_of
 
 # "Each resource can have up to 50 tags" (AWS, tagging).
 TAGS_MAX = 50
@@ -35,21 +33,16 @@ class Tagging:
 
     async def list(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         arn = await tagged_arn(self._store, context.scope, request["ResourceARN"])
-        record = await self._store.get(Tags, context.scope, arn)
-        return {"Tags": [{"Key": key, "Value": value} for key, value in (record.tags if record else {}).items()]}
+        tags = await tags_of(self._store, context.scope, arn)
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     async def _retag(
         self, context: Context, given: str, change: Callable[[dict[str, str]], dict[str, str]]
     ) -> dict[str, Any]:
         async def attempt() -> tuple[str, bool]:
             arn = await tagged_arn(self._store, context.scope, given)
-            record = await self._store.get(Tags, context.scope, arn)
-            before = record.tags if record else {}
-            tags = _checked(change(before))
-            await self._store.commit(
-                Put(successor(record, tags=tags) if record else Tags(scope=context.scope, arn=arn, tags=tags))
-            )
-            return arn, _of_noise(before) != _of_noise(tags)
+            before, after = await retag(self._store, context.scope, arn, lambda tags: _checked(change(tags)))
+            return arn, _of_noise(before) != _of_noise(after)
 
         arn, quieted = await decided(attempt)
         if quieted and (bus := rule_bus_of(arn)):
@@ -61,19 +54,6 @@ class Tagging:
 def told(request: dict[str, Any]) -> dict[str, str]:
     """The tags a request carries. Raises LimitExceeded; Validation for a noise control that is none."""
     return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
-
-
-async def first_tags(store: Store, scope: Scope, arn: str, tags: dict[str, str]) -> list[Change]:
-    """A tagging that lost the race against a deletion may have left tags behind: what is made anew starts clean."""
-    left = await store.get(Tags, scope, arn)
-    if left is not None:
-        return [Put(successor(left, tags=tags))]
-    return [Put(Tags(scope=scope, arn=arn, tags=tags))] if tags else []
-
-
-async def last_tags(store: Store, scope: Scope, arn: str) -> list[Change]:
-    tags = await store.get(Tags, scope, arn)
-    return [Delete(tags)] if tags else []
 
 
 def _checked(tags: dict[str, str]) -> dict[str, str]:

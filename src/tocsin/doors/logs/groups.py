@@ -6,13 +6,14 @@ from tocsin.doors.door import Context
 from tocsin.doors.logs.finding import asked_group, identified, named_group
 from tocsin.doors.logs.places import PAGE_MAX, position_in, token_of
 from tocsin.doors.logs.tagging import check_tags
-from tocsin.model.changes import Change, Delete, DropLogs, Put
+from tocsin.model.changes import Delete, DropLogs, Put
 from tocsin.model.errors import InvalidParameter, ResourceAlreadyExists, Validation
 from tocsin.model.logs import LogGroup
 from tocsin.model.names import Scope
 from tocsin.model.records import successor
 from tocsin.model.tags import Tags
 from tocsin.ports import Store
+from tocsin.services.tagging import first_tags
 
 # "Possible values are" (AWS, PutRetentionPolicy).
 RETENTION_DAYS = (
@@ -48,16 +49,9 @@ class Groups:
             kms_key_id=request.get("kmsKeyId") or "",
             deletion_protected=bool(request.get("deletionProtectionEnabled")),
         )
-        await self._store.commit(Put(group), *await self._first_tags(group, request.get("tags") or {}))
+        tags = check_tags(request.get("tags") or {})
+        await self._store.commit(Put(group), *await first_tags(self._store, context.scope, group.arn, tags))
         return {}
-
-    async def _first_tags(self, group: LogGroup, tags: dict[str, str]) -> list[Change]:
-        """A tagging that lost the race against a deletion may have left tags behind: a new group starts clean."""
-        check_tags(tags)
-        left = await self._store.get(Tags, group.scope, group.arn)
-        if left is not None:
-            return [Put(successor(left, tags=tags))]
-        return [Put(Tags(scope=group.scope, arn=group.arn, tags=tags))] if tags else []
 
     async def delete(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         group = await named_group(self._store, context.scope, request["logGroupName"])

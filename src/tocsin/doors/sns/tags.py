@@ -5,12 +5,10 @@ from typing import Any
 
 from tocsin.doors.door import Context, decided
 from tocsin.doors.sns.naming import topic_place
-from tocsin.model.changes import Put
-from tocsin.model.records import successor
-from tocsin.model.tags import Tags
 from tocsin.model.topic import Topic
 from tocsin.model.topic_errors import InvalidParameter, ResourceNotFound, TagLimitExceeded
 from tocsin.ports import Store
+from tocsin.services.tagging import retag, tags_of
 
 TAGS_MAX = 50  # AWS, SNS tags
 
@@ -45,19 +43,15 @@ class Tagging:
 
     async def list(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         await self._demand(context, request["ResourceArn"])
-        record = await self._store.get(Tags, context.scope, request["ResourceArn"])
-        return {"Tags": [{"Key": key, "Value": value} for key, value in (record.tags if record else {}).items()]}
+        tags = await tags_of(self._store, context.scope, request["ResourceArn"])
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     async def _retag(
         self, context: Context, arn: str, change: Callable[[dict[str, str]], dict[str, str]]
     ) -> dict[str, Any]:
         async def attempt() -> None:
             await self._demand(context, arn)
-            record = await self._store.get(Tags, context.scope, arn)
-            tags = _checked(change(record.tags if record else {}))
-            await self._store.commit(
-                Put(successor(record, tags=tags) if record else Tags(scope=context.scope, arn=arn, tags=tags))
-            )
+            await retag(self._store, context.scope, arn, lambda tags: _checked(change(tags)))
 
         await decided(attempt)
         return {}

@@ -5,7 +5,7 @@ from typing import Any
 from tocsin.core.commands.content import read
 from tocsin.doors.door import Context, decided
 from tocsin.doors.ssm.library import described
-from tocsin.doors.ssm.tags import first_tags, last_tags, told
+from tocsin.doors.ssm.tags import told
 from tocsin.model.changes import Delete, Put
 from tocsin.model.command import Document, DocumentVersion
 from tocsin.model.command_errors import (
@@ -23,6 +23,7 @@ from tocsin.model.records import successor
 from tocsin.ports import Store
 from tocsin.services.commands import CommandLimits, Documents
 from tocsin.services.commands.documents import LATEST, RESERVED, built_in, picked
+from tocsin.services.tagging import first_tags, last_tags
 
 CONTENT_BYTES_MAX = 64 << 10  # "The content of the document must not exceed 64KB"
 
@@ -47,7 +48,7 @@ class DocumentDesk:
             if len(await self._store.find(Document, context.scope)) >= self._limits.documents_max:
                 raise DocumentLimitExceeded(f"You can have at most {self._limits.documents_max} documents.")
             document = Document(scope=context.scope, name=name, versions=(version,), created_ms=context.now_ms)
-            await self._store.commit(Put(document), *await first_tags(self._store, document, tags))
+            await self._store.commit(Put(document), *await first_tags(self._store, document.scope, document.arn, tags))
             return document
 
         document = await decided(attempt)
@@ -96,7 +97,7 @@ class DocumentDesk:
         async def attempt() -> None:
             document = await self._own(context, request["Name"])
             if not version and not version_name:
-                await self._store.commit(Delete(document), *await last_tags(self._store, document))
+                await self._store.commit(Delete(document), *await last_tags(self._store, document.scope, document.arn))
                 return
             gone = picked(document, version, version_name)
             if gone.number == document.default:

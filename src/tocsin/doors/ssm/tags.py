@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tocsin.doors.door import Context, decided
-from tocsin.model.changes import Change, Delete, Put
 from tocsin.model.command import Document
 from tocsin.model.command_errors import InvalidDocument, InvalidResourceId, InvalidResourceType, TooManyTags
-from tocsin.model.records import successor
 from tocsin.model.tags import Tags
 from tocsin.ports import Store
 from tocsin.services.commands import Documents
+from tocsin.services.tagging import retag
 
 TAGS_MAX = 50
 
@@ -39,11 +38,7 @@ class Tagging:
     ) -> dict[str, Any]:
         async def attempt() -> None:
             document = await self._tagged(context, request)
-            record = await self._store.get(Tags, document.scope, document.arn)
-            tags = _checked(change(record.tags if record else {}))
-            await self._store.commit(
-                Put(successor(record, tags=tags) if record else Tags(scope=document.scope, arn=document.arn, tags=tags))
-            )
+            await retag(self._store, document.scope, document.arn, lambda tags: _checked(change(tags)))
 
         await decided(attempt)
         return {}
@@ -68,19 +63,6 @@ async def tags_of(store: Store, document: Document) -> dict[str, str]:
 def told(request: dict[str, Any]) -> dict[str, str]:
     """The tags a request carries. Raises TooManyTagsError."""
     return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
-
-
-async def first_tags(store: Store, document: Document, tags: dict[str, str]) -> list[Change]:
-    """A tagging that lost the race against a deletion may have left tags behind: what is made anew starts clean."""
-    left = await store.get(Tags, document.scope, document.arn)
-    if left is not None:
-        return [Put(successor(left, tags=tags))]
-    return [Put(Tags(scope=document.scope, arn=document.arn, tags=tags))] if tags else []
-
-
-async def last_tags(store: Store, document: Document) -> list[Change]:
-    left = await store.get(Tags, document.scope, document.arn)
-    return [Delete(left)] if left else []
 
 
 def _checked(tags: dict[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 Queues get their message with the commit. HTTP endpoints and mailboxes get an outbound delivery.
 """
 
+import asyncio
 import functools
 from collections import Counter
 from collections.abc import Callable
@@ -91,8 +92,15 @@ class Fanout:
             owed.hops.append(hop)
             owed.counted[hop.became] += 1
 
+    async def sign_ahead(self, topic: Topic, subscriptions: list[Subscription], message: TopicMessage) -> None:
+        """Make the signatures that `fan_out` will want, off the event loop: each takes it half a millisecond."""
+        sealed = {one.protocol for one in subscriptions if one.confirmed and one.protocol != "email" and not raw(one)}
+        texts = {envelope.to_sign(envelope.notification(message, protocol)) for protocol in sealed}
+        for text in texts:
+            await asyncio.to_thread(self._sign, text, version_of(topic))
+
     def signed(self, members: dict[str, str], topic: Topic) -> envelope.Signed:
-        version = topic.attributes.get("SignatureVersion") or "1"
+        version = version_of(topic)
         signature = self._sign(envelope.to_sign(members), version)
         return envelope.Signed(version, signature, self._links.certificate(self._signer.name))
 
@@ -233,6 +241,10 @@ class Fanout:
             return _hop(subscription, "held", why="Too many mails in a minute: the next digest lists it.")
         owed.send(owing)
         return _hop(subscription, "handed over", owing.id)
+
+
+def version_of(topic: Topic) -> str:
+    return topic.attributes.get("SignatureVersion") or "1"
 
 
 def longest_s(schedule: RetrySchedule) -> int:

@@ -79,6 +79,7 @@ class Publishing:
             message = published(topic, draft, message_id=message_id, at_ms=now_ms, sequence=answer.sequence)
             owed.counted["published"] += 1
             owed.previous = await self._previous(topic, subscriptions, message)
+            await self._fanout.sign_ahead(topic, subscriptions, message)
             self._fanout.fan_out(topic, subscriptions, message, owed)
             if self._listeners is not None:
                 heard = await self._listeners.heard(topic.arn, message, now_ms)

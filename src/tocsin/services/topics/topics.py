@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.core.topics import attributes as law
 from tocsin.core.topics.messages import Draft
-from tocsin.model.changes import Change, Delete, Put
+from tocsin.model.changes import Delete, Put
 from tocsin.model.errors import TocsinError
 from tocsin.model.names import Scope
 from tocsin.model.outbound import Outbound
 from tocsin.model.records import successor
-from tocsin.model.tags import Tags
 from tocsin.model.times import epoch_ms
 from tocsin.model.topic import Subscription, Topic
 from tocsin.model.topic_errors import TopicLimitExceeded, no_topic
 from tocsin.ports import Clock, Listeners, Store
 from tocsin.services.deciding import decided
 from tocsin.services.queues import Queues
+from tocsin.services.tagging import first_tags, last_tags, tags_of
 from tocsin.services.topics.fanout import Fanout
 from tocsin.services.topics.links import Links
 from tocsin.services.topics.mailing import Mailing
@@ -140,8 +140,7 @@ class Topics:
         async def attempt() -> Topic:
             existing = await self._store.get(Topic, scope, name)
             if existing is not None:
-                kept = await self._store.get(Tags, scope, existing.arn)
-                law.check_same(existing, wanted, tags, kept.tags if kept else {})
+                law.check_same(existing, wanted, tags, await tags_of(self._store, scope, existing.arn))
                 return existing
             if len(await self._store.find(Topic, scope, limit=self._limits.topics_max)) >= self._limits.topics_max:
                 raise TopicLimitExceeded(f"There are {self._limits.topics_max} topics already. Delete some.")
@@ -152,11 +151,7 @@ class Topics:
                 attributes=law.merged({}, wanted),
                 data_protection=protection,
             )
-            left = await self._store.get(Tags, scope, topic.arn)
-            tagged: list[Change] = [Put(Tags(scope=scope, arn=topic.arn, tags=dict(tags)))] if tags else []
-            if left is not None:  # by a tagging that lost the race against a deletion
-                tagged = [Put(successor(left, tags=dict(tags)))]
-            await self._store.commit(Put(topic), *tagged)
+            await self._store.commit(Put(topic), *await first_tags(self._store, scope, topic.arn, dict(tags)))
             return topic
 
         return await decided(attempt)
@@ -183,9 +178,8 @@ class Topics:
             topic = await self._store.get(Topic, scope, name)
             if topic is None:
                 return
-            tags = await self._store.get(Tags, scope, topic.arn)
-            ends = await self.subscriptions.endings(topic)
-            await self._store.commit(Delete(topic), *([Delete(tags)] if tags else []), *ends)
+            tags = await last_tags(self._store, scope, topic.arn)
+            await self._store.commit(Delete(topic), *tags, *await self.subscriptions.endings(topic))
 
         await decided(attempt)
 
