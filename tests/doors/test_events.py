@@ -719,8 +719,8 @@ def test_accounts_and_regions_are_apart(server: RunningServer, account: str) -> 
 @pytest.mark.parametrize(
     ("operation", "request_"),
     [
-        ("list_connections", {}),
-        ("list_api_destinations", {}),
+        ("list_endpoints", {}),
+        ("list_event_sources", {}),
     ],
 )
 def test_an_operation_that_is_not_there_yet_says_so(bus: Bus, operation: str, request_: dict[str, Any]) -> None:
