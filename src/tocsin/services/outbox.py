@@ -242,8 +242,8 @@ class Outbox:
             try:
                 landed = await self._landed(outbound, fate)
                 await self._store.commit(*landed.changes)
-            except Stale:  # somebody else removed or changed it
-                self._lanes.gone(lane, outbound.key)
+            except Stale:  # somebody was faster: what is there now counts
+                await self._anew(lane, outbound.key)
                 return
             except (StoreUnavailable, Throttling) as error:
                 log.warning("the outbox waits for the store: %s", error)
@@ -252,6 +252,14 @@ class Outbox:
             landed.committed()
             self._forget(lane, outbound, fate, buried=len(landed.changes) > 1)
             return
+
+    async def _anew(self, lane: Lane, key: str) -> None:
+        """Go on from what the store holds of a delivery."""
+        stored = await self._store.get(Outbound, lane.name[0], key)
+        if stored is None:
+            self._lanes.gone(lane, key)
+        else:
+            self._lanes.again(lane, key, stored.due_ms)
 
     async def _landed(self, outbound: Outbound, fate: Done | RetryAt | DeadLetter) -> Landed:
         """The changes of a fate: the delivery goes or is kept; what is given up goes to its queue with it."""
