@@ -1,10 +1,12 @@
 """A real HTTP server on this machine that takes deliveries, and answers as a test tells it."""
 
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,14 +36,19 @@ class Answer(Struct, frozen=True):
 class HttpPeer:
     """Answers each path what was put into `answers` for it, one after the other and the last one for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
         self.seen: list[Seen] = []
         self.answers: dict[str, list[Answer]] = defaultdict(lambda: [Answer()])
         self._news = threading.Condition()
         self._closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        scheme = "https" if certificate else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -110,8 +117,9 @@ class HttpPeer:
 
 
 @contextmanager
-def http_peer() -> Iterator[HttpPeer]:
-    peer = HttpPeer()
+def http_peer(certificate: Path | None = None) -> Iterator[HttpPeer]:
+    """`certificate`: a file with certificate and key, for TLS."""
+    peer = HttpPeer(certificate)
     try:
         yield peer
     finally:
