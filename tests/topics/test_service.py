@@ -10,11 +10,12 @@ from msgspec import to_builtins
 from tests.queues.desk import SCOPE, HandClock, run
 from tests.topics.desk import opened
 from tocsin.core.topics.messages import Draft
-from tocsin.model.outbound import Outbound
+from tocsin.model.outbound import DELIVERED, Outbound, Outcome, Verdict
 from tocsin.model.records import Record
 from tocsin.model.topic import HeldMail, Publication, Subscription
 from tocsin.model.topic_errors import InvalidParameter
 from tocsin.services.topics import TopicsLimits
+from tocsin.targets.subscribed import Subscribed
 
 ME = "me@example.com"
 
@@ -161,5 +162,34 @@ def test_deleting_a_topic_leaves_nothing_of_it(tmp_path: Path) -> None:
             kinds: tuple[type[Record], ...] = (Subscription, HeldMail)
             for kind in kinds:
                 assert [to_builtins(one) for one in await desk.store.find(kind)] == []
+
+    run(main())
+
+
+def test_what_waited_for_who_unsubscribed_is_not_carried(tmp_path: Path) -> None:
+    class Carrier:
+        def __init__(self) -> None:
+            self.carried: list[str] = []
+
+        async def carry(self, outbound: Outbound) -> Outcome:
+            self.carried.append(outbound.body.partition("\n")[0])
+            return DELIVERED
+
+    async def main() -> None:
+        async with opened(tmp_path) as desk:
+            mine = Carrier()
+            carrier = Subscribed(mine, desk.store)
+            topic = await desk.topic()
+            mail = await desk.subscribed(topic, "email", ME)
+            post = await desk.subscribed(topic, "http", "http://127.0.0.1:9/x", RawMessageDelivery="true")
+            await desk.publish("a")
+            waiting = list(desk.woken)
+            assert [(await carrier.carry(one)).verdict for one in waiting] == [Verdict.DELIVERED] * 2
+            await desk.topics.subscriptions.leave(SCOPE, mail.key, mail.token, desk.now_ms)
+            await desk.topics.subscriptions.end(SCOPE, post.key)
+            assert [(await carrier.carry(one)).verdict for one in waiting] == [Verdict.NEVER] * 2
+            [goodbye] = desk.woken[len(waiting) :]
+            assert (await carrier.carry(goodbye)).verdict is Verdict.DELIVERED
+            assert mine.carried == ["a", "a", "Your subscription to the topic below has been deactivated:"]
 
     run(main())

@@ -96,6 +96,7 @@ from tocsin.targets.loggroups import LogGroups
 from tocsin.targets.mail import MailCarrier
 from tocsin.targets.oauth import Tokens
 from tocsin.targets.queues import DeadLetterQueues, QueueTargets
+from tocsin.targets.subscribed import Subscribed
 from tocsin.targets.topics import TopicTargets
 from tocsin.targets.topics_http import EndpointCarrier
 
@@ -270,8 +271,8 @@ async def _assembled(
         carriers=outcomes.tapped(
             {
                 API_DESTINATION: ApiDestinations(store, clock, session, tokens),
-                HTTP_CARRIER: endpoints,
-                MAIL_CARRIER: mails,
+                HTTP_CARRIER: Subscribed(endpoints, store),
+                MAIL_CARRIER: Subscribed(mails, store),
                 **chat_carriers(settings.chat, store, clock, session),
             }
         ),

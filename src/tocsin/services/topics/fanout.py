@@ -221,7 +221,12 @@ class Fanout:
             carrier=HTTP_CARRIER,
             origin=subscription.arn,
             body=body,
-            about={"url": subscription.endpoint, "headers": headers, "schedule": structs.asdict(schedule)},
+            about={
+                "url": subscription.endpoint,
+                "headers": headers,
+                "schedule": structs.asdict(schedule),
+                "subscription": subscription.key if kind == envelope.NOTIFICATION else "",
+            },
             first_ms=now_ms,
             due_ms=now_ms,
             retry=RetryPolicy(attempts_max=1 + schedule.retries, age_s_max=longest_s(schedule), backoff=False),

@@ -105,7 +105,7 @@ class Mailing:
             carrier=CARRIER,
             origin=subscription.arn,
             body=mail.text,
-            about=to_builtins(mail) | {"text": ""},
+            about=to_builtins(mail) | {"text": "", "subscription": subscription.key if mail.unsubscribe else ""},
             first_ms=now_ms,
             due_ms=now_ms,
             retry=RETRY,
