@@ -10,7 +10,7 @@ def epoch_ms(at: datetime) -> int:
 
 def iso_second(at: datetime) -> str:
     """2026-01-01T00:00:00Z: the `time` of an event's envelope. `at` is UTC."""
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{at.isoformat(timespec='seconds')[:19]}Z"
 
 
 def iso_ms(at: datetime) -> str:

@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import secrets
 import shutil
 import signal
 import socket
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +48,7 @@ from tocsin.model.injection import Injection
 from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.mishap import Mishap
-from tocsin.model.names import API_DESTINATION, time_ordered_uuid
+from tocsin.model.names import API_DESTINATION
 from tocsin.model.noise import NoiseSetting, Window
 from tocsin.model.outbound import Outbound
 from tocsin.model.queue import Queue, QueueMessage
@@ -59,6 +57,7 @@ from tocsin.model.tags import Tags
 from tocsin.model.times import epoch_ms
 from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
 from tocsin.server import moto
+from tocsin.server.chance import Chance
 from tocsin.server.chat_settings import ChatSettings
 from tocsin.server.chats import addresses, chat_carriers, elsewhere
 from tocsin.server.clock import SystemClock
@@ -200,7 +199,7 @@ async def _assembled(
     settings: Settings, store: SqliteStore, session: aiohttp.ClientSession, ground: Ground
 ) -> AsyncIterator[World]:
     """Front, loops and all they need. Machines end, or are let go, when this is left."""
-    clock, endpoint = SystemClock(), ground.endpoint
+    clock, chance, endpoint = SystemClock(), Chance(), ground.endpoint
     catalogue = load_catalogue(settings.health)
     settings.s3.mkdir(parents=True, exist_ok=True)
     links = Links()
@@ -213,7 +212,7 @@ async def _assembled(
         take=lambda instance_id, report: nodes.take(instance_id, report),
         heard_through=lambda instance_id: fleet.heard_through(instance_id),
     )
-    mishaps = Mishaps(store, clock, _uuid)
+    mishaps = Mishaps(store, clock, chance.request_id)
     provider = PROVIDERS[settings.machines.provider](settings, around)
     alarms = Alarms(store, clock, lambda scope: fleet.look_again(scope))
     fleet = Fleet(
@@ -227,7 +226,7 @@ async def _assembled(
         health=settings.health,
         ringing=alarms.ringing,
     )
-    queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=_uuid)
+    queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=chance.request_id)
     chats = Chats(
         store=store,
         arrived=lambda some: outbox.arrived(some),
@@ -240,7 +239,7 @@ async def _assembled(
         queues=queues,
         signer=Signer(lambda: kept(settings.data / "sns-signing.pem", made)),
         address=lambda: settings.public_url.rstrip("/") or endpoint,
-        new_id=_uuid,
+        new_id=chance.request_id,
         wake=lambda some: outbox.arrived(some),
         limits=settings.topics,
         demand_room=lambda: outbox.demand_room(),
@@ -248,7 +247,7 @@ async def _assembled(
         console_link=settings.chat.console_link,
     )
     documents, buckets, telling = Documents(store), BucketFolders(settings.s3), Telling(topics)
-    drafting = Drafting(store=store, nodes=fleet, documents=documents, buckets=buckets, new_id=_event_id)
+    drafting = Drafting(store=store, nodes=fleet, documents=documents, buckets=buckets, new_id=chance.event_id)
     commands = Commands(
         store=store,
         clock=clock,
@@ -262,7 +261,7 @@ async def _assembled(
     schedules = Schedules(store, clock)
     dead_letters = DeadLetterQueues(queues)
     tokens = Tokens(session, clock)
-    connections = Connections(store, clock, tokens, _uuid)
+    connections = Connections(store, clock, tokens, chance.request_id)
     outcomes = Outcomes(store)
     mails, endpoints = MailCarrier(settings.mail, clock.now), EndpointCarrier(session, clock)
     outbox = Outbox(
@@ -321,14 +320,14 @@ async def _assembled(
         noise=noise,
         store=store,
         clock=clock,
-        new_event_id=_event_id,
+        new_event_id=chance.event_id,
         log_groups_granted=settings.events.grant_log_groups,
         mishaps=mishaps,
         alarms=alarms,
         catalogue=catalogue,
         health=settings.health,
-        injections=Injections(store, links, clock, _uuid),
-        trials=Trials(store, clock, topics, chats, _uuid),
+        injections=Injections(store, links, clock, chance.request_id),
+        trials=Trials(store, clock, topics, chats, chance.request_id),
         outcomes=outcomes,
         chats=chats,
         posted_by=addresses(settings.chat).how,
@@ -355,11 +354,11 @@ async def _assembled(
             requests=lambda: front.requests,
         )
     )
-    pages = Pages(topics, lambda: epoch_ms(clock.now()), _uuid)
+    pages = Pages(topics, lambda: epoch_ms(clock.now()), chance.request_id)
     front = Front(
         doors=[
             chatbot_door(store, _names(settings.chat), chats.changed),
-            events_door(store, bus, settings.events, _event_id, connections, _uuid, replays.wake),
+            events_door(store, bus, settings.events, chance.event_id, connections, chance.request_id, replays.wake),
             logs_door(store),
             sagemaker_door(fleet, secrets.token_bytes),
             sqs_door(queues),
@@ -377,7 +376,7 @@ async def _assembled(
         own=Starlette(routes=[*own.routes(), *nodes.routes(), *pages.routes(), *metrics.routes()]),
         identity=identity,
         now=clock.now,
-        new_id=_uuid,
+        new_id=chance.request_id,
         upstream=ground.upstream,
         open_metrics=settings.open_metrics,
     )
@@ -414,6 +413,7 @@ async def _served(front: App, listening: socket.socket) -> AsyncIterator[asyncio
         timeout_graceful_shutdown=DRAIN_S_MAX,
         backlog=BACKLOG,
         server_header=False,
+        proxy_headers=False,  # nothing here asks who a proxy says that it speaks for
         date_header=True,
     )
     server = _Server(config)
@@ -464,11 +464,3 @@ def _endpoint(host: str, listening: socket.socket) -> str:
     port = listening.getsockname()[1]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{reachable}:{port}"
-
-
-def _event_id(now_ms: int) -> str:
-    return time_ordered_uuid(now_ms, os.urandom(10))
-
-
-def _uuid() -> str:
-    return str(uuid.uuid4())

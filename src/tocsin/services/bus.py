@@ -31,6 +31,8 @@ ROUTER = "router"
 # Events routed in one commit: enough to share an fsync among many, few enough to keep latency and memory low.
 ROUTED_AT_ONCE_MAX = 2000
 RETRY_PAUSE_S = 0.5
+# Events accepted between two looks at how many wait: a look costs as much as an event.
+LOOKED_AT_AFTER = 500
 
 
 class Bus:
@@ -64,6 +66,7 @@ class Bus:
         self._changed: set[BusName] = set()
         self._archives = Archives()
         self._reloading = asyncio.Lock()
+        self._room = 0  # events that may be accepted before it is looked again whether too many wait
         self._routed = 0  # all up to this place, targets' wakes included
         self.tally = Tally()
         self.counts: Counter[str] = Counter(
@@ -111,16 +114,23 @@ class Bus:
 
     async def accept(self, events: Iterable[Event]) -> None:
         """Make the events durable. They are routed soon after; raises Throttling or StoreUnavailable, nothing kept."""
-        await self._demand_room()
-        await self._store.commit(*map(Accept, events))
+        accepted = [Accept(event) for event in events]
+        self._outbox_room()
+        if len(accepted) > self._room:
+            await self._demand_room()
+        self._room -= len(accepted)
+        await self._store.commit(*accepted)
 
     async def _demand_room(self) -> None:
-        """Raises Throttling when so much waits that accepting more would only make it wait longer."""
-        self._outbox_room()
+        """Raises Throttling when so much waits that accepting more would only make it wait longer.
+
+        Else it is known how many may come until it is looked at again.
+        """
         waiting = (await self._store.journal_bounds())[1] - self._routed
         if waiting >= self._unrouted_max:
             self.counts["throttled"] += 1
             raise Throttling(f"Rate exceeded: {waiting} events wait to be routed (events.unrouted_max). Try again.")
+        self._room = min(self._unrouted_max - waiting, LOOKED_AT_AFTER)
 
     async def caught_up(self) -> bool:
         """Whether every journaled event is routed, and what it owes inside our store delivered."""

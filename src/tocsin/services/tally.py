@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tocsin.core.histogram import Histogram
-from tocsin.model.delivery import Delivery, Refused
+from tocsin.model.delivery import Delivery, Refused, by_target
 from tocsin.model.names import Scope
 from tocsin.model.rule import Rule
 
@@ -32,16 +32,10 @@ class Tally:
 
     def made(self, deliveries: Sequence[Delivery], now_ms: int) -> None:
         """All that were handed to their targets, whatever came of it."""
-        by_target: dict[int, tuple[Delivery, list[int]]] = {}
-        for delivery in deliveries:
-            found = by_target.get(id(delivery.target))
-            if found is None:
-                found = by_target[id(delivery.target)] = delivery, []
-            found[1].append(delivery.event.at_ms)
-        for delivery, times in by_target.values():
-            self._of(place_of(delivery.rule, delivery.target.id))["Invocations"] += len(times)
-            for at_ms, count in Counter(times).items():
-                self.latency_s.observe(max(0, now_ms - at_ms) / 1000, count)
+        for some in by_target(deliveries):
+            self._of(place_of(some[0].rule, some[0].target.id))["Invocations"] += len(some)
+        for at_ms, count in Counter(one.event.at_ms for one in deliveries).items():
+            self.latency_s.observe(max(0, now_ms - at_ms) / 1000, count)
 
     def refused(self, some: Sequence[Refused], buried: int) -> None:
         """Deliveries to one target that came to nothing, of which so many went to its dead-letter queue."""

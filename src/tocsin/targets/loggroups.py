@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from tocsin.core.loggrants import may_write
 from tocsin.core.transform import log_line
 from tocsin.model.changes import Log
-from tocsin.model.delivery import Delivery, Landed, Refused
+from tocsin.model.delivery import Delivery, Landed, Refused, by_target
 from tocsin.model.logs import LogGroup, LogLine, LogPolicy
 from tocsin.model.names import Scope, delivery_stream, log_group_of
 from tocsin.ports import Store
@@ -40,15 +40,15 @@ class LogGroups:
         lines: dict[LogPlace, list[LogLine]] = {}
         owed: dict[LogPlace, list[Delivery]] = {}
         refused: list[Refused] = []
-        for one in deliveries:
-            line = _line(one)
-            if line is None:
-                message = 'A log group takes {"timestamp": milliseconds, "message": "text"} from an input transformer.'
-                refused.append(Refused(delivery=one, code="INVALID_PARAMETER", message=message))
-                continue
-            place = log_place(one.rule.arn, one.target.id, one.target.arn)
-            lines.setdefault(place, []).append(line)
-            owed.setdefault(place, []).append(one)
+        for some in by_target(deliveries):
+            place = log_place(some[0].rule.arn, some[0].target.id, some[0].target.arn)
+            for one in some:
+                line = _line(one)
+                if line is None:
+                    refused.append(_unfit(one))
+                    continue
+                lines.setdefault(place, []).append(line)
+                owed.setdefault(place, []).append(one)
         for (scope, group), places in _by_group(lines).items():
             missing = await self._store.get(LogGroup, scope, group) is None
             documents = [] if missing or self._granted else await self._policies(scope)
@@ -87,6 +87,11 @@ def _line(delivery: Delivery) -> LogLine | None:
 def _granted(delivery: Delivery, documents: Sequence[str]) -> bool:
     """One delivery stands for all of its place: they are of one rule and target."""
     return may_write(documents, delivery.rule.arn, delivery.target)
+
+
+def _unfit(delivery: Delivery) -> Refused:
+    message = 'A log group takes {"timestamp": milliseconds, "message": "text"} from an input transformer.'
+    return Refused(delivery=delivery, code="INVALID_PARAMETER", message=message)
 
 
 def _missing(delivery: Delivery) -> Refused:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -11,7 +10,7 @@ from msgspec import Struct
 from tocsin.model.errors import Validation
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import Scope
-from tocsin.model.times import epoch_ms, iso_second
+from tocsin.model.times import iso_second
 
 ENTRIES_BYTES_MAX = 1 << 20  # AWS: the entries of one request together stay below 1 MB
 _TIME_BYTES = 14  # what AWS counts for an entry that carries a Time
@@ -38,9 +37,9 @@ def _entry_bytes(entry: dict[str, Any]) -> int:
 
 
 def to_event(
-    entry: dict[str, Any], *, bus: str, scope: Scope, now: datetime, new_id: Callable[[int], str]
+    entry: dict[str, Any], *, bus: str, scope: Scope, at_ms: int, now: str, new_id: Callable[[int], str]
 ) -> Event | Refusal:
-    """The entry's event on the bus, or why it is refused."""
+    """The entry's event on the bus, or why it is refused. `now` is what an entry tells that has no Time."""
     for name in _REQUIRED:
         if not entry.get(name):
             return Refusal("InvalidArgument", f"Parameter {name} is not valid. Reason: {name} is a required argument.")
@@ -49,14 +48,13 @@ def to_event(
     detail = compact_object(entry["Detail"])
     if detail is None:
         return Refusal("MalformedDetail", "Detail is malformed.")
-    at_ms = epoch_ms(now)
     event_id = new_id(at_ms)
     body = envelope(
         scope=scope,
         id=event_id,
         source=entry["Source"],
         detail_type=entry["DetailType"],
-        time=iso_second(entry.get("Time", now)),
+        time=iso_second(entry["Time"]) if "Time" in entry else now,
         resources=entry.get("Resources", []),
         detail=orjson.Fragment(detail),
     )

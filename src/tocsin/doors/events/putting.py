@@ -10,6 +10,7 @@ from tocsin.doors.events.finding import bus_name, find_bus
 from tocsin.model.errors import Validation
 from tocsin.model.event import Event
 from tocsin.model.names import DEFAULT_BUS
+from tocsin.model.times import iso_second
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
 
@@ -25,12 +26,14 @@ class Putting:
     async def put_events(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         entries = request["Entries"]
         check_size(entries)
+        at_ms, now = context.now_ms, iso_second(context.now)
         made = [
             to_event(
                 entry,
                 bus=bus_name(context.scope, entry.get("EventBusName", DEFAULT_BUS)),
                 scope=context.scope,
-                now=context.now,
+                at_ms=at_ms,
+                now=now,
                 new_id=self._new_id,
             )
             for entry in entries
