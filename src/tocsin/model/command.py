@@ -93,6 +93,14 @@ class Step(Struct, frozen=True, kw_only=True):
     skip: str = ""
 
 
+class Counts(Struct, frozen=True, kw_only=True):
+    """Of a command's invocations: how many are over, were errors, were not delivered in time."""
+
+    completed: int = 0
+    errors: int = 0
+    undelivered: int = 0
+
+
 class Command(Record, frozen=True, kw_only=True):
     """A command. `request` are SendCommand's members as they came, described back exactly.
 
@@ -116,6 +124,7 @@ class Command(Record, frozen=True, kw_only=True):
     status: Status = Status.PENDING
     details: Details = Details.PENDING
     cancelled: bool = False
+    counts: Counts | None = None  # once it is over
     log_group: str = ""  # where the output goes in full; empty: nowhere
     bucket: str = ""  # the same, as objects
     origin: str = ""
@@ -190,6 +199,11 @@ class StepOutput(Record, frozen=True, kw_only=True):
 
 def output_key(command_id: str, instance_id: str, step: str) -> str:
     return f"{command_id}/{instance_id}/{step}"
+
+
+def invocations_prefix(command_id: str) -> str:
+    """Key prefix of a command's invocations."""
+    return f"{command_id}/"
 
 
 def command_work(command_id: str) -> str:

@@ -382,7 +382,7 @@ async def _assembled(
     )
 
     async def settled() -> bool:
-        return fleet.idle and provider.idle and await bus.caught_up()
+        return fleet.idle and commands.idle and provider.idle and await bus.caught_up()
 
     await provider.start()
     try:

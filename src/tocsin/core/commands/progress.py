@@ -4,11 +4,11 @@ Level, not edge: deciding twice on the same changes nothing. Sending follows fro
 not over is ordered from its node, again on each new link; the node does it once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from tocsin.model.command import FINAL, Command, Details, Invocation, Status
+from tocsin.model.command import FINAL, Command, Counts, Details, Invocation, Status
 from tocsin.model.records import successor
 
 # After its steps should have ended by their own limits, a node is given this long to say so.
@@ -93,12 +93,21 @@ def failed(invocations: Iterable[Invocation]) -> int:
     return sum(1 for one in invocations if one.details in (Details.FAILED, Details.EXECUTION_TIMED_OUT))
 
 
+def counted(invocations: Collection[Invocation]) -> Counts:
+    return Counts(
+        completed=sum(one.final for one in invocations),
+        errors=failed(invocations),
+        undelivered=sum(one.details is Details.DELIVERY_TIMED_OUT for one in invocations),
+    )
+
+
 def concluded(command: Command, invocations: Sequence[Invocation]) -> Command:
     """The command with the status that follows from its invocations; the very same where none of it changes."""
     status, details = _standing(command, invocations)
     if (status, details) == (command.status, command.details):
         return command
-    return successor(command, status=status, details=details)
+    counts = counted(invocations) if status in FINAL else None
+    return successor(command, status=status, details=details, counts=counts)
 
 
 def _standing(command: Command, invocations: Sequence[Invocation]) -> tuple[Status, Details]:
@@ -134,8 +143,3 @@ _ENDS: Mapping[frozenset[Details], tuple[Status, Details]] = {
     frozenset({Details.CANCELLED}): (Status.CANCELLED, Details.CANCELLED),
     frozenset({Details.DELIVERY_TIMED_OUT}): (Status.TIMED_OUT, Details.DELIVERY_TIMED_OUT),
 }
-
-
-def wake_ms(command: Command, invocations: Iterable[Invocation]) -> int | None:
-    """When time alone may change something next; None when it never will."""
-    return min((deadline_ms(command, one) for one in invocations if not one.final), default=None)

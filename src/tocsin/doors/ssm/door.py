@@ -5,6 +5,7 @@ from tocsin.doors.links import Links
 from tocsin.doors.ssm.documents import DocumentDesk
 from tocsin.doors.ssm.instances import Instances
 from tocsin.doors.ssm.library import Library
+from tocsin.doors.ssm.listing import Listing
 from tocsin.doors.ssm.reading import Reading
 from tocsin.doors.ssm.sending import Sending
 from tocsin.doors.ssm.tags import Tagging
@@ -16,7 +17,7 @@ from tocsin.services.fleet import Fleet
 def ssm_door(
     *, store: Store, fleet: Fleet, links: Links, commands: Commands, documents: Documents, limits: CommandLimits
 ) -> Door:
-    sending, reading = Sending(commands), Reading(store)
+    sending, reading, listing = Sending(commands), Reading(store), Listing(store, commands)
     desk, library = DocumentDesk(store, documents, limits), Library(store, documents)
     instances, tagging = Instances(fleet, links), Tagging(store, documents)
     return Door(
@@ -24,8 +25,8 @@ def ssm_door(
         operations={
             "SendCommand": sending.send,
             "CancelCommand": sending.cancel,
-            "ListCommands": reading.commands,
-            "ListCommandInvocations": reading.invocations,
+            "ListCommands": listing.commands,
+            "ListCommandInvocations": listing.invocations,
             "GetCommandInvocation": reading.invocation,
             "DescribeInstanceInformation": instances.describe,
             "CreateDocument": desk.create,

@@ -1,11 +1,10 @@
 """Records of Run Command -> AWS's members."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tocsin.core.commands.hearing import NO_CODE, object_url
-from tocsin.core.commands.progress import failed
-from tocsin.model.command import Command, Details, Invocation, Status, Step, StepOutput, StepRun
+from tocsin.model.command import Command, Counts, Invocation, Status, Step, StepOutput, StepRun
 
 OUTPUT_CHARS_MAX = 2500  # of a plugin in ListCommandInvocations
 ERRORS_BELOW = "\n----------ERROR-------\n"
@@ -16,9 +15,7 @@ _ECHOED = (
 )
 
 
-def command_members(command: Command, invocations: Iterable[Invocation]) -> dict[str, Any]:
-    """The counts are of `invocations`."""
-    found = list(invocations)
+def command_members(command: Command, counts: Counts) -> dict[str, Any]:
     request = command.request
     return {
         **{name: request[name] for name in _ECHOED if name in request},
@@ -38,9 +35,9 @@ def command_members(command: Command, invocations: Iterable[Invocation]) -> dict
         "MaxConcurrency": request.get("MaxConcurrency", "50"),
         "MaxErrors": request.get("MaxErrors", "0"),
         "TargetCount": command.targets,
-        "CompletedCount": sum(one.final for one in found),
-        "ErrorCount": failed(found),
-        "DeliveryTimedOutCount": sum(one.details is Details.DELIVERY_TIMED_OUT for one in found),
+        "CompletedCount": counts.completed,
+        "ErrorCount": counts.errors,
+        "DeliveryTimedOutCount": counts.undelivered,
         "ServiceRole": request.get("ServiceRoleArn", ""),
         "TimeoutSeconds": command.deliver_within_s,
     }

@@ -5,6 +5,7 @@ from typing import Any
 from tocsin.core.commands.targets import instance_of
 from tocsin.doors.door import Context, decided
 from tocsin.doors.ssm.members import command_members
+from tocsin.model.command import Counts
 from tocsin.model.command_errors import DuplicateInstanceId
 from tocsin.model.errors import NotImplementedYet
 from tocsin.services.commands import Commands
@@ -18,7 +19,7 @@ class Sending:
         if request.get("AlarmConfiguration"):
             raise NotImplementedYet("AlarmConfiguration of SendCommand is not implemented in Tocsin: it has no alarms.")
         command = await decided(lambda: self._commands.send(context.scope, request))
-        return {"Command": command_members(command, ())}
+        return {"Command": command_members(command, Counts())}
 
     async def cancel(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         ids = [instance_of(one) for one in request.get("InstanceIds") or []]

@@ -14,8 +14,8 @@ from typing import Any
 from msgspec import Struct
 
 from tocsin.core.commands.orders import orders_of
-from tocsin.core.commands.progress import Seen, advance
-from tocsin.model.command import FINAL, Command, Details, Invocation, Status
+from tocsin.core.commands.progress import Seen, advance, counted
+from tocsin.model.command import FINAL, Command, Counts, Details, Invocation, Status
 from tocsin.model.command_errors import InvalidCommandId, InvalidInstanceId
 from tocsin.model.errors import LimitExceeded, Stale, TocsinError
 from tocsin.model.link import CancelCommand, CommandReport
@@ -25,6 +25,7 @@ from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, NodeLinks, Nodes, Store
 from tocsin.services.commands.drafting import CommandLimits, Draft, Drafting
 from tocsin.services.commands.hearing import Hearing
+from tocsin.services.commands.history import History
 from tocsin.services.commands.sweeping import sweep
 from tocsin.services.commands.telling import Move, Telling
 
@@ -36,6 +37,8 @@ RETRY_PAUSE_S = 0.5
 # Invocations moved in one commit: enough to share an fsync among many, few enough to keep others from waiting.
 MOVED_AT_ONCE_MAX = 500
 SWEEP_PERIOD_MS = 60_000
+# What a node was ordered and did not begin is ordered again: an order is lost where the node's queue was full.
+ORDER_PERIOD_MS = 30_000
 
 
 class Open(Struct):
@@ -71,19 +74,34 @@ class Commands:
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._swept_ms = self._looked_ms = 0
+        self._ordered_ms = self._now_ms()
+        self.history = History()
         self.counts: Counter[str] = Counter(commands=0, invocations=0, ended=0)
 
     async def load(self) -> None:
         """Take up what was open when the last server ended. Called once, before anything else."""
         for command in await self._store.find(Command):
+            self.history.add(command.scope, command.id)
             if command.status not in FINAL:
                 found = await self._store.find(Invocation, command.scope, prefix=f"{command.id}/")
                 self._take_up(command, found)
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing is to be decided now. What runs on nodes may take its time."""
+        return not self._dirty
+
+    @property
     def open(self) -> int:
         """How many commands are not over."""
         return len(self._open)
+
+    def counted(self, command: Command) -> Counts:
+        """How many of its invocations are over, and how."""
+        opened = self._open.get(command.id)
+        if command.counts or opened is None:
+            return command.counts or Counts()
+        return counted(opened.invocations.values())
 
     # What the doors and the bus ask for.
 
@@ -101,6 +119,7 @@ class Commands:
 
     def opened(self, draft: Draft) -> None:
         """A draft is on disk."""
+        self.history.add(draft.command.scope, draft.command.id)
         self.counts["commands"] += 1
         self.counts["invocations"] += len(draft.invocations)
         if draft.command.status not in FINAL:
@@ -151,7 +170,7 @@ class Commands:
         while True:
             self._wake.clear()
             try:
-                await self._look()
+                await self.look()
             except Exception as error:
                 log.warning("commands wait: %s", error, exc_info=not isinstance(error, TocsinError))
                 self._looked_ms = 0
@@ -160,16 +179,26 @@ class Commands:
                 async with asyncio.timeout(LOOK_PERIOD_MS / 1000 if self._open else SWEEP_PERIOD_MS / 1000):
                     await self._wake.wait()
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Decide what is marked and what is due by now. Raises StoreUnavailable, Throttling."""
         now_ms = self._now_ms()
         if now_ms - self._looked_ms >= LOOK_PERIOD_MS:
             self._looked_ms = now_ms
             self._dirty |= self._open.keys()
         while self._dirty:
             await self._advance(self._dirty.pop())
+        if now_ms - self._ordered_ms >= ORDER_PERIOD_MS:
+            self._ordered_ms = now_ms
+            self._order_again(now_ms)
         if now_ms - self._swept_ms >= SWEEP_PERIOD_MS:
             self._swept_ms = now_ms
-            await sweep(self._store, now_ms, self._limits.history_days)
+            await sweep(self._store, self.history, now_ms, self._limits.history_days)
+
+    def _order_again(self, now_ms: int) -> None:
+        for opened in self._open.values():
+            for one in opened.invocations.values():
+                if not one.final and not one.started_ms and one.status is not Status.DELAYED:
+                    self._order(opened.command, one, now_ms)
 
     async def _advance(self, command_id: str) -> None:
         opened = self._open.get(command_id)
