@@ -53,7 +53,7 @@ def test_what_is_owed_is_told_with_its_error_and_the_next_try(outside: Outside) 
     text = shown(outside, "deliveries")
     assert "1 owed, the oldest since 20" in text
     assert "HTTP status code 503: closed" in text
-    assert text.endswith("1 deliveries are owed.\n")
+    assert text.endswith("\n1 delivery is owed.\n")
 
 
 def test_rule_explain_tells_a_target_that_fails(outside: Outside) -> None:

@@ -22,7 +22,7 @@ def show_deliveries(where: Where) -> int:
         return 0
     for lane in answer["lanes"]:
         click.echo("\n".join(_lines(lane)))
-    click.echo(f"{answer['owed']} deliveries are owed.")
+    click.echo("1 delivery is owed." if answer["owed"] == 1 else f"{answer['owed']} deliveries are owed.")
     return 0
 
 

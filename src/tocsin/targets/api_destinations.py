@@ -131,7 +131,7 @@ class ApiDestinations:
         way = await self._way(outbound.scope, about.arn)
         if isinstance(way, Outcome):
             return way
-        pause_s = await self._paces.turn(way.destination.arn, way.destination.rate_per_s)
+        pause_s = await self._paces.turn(way.destination.arn, outbound.lane, way.destination.rate_per_s)
         if pause_s:
             return Outcome(verdict=Verdict.NOT_YET, after_s=pause_s)
         parameters, token = way.credentials.parameters, ""

@@ -32,7 +32,7 @@ class EndpointCarrier:
     async def carry(self, outbound: Outbound) -> Outcome:
         schedule = msgspec.convert(outbound.about["schedule"], RetrySchedule)
         if schedule.per_second_max:
-            pause_s = await self._paces.turn(outbound.lane, schedule.per_second_max)
+            pause_s = await self._paces.turn(outbound.lane, outbound.lane, schedule.per_second_max)
             if pause_s > 0:
                 self.counts["paced"] += 1
                 return Outcome(verdict=Verdict.NOT_YET, after_s=pause_s)
