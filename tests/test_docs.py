@@ -20,7 +20,7 @@ from msgspec import Struct
 from starlette.routing import BaseRoute
 
 from tocsin.cli import main
-from tocsin.core.announce import NODE_HEALTH, STATE_CHANGE
+from tocsin.core.announce import CLUSTER_EVENT, NODE_HEALTH, STATE_CHANGE
 from tocsin.core.lifecycle import CLUSTER_MOVES, NODE_MOVES
 from tocsin.core.plan import FAULT_ENDED, FAULT_SILENT
 from tocsin.core.policy import FleetPolicy
@@ -291,7 +291,7 @@ def test_no_other_metric_is_promised() -> None:
 # What happens, and what is told of it.
 
 
-@pytest.mark.parametrize("name", [STATE_CHANGE, NODE_HEALTH, FAULT_ENDED, FAULT_SILENT])
+@pytest.mark.parametrize("name", [STATE_CHANGE, NODE_HEALTH, CLUSTER_EVENT, FAULT_ENDED, FAULT_SILENT])
 def test_every_event_and_fault_type_is_documented(name: str) -> None:
     assert f"`{name}`" in DOCS["aws.md"]
 

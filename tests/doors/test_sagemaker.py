@@ -525,16 +525,11 @@ def test_a_cluster_needs_a_group(pod: HyperPod) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("operation", "more"),
-    [
-        ("ListClusterEvents", {}),
-    ],
-)
-def test_an_operation_that_is_not_there_yet_says_so(pod: HyperPod, operation: str, more: dict[str, Any]) -> None:
-    method = re.sub(r"(?<!^)([A-Z])", r"_\1", operation).lower()
-    refused = refusal(getattr(pod.api, method), ClusterName="c", **more)
-    assert refused == ("NotImplemented", f"sagemaker:{operation} is not implemented in Tocsin yet.", 501)
+def test_an_operation_that_is_not_there_yet_says_so(pod: HyperPod) -> None:
+    arn = f"arn:aws:sagemaker:us-west-2:{pod.account}:cluster/abcdefghijkl"
+    request = {"ClusterArn": arn, "NodeId": "i-00000000000000000", "VolumeId": "vol-00000000000000000"}
+    said = "sagemaker:AttachClusterNodeVolume is not implemented in Tocsin yet."
+    assert refusal(pod.api.attach_cluster_node_volume, **request) == ("NotImplemented", said, 501)
 
 
 def test_more_instances_than_the_limit_are_refused(strict: RunningServer, account: str) -> None:

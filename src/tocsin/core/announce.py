@@ -11,6 +11,7 @@ from typing import Any
 from tocsin.core.instance_types import threads_default, types_of
 from tocsin.core.software import image_ids
 from tocsin.model.cluster import Cluster, Health, InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
+from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import DEFAULT_BUS, derived_uuid
 from tocsin.model.times import epoch_ms, iso_second
@@ -18,6 +19,7 @@ from tocsin.model.times import epoch_ms, iso_second
 SOURCE = "aws.sagemaker"
 STATE_CHANGE = "SageMaker HyperPod Cluster State Change"
 NODE_HEALTH = "SageMaker HyperPod Cluster Node Health Event"
+CLUSTER_EVENT = "SageMaker HyperPod Cluster Event"
 
 UNHEALTHY_REASON = (
     "HyperPod Health Monitoring Agent (HMA) has detected fault type {fault} on this node and is unhealthy."
@@ -53,6 +55,32 @@ def announce(
     return events
 
 
+def announce_steps(cluster: Cluster, steps: Iterable[ClusterEvent], at: datetime) -> list[Event]:
+    """Cluster Events for the bus. An envelope has the id of its event, so that DescribeClusterEvent knows it."""
+    return [
+        _envelope(cluster, at, CLUSTER_EVENT, {"EventDetails": cluster_event_detail(cluster, one)}, one.id)
+        for one in steps
+    ]
+
+
+def cluster_event_detail(cluster: Cluster, event: ClusterEvent) -> dict[str, Any]:
+    """`detail.EventDetails` (facts/hyperpod.md §2.5). What does not apply is left out."""
+    detail = {
+        "EventId": event.id,
+        "ClusterArn": cluster.arn,
+        "ClusterName": cluster.name,
+        "InstanceGroupName": event.group,
+        "InstanceId": event.instance_id,
+        "ResourceType": event.resource_type,
+        "EventTime": epoch_ms(event.at),
+        "EventLevel": event.level,
+        "Description": event.description,
+        "OperationId": event.operation_id,
+    }
+    told: dict[str, Any] = {name: value for name, value in detail.items() if value != ""}
+    return told | {"EventDetails": {"EventMetadata": event.metadata}}
+
+
 def _turned(before: Mapping[str, Node], after: Mapping[str, Node]) -> list[Node]:
     """Nodes whose health changed, and replacements that have just come up."""
     turned = []
@@ -67,7 +95,10 @@ def _turned(before: Mapping[str, Node], after: Mapping[str, Node]) -> list[Node]
 
 
 def _event(cluster: Cluster, at: datetime, detail_type: str, detail: dict[str, Any], what: tuple[object, ...]) -> Event:
-    event_id = derived_uuid(cluster.arn, *what)
+    return _envelope(cluster, at, detail_type, detail, derived_uuid(cluster.arn, *what))
+
+
+def _envelope(cluster: Cluster, at: datetime, detail_type: str, detail: dict[str, Any], event_id: str) -> Event:
     body = envelope(
         scope=cluster.scope,
         id=event_id,
@@ -142,7 +173,7 @@ def _group_detail(group: InstanceGroup, current: int) -> dict[str, Any]:
     }
 
 
-def _repair_action(cluster: Cluster, node: Node) -> Repair | None:
+def repair_action(cluster: Cluster, node: Node) -> Repair | None:
     """What is done about an unhealthy node: what its record says, else what NodeRecovery leads to."""
     if node.repair or node.rebooting:
         return node.repair or Repair.REBOOT
@@ -154,7 +185,7 @@ def _repair_action(cluster: Cluster, node: Node) -> Repair | None:
 def node_health_detail(cluster: Cluster, node: Node) -> dict[str, Any]:
     """`detail` of a Node Health Event (facts/hyperpod.md §2.4). No event of AWS shows a recovery; that text is ours."""
     if node.health is Health.UNHEALTHY:
-        repair = _repair_action(cluster, node)
+        repair = repair_action(cluster, node)
         summary = {
             "HealthStatus": Health.UNHEALTHY,
             "HealthStatusReason": UNHEALTHY_REASON.format(fault=node.fault),

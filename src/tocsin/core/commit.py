@@ -9,7 +9,8 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tocsin.core.announce import announce
+from tocsin.core.announce import announce, announce_steps
+from tocsin.core.cluster_events import cluster_events, forget, keep
 from tocsin.core.lifecycle import cluster_may_move, group_may_move, node_may_move
 from tocsin.core.tell import tell
 from tocsin.model.changes import Accept, Change, Delete, Put, Tell
@@ -18,10 +19,12 @@ from tocsin.model.records import R
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """A cluster and its nodes, as last committed. `waiting` and `wake_at` are from the plan last made."""
+    """A cluster and its nodes, as last committed, and how many Cluster Events it ever told. `waiting` and `wake_at` are
+    from the plan last made."""
 
     cluster: Cluster
     nodes: dict[str, Node]
+    events_told: int = 0
     waiting: tuple[str, ...] = ()
     wake_at: datetime | None = None
 
@@ -55,8 +58,16 @@ def commit(before: World | None, after: World | None, at: datetime) -> Committed
     changes += [Delete(node) for key, node in was.items() if key not in now]
     members = new_nodes | now
     changes += map(Accept, announce(old_cluster, new_cluster, was, members, at))
+    told = before.events_told if before else 0
+    steps = cluster_events(old_cluster, new_cluster, was, now, members, at, told)
+    if new_cluster:
+        changes += [*keep(steps), *map(Accept, announce_steps(new_cluster, steps, at))]
+    elif old_cluster:
+        changes += forget(old_cluster, told)
     changes += map(Tell, tell(old_cluster, new_cluster, was, now, at))
-    world = replace(after, cluster=new_cluster, nodes=members) if after and new_cluster else None
+    world = None
+    if after and new_cluster:
+        world = replace(after, cluster=new_cluster, nodes=members, events_told=told + len(steps))
     return Committed(world=world, changes=changes, touched=touched)
 
 

@@ -42,6 +42,7 @@ from tocsin.model.archive import Archive, Replay
 from tocsin.model.bus import EventBus
 from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
 from tocsin.model.cluster import Cluster, Node, NodeCursor
+from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.command import Command, Document, Invocation, StepOutput
 from tocsin.model.connection import ApiDestination, Connection, Credentials
 from tocsin.model.injection import Injection
@@ -102,7 +103,21 @@ from tocsin.targets.topics_http import EndpointCarrier
 log = logging.getLogger(__name__)
 
 KINDS = (
-    *(Cluster, Node, NodeCursor, Alarm, Mishap, Injection, EventBus, Rule, Archive, Replay, LogGroup, LogPolicy),
+    *(
+        Cluster,
+        Node,
+        NodeCursor,
+        ClusterEvent,
+        Alarm,
+        Mishap,
+        Injection,
+        EventBus,
+        Rule,
+        Archive,
+        Replay,
+        LogGroup,
+        LogPolicy,
+    ),
     *(Queue, QueueMessage, Topic, Subscription, Publication, HeldMail, Outbound, Tags, NoiseSetting, Window),
     *(ChatConfiguration, ChatPreferences, ChatThread),
     *(Document, Command, Invocation, StepOutput),

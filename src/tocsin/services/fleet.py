@@ -25,6 +25,7 @@ from tocsin.core.software import update_software
 from tocsin.core.tell import line
 from tocsin.model.changes import Change, Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node, NodeCursor, cursor_of
+from tocsin.model.cluster_event import ClusterEvent, events_prefix
 from tocsin.model.errors import ResourceInUse, ResourceNotFound, Stale, StoreUnavailable
 from tocsin.model.logs import LogGroup
 from tocsin.model.machine import LaunchRefused
@@ -99,6 +100,10 @@ class Fleet:
 
     def node(self, instance_id: str) -> tuple[World, Node] | None:
         return self._roster.node(instance_id)
+
+    async def events_of(self, cluster: Cluster) -> list[ClusterEvent]:
+        """The Cluster Events that are kept of it, the oldest first."""
+        return await self._store.find(ClusterEvent, cluster.scope, prefix=events_prefix(cluster.id))
 
     def token(self, instance_id: str) -> str:
         """What the instance's agent must show. Derived, so that nothing needs keeping."""
@@ -293,7 +298,8 @@ class Fleet:
         self._cursors = {cursor.instance_id: cursor for cursor in await self._store.find(NodeCursor)}
         for cluster in clusters:
             members = {node.instance_id: node for node in nodes if node.cluster_id == cluster.id}
-            self._roster.keep(World(cluster=cluster, nodes=members), members)
+            told = max((event.n for event in await self.events_of(cluster)), default=0) if cluster.continuous else 0
+            self._roster.keep(World(cluster=cluster, nodes=members, events_told=told), members)
             self._due.add(cluster.id)
             self._mark(cluster.id, ())
         for instance_id in self._machines.seen():
@@ -353,7 +359,7 @@ class Fleet:
             if world is None:
                 return
             made = self._plan(world)
-            planned = _world(made)
+            planned = _world(made, world)
             if planned and (planned.cluster, planned.nodes) == (world.cluster, world.nodes):
                 self._roster.keep(planned, ())
                 await self._apply(made)
@@ -451,7 +457,8 @@ class Fleet:
         return world
 
 
-def _world(made: Plan) -> World | None:
+def _world(made: Plan, before: World) -> World | None:
+    """The world as it was planned."""
     if made.cluster is None:
         return None
-    return World(cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, wake_at=made.wake_at)
+    return replace(before, cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, wake_at=made.wake_at)

@@ -8,6 +8,7 @@ from tocsin.doors.door import Context, Door
 from tocsin.doors.paging import page
 from tocsin.doors.sagemaker.batches import batch_operations
 from tocsin.doors.sagemaker.describe import cluster_members, cluster_summary, node_members, node_summary
+from tocsin.doors.sagemaker.events import event_operations
 from tocsin.doors.sagemaker.listing import sorted_page, within
 from tocsin.doors.sagemaker.operations import operations_of
 from tocsin.model.cluster import Node, NodeStatus
@@ -37,6 +38,7 @@ def sagemaker_door(fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
             "DeleteTags": operations.delete_tags,
             **batch_operations(fleet),
             **operations_of(fleet),
+            **event_operations(fleet),
         },
     )
 
