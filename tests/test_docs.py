@@ -27,11 +27,13 @@ from tocsin.core.policy import FleetPolicy
 from tocsin.doors.chatbot import chatbot_door
 from tocsin.doors.door import Door
 from tocsin.doors.events import EventsLimits, events_door
+from tocsin.doors.hosts import HostsDoor
 from tocsin.doors.logs import logs_door
 from tocsin.doors.metrics import METRICS, MetricsDoor
 from tocsin.doors.metrics.table import OF_RULES, Kind
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
+from tocsin.doors.own.hosts import HostsApi
 from tocsin.doors.sagemaker import sagemaker_door
 from tocsin.doors.sns import sns_door
 from tocsin.doors.sqs import sqs_door
@@ -205,7 +207,8 @@ def test_every_command_shown_can_be_typed() -> None:
     assert shown
     for page, (verb, *arguments) in shown:
         assert verb in main.commands, f"{page}: tocsin {verb}"
-        command = commands().get(" ".join([verb, *arguments[:1]]), main.commands[verb])
+        longest = (" ".join([verb, *arguments[:words]]) for words in (2, 1, 0))
+        command = next(commands()[name] for name in longest if name in commands())
         known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
         ours = itertools.takewhile(lambda one: one != "--", arguments)  # what stands behind is somebody else's command
         assert {one for one in ours if one.startswith("-")} <= known, f"{page}: tocsin {verb} {arguments}"
@@ -238,6 +241,7 @@ def own_routes() -> list[BaseRoute]:
         new_event_id=NOTHING,
         log_groups_granted=True,
         mishaps=NOTHING,
+        hosts=HostsApi(NOTHING, NOTHING),
         alarms=NOTHING,
         trials=NOTHING,
         outcomes=NOTHING,
@@ -257,7 +261,7 @@ def own_routes() -> list[BaseRoute]:
         beat_interval_s=NOTHING,
         catalogue=NOTHING,
     )
-    return [*own.routes(), *nodes.routes(), *MetricsDoor(NOTHING).routes()]
+    return [*own.routes(), *HostsDoor(NOTHING, NOTHING).routes(), *nodes.routes(), *MetricsDoor(NOTHING).routes()]
 
 
 @pytest.mark.parametrize("route", own_routes(), ids=lambda route: route.path)

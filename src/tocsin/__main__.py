@@ -4,8 +4,8 @@ import sys
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["agent"]:
-        # Every local machine begins here: the rest of the command line would cost each of them 30 ms of CPU.
+    if sys.argv[1:2] == ["agent"] and "--instance-id" in sys.argv:
+        # Every machine begins here: the rest of the command line would cost each of them 30 ms of CPU.
         from tocsin.agent.main import main as agent
 
         sys.exit(agent(sys.argv[2:]))

@@ -173,8 +173,8 @@ class Machines(Protocol):
     def seen(self) -> Mapping[str, MachineState]:
         """All machines there are, by instance id. A machine never launched, or terminated and gone, is not in it."""
 
-    async def launch(self, order: LaunchOrder) -> None:
-        """Start a machine, or boot a stopped one again. Does nothing when it runs.
+    async def launch(self, order: LaunchOrder) -> str | None:
+        """Start a machine, or boot a stopped one again. Does nothing when it runs. Its address, if not as ordered.
 
         Raises LaunchRefused when there is none to be had: the instance has failed; OSError on what may be over soon.
         """

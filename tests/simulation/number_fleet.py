@@ -31,6 +31,8 @@ class NumberFleet:
             changed=lambda instance_id: self.fleet.changed(instance_id),
             take=lambda instance_id, report: self._door.take(instance_id, report),
             heard_through=lambda instance_id: self.fleet.heard_through(instance_id),
+            node=lambda instance_id: self.fleet.node(instance_id),
+            new_id=str,
         )
         self.store = store
         self.provider = SimulatedProvider(Settings(simulated=simulated), around)

@@ -13,6 +13,7 @@ from tocsin.cli.verbs.drill import drill
 from tocsin.cli.verbs.events import events
 from tocsin.cli.verbs.fault import fault
 from tocsin.cli.verbs.health import health
+from tocsin.cli.verbs.hosts import hosts
 from tocsin.cli.verbs.noise import noise
 from tocsin.cli.verbs.notify import notify
 from tocsin.cli.verbs.pattern import pattern
@@ -54,8 +55,11 @@ def serve(config: Path | None, log_level: str, log_format: str, **given: object)
 @main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def agent(arguments: tuple[str, ...]) -> None:
-    """Run a node's agent. The local machines start theirs by themselves."""
-    from tocsin.agent.main import main as run
+    """Run a node's agent, with --instance-id, or a host's. The local machines start theirs by themselves."""
+    if "--instance-id" in arguments:
+        from tocsin.agent.main import main as run
+    else:
+        from tocsin.machines.steward import main as run
 
     sys.exit(run(list(arguments)))
 
@@ -98,5 +102,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-for verb in (alarm, channels, drill, events, fault, health, noise, notify, pattern, rule, run):
+for verb in (alarm, channels, drill, events, fault, hosts, health, noise, notify, pattern, rule, run):
     main.add_command(verb)

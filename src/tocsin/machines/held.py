@@ -25,15 +25,16 @@ class HeldMachines:
     def seen(self) -> Mapping[str, MachineState]:
         return _Both(self._held, self._inner.seen()) if self._held else self._inner.seen()
 
-    async def launch(self, order: LaunchOrder) -> None:
+    async def launch(self, order: LaunchOrder) -> str | None:
         instance_id = order.instance_id
         if instance_id in self._held:
-            return
+            return None
         if order.boot_delay_s and instance_id not in self._released and instance_id not in self._inner.seen():
             self._held[instance_id] = self._timer(order)
-            return
-        await self._inner.launch(replace(order, boot_delay_s=0.0))
+            return None
+        address = await self._inner.launch(replace(order, boot_delay_s=0.0))
         self._released.discard(instance_id)
+        return address
 
     def _timer(self, order: LaunchOrder) -> asyncio.TimerHandle | None:
         if order.boot_delay_s == NEVER_S:

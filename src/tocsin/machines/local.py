@@ -40,7 +40,10 @@ _WITHHELD = ("AWS_", "TOCSIN_")
 
 
 class LocalMachines:
-    """`server_url` is asked at each launch; `command` is followed by --instance-id, --server and --dir."""
+    """`server_url` is asked at each launch; `command` is followed by --instance-id, --server and --dir.
+
+    `whole_host`: an agent watches all of this machine, for it is the only one here.
+    """
 
     def __init__(
         self,
@@ -48,8 +51,11 @@ class LocalMachines:
         server_url: Callable[[], str],
         changed: Callable[[str], None],
         command: Sequence[str] | None = None,
+        *,
+        whole_host: bool = False,
     ) -> None:
         self._root = root.absolute()
+        self._whole_host = whole_host
         self._server_url = server_url
         self._changed = changed
         self._command = list(command or (sys.executable, "-m", "tocsin", "agent"))
@@ -210,7 +216,7 @@ class LocalMachines:
         place.mkdir(mode=0o700, exist_ok=True)
         if token:
             _write_private(place / TOKEN_FILE, token)
-        if not (place / WATCH_FILE).exists():
+        if not self._whole_host and not (place / WATCH_FILE).exists():
             (place / WATCH_FILE).write_bytes(msgspec.json.encode(SHARED))
         (place / PID_FILE).unlink(missing_ok=True)  # until the agent of this boot lives
         where = ["--instance-id", instance_id, "--server", self._server_url(), "--dir", str(place)]

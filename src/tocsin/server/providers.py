@@ -4,13 +4,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from msgspec import Struct
+from starlette.routing import BaseRoute
 
+from tocsin.core.commit import World
+from tocsin.doors.hosts import HostsDoor
+from tocsin.machines.hosts import HostMachines
 from tocsin.machines.local import LocalMachines
 from tocsin.machines.simulated import NumberAgents, SeededCourses, SimulatedMachines
 from tocsin.model.cluster import Node
 from tocsin.model.link import Report
 from tocsin.ports import Clock, Machines, NodeLinks, Store
+from tocsin.server.inventory import load_inventory
 from tocsin.server.settings import Settings
+from tocsin.services.hosts import Hosts
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -23,6 +29,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     changed: Callable[[str], None]
     take: Callable[[str, Report], Awaitable[None]]
     heard_through: Callable[[str], int]
+    node: Callable[[str], tuple[World, Node] | None]
+    new_id: Callable[[], str]
 
 
 class Provider(Protocol):
@@ -31,6 +39,13 @@ class Provider(Protocol):
     machines: Machines
     links: NodeLinks
     loops: list[Coroutine[Any, Any, None]]
+    hosts: Hosts | None
+
+    def routes(self) -> list[BaseRoute]:
+        """What it serves beside the doors."""
+
+    def linked(self, host: str) -> bool:
+        """Whether a host is linked now."""
 
     @property
     def idle(self) -> bool:
@@ -41,7 +56,19 @@ class Provider(Protocol):
     async def close(self) -> None: ...
 
 
-class LocalProvider:
+class WithoutHosts:
+    """What providers have in common that make machines themselves."""
+
+    hosts: Hosts | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        return []
+
+    def linked(self, _host: str) -> bool:
+        return False
+
+
+class LocalProvider(WithoutHosts):
     """Agents that are processes on this machine, and come in through the nodes door."""
 
     idle = True
@@ -60,7 +87,7 @@ class LocalProvider:
         await self._local.close(detach=self._detach)
 
 
-class SimulatedProvider:
+class SimulatedProvider(WithoutHosts):
     """Agents that are numbers in this process."""
 
     def __init__(self, settings: Settings, around: Surroundings) -> None:
@@ -84,7 +111,35 @@ class SimulatedProvider:
         self._simulated.close()
 
 
+class HostsProvider:
+    """Agents on real hosts, which come in through a door of their own."""
+
+    idle = True
+
+    def __init__(self, settings: Settings, around: Surroundings) -> None:
+        inventory = load_inventory(settings.machines.inventory)
+        self._pool = Hosts(around.store, around.clock, inventory, around.new_id)
+        self._machines = HostMachines(self._pool, around.clock, around.node, around.changed)
+        self.hosts: Hosts | None = self._pool
+        self.machines: Machines = self._machines
+        self.links = around.links
+        self.loops: list[Coroutine[Any, Any, None]] = []
+
+    def routes(self) -> list[BaseRoute]:
+        return HostsDoor(self._pool, self._machines).routes()
+
+    def linked(self, host: str) -> bool:
+        return self._machines.is_there(host)
+
+    async def start(self) -> None:
+        await self._pool.load()
+
+    async def close(self) -> None:
+        """Hosts live on without us."""
+
+
 PROVIDERS: dict[str, Callable[[Settings, Surroundings], Provider]] = {
     "local": LocalProvider,
     "simulated": SimulatedProvider,
+    "hosts": HostsProvider,
 }

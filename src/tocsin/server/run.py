@@ -7,14 +7,12 @@ import random
 import secrets
 import shutil
 import signal
-import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import uvicorn
 from msgspec import Struct
 from starlette.applications import Starlette
 
@@ -30,6 +28,7 @@ from tocsin.doors.logs import logs_door
 from tocsin.doors.metrics import MetricsDoor, Sources
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
+from tocsin.doors.own.hosts import HostsApi
 from tocsin.doors.sagemaker import sagemaker_door
 from tocsin.doors.sns import Pages, sns_door
 from tocsin.doors.sqs import sqs_door
@@ -45,8 +44,8 @@ from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.command import Command, Document, Invocation, StepOutput
 from tocsin.model.connection import ApiDestination, Connection, Credentials
+from tocsin.model.host import Host, JoinToken
 from tocsin.model.injection import Injection
-from tocsin.model.link import FRAME_BYTES_MAX
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.mishap import Mishap
 from tocsin.model.names import API_DESTINATION
@@ -63,10 +62,11 @@ from tocsin.server.chat_settings import ChatSettings
 from tocsin.server.chats import addresses, chat_carriers, elsewhere
 from tocsin.server.clock import SystemClock
 from tocsin.server.faults import load_catalogue
+from tocsin.server.http import endpoint_of, listen, served
 from tocsin.server.keep import kept
 from tocsin.server.providers import PROVIDERS, Surroundings
 from tocsin.server.settings import Settings, SettingsError
-from tocsin.server.worlds import App, RenewedWorlds, World
+from tocsin.server.worlds import RenewedWorlds, World
 from tocsin.services.alarms import Alarms
 from tocsin.services.bus import Bus
 from tocsin.services.chats import Chats
@@ -122,10 +122,8 @@ KINDS = (
     *(ChatConfiguration, ChatPreferences, ChatThread),
     *(Document, Command, Invocation, StepOutput),
     *(Connection, Credentials, ApiDestination),
+    *(Host, JoinToken),
 )
-# Of the 5 s a stop may take: open requests get one, agents up to three.
-DRAIN_S_MAX = 1
-BACKLOG = 2048
 
 
 class Ground(Struct, frozen=True):
@@ -140,8 +138,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
 
     Raises SettingsError when the address is taken, Locked when the data directory is.
     """
-    listening = _listen(settings)
-    endpoint = _endpoint(settings.host, listening)
+    listening = listen(settings)
+    endpoint = endpoint_of(settings.host, listening)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -149,7 +147,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
         worlds = await _worlds(settings, Ground(endpoint, await _upstream(settings, stack)), stack)
-        http = await stack.enter_async_context(_served(worlds.front, listening))
+        http = await stack.enter_async_context(served(worlds.front, listening))
         worlds.start()
         stack.push_async_callback(worlds.stop)
         ready(endpoint)
@@ -226,6 +224,8 @@ async def _assembled(
         changed=lambda instance_id: fleet.changed(instance_id),
         take=lambda instance_id, report: nodes.take(instance_id, report),
         heard_through=lambda instance_id: fleet.heard_through(instance_id),
+        node=lambda instance_id: fleet.node(instance_id),
+        new_id=chance.request_id,
     )
     mishaps = Mishaps(store, clock, chance.request_id)
     provider = PROVIDERS[settings.machines.provider](settings, around)
@@ -338,6 +338,7 @@ async def _assembled(
         new_event_id=chance.event_id,
         log_groups_granted=settings.events.grant_log_groups,
         mishaps=mishaps,
+        hosts=HostsApi(provider.hosts, provider.linked),
         alarms=alarms,
         catalogue=catalogue,
         health=settings.health,
@@ -388,7 +389,7 @@ async def _assembled(
             ),
             sts_door(),
         ],
-        own=Starlette(routes=[*own.routes(), *nodes.routes(), *pages.routes(), *metrics.routes()]),
+        own=Starlette(routes=[*own.routes(), *provider.routes(), *nodes.routes(), *pages.routes(), *metrics.routes()]),
         identity=identity,
         now=clock.now,
         new_id=chance.request_id,
@@ -415,67 +416,6 @@ async def _assembled(
         await provider.close()
 
 
-@contextlib.asynccontextmanager
-async def _served(front: App, listening: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """uvicorn on our socket, from the moment it answers until it has said good-bye to everybody."""
-    config = uvicorn.Config(
-        front,
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws_max_size=FRAME_BYTES_MAX,
-        timeout_graceful_shutdown=DRAIN_S_MAX,
-        backlog=BACKLOG,
-        server_header=False,
-        proxy_headers=False,  # nothing here asks who a proxy says that it speaks for
-        date_header=True,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    await server.up.wait()
-    try:
-        yield task
-    finally:
-        server.should_exit = True
-        await asyncio.wait([task])
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: stopping is one affair of the whole process."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        listening.close()
-        raise SettingsError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
-    listening.setblocking(False)
-    return listening
-
-
 def _names(chat: ChatSettings) -> dict[str, str]:
     """Of Slack's workspaces, by id."""
     return {team: one.name for team, one in chat.workspaces.items()}
-
-
-def _endpoint(host: str, listening: socket.socket) -> str:
-    port = listening.getsockname()[1]
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{reachable}:{port}"

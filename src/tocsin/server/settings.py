@@ -33,7 +33,8 @@ class SettingsError(TocsinError):
 class MachinesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where instances come from."""
 
-    provider: Literal["local", "simulated"] = "local"
+    provider: Literal["local", "simulated", "hosts"] = "local"
+    inventory: str = ""
 
 
 # Test mode without a word about machines: they are simulated, and take no time.

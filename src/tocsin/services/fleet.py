@@ -393,8 +393,8 @@ class Fleet:
         for step in made.steps:
             trace, begun = None, self._clock.now()
             try:
-                await self._take(step, made)
-                trace = taken(step, begun)
+                address = await self._take(step, made)
+                trace = taken(step, begun, address)
             except LaunchRefused as error:
                 trace = refused(step, str(error), self._policy, self._clock.now())
             except OSError as error:
@@ -412,16 +412,18 @@ class Fleet:
         if world and traces:
             await self._commit(world, replace(world, nodes=world.nodes | traces))
 
-    async def _take(self, step: Step, made: Plan) -> None:
+    async def _take(self, step: Step, made: Plan) -> str | None:
+        """The address of a machine that has one of its own."""
         match step:
             case Launch(node):
-                await self._machines.launch(await self._orders.launch(node, made))
+                return await self._machines.launch(await self._orders.launch(node, made))
             case Terminate(node):
                 await self._machines.terminate(node.instance_id)
             case Reboot(node):
                 await self._machines.reboot(node.instance_id)
             case RunLifecycle(node):
                 self._links.send(node.instance_id, await self._orders.script(node, made))
+        return None
 
     # Commits.
 

@@ -10,13 +10,16 @@ from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Node, NodeStatus
 
 
-def taken(step: Step, begun: datetime) -> Node | None:
+def taken(step: Step, begun: datetime, address: str | None = None) -> Node | None:
     """The node after its step; None when the step leaves no trace but in what is seen.
 
-    A reboot does: once the machine is up again, nothing else tells that it was ever down.
+    A reboot does: once the machine is up again, nothing else tells that it was ever down. So does a launch on a machine
+    that has an address of its own.
     """
     if isinstance(step, Reboot):
         return replace(step.node, reboot_due=False, rebooted_at=begun)
+    if address and address != step.node.address:
+        return replace(step.node, address=address)
     return None
 
 

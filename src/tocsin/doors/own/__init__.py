@@ -15,6 +15,7 @@ from tocsin.doors.own.events import Events
 from tocsin.doors.own.explain import Explain
 from tocsin.doors.own.faults import Faults
 from tocsin.doors.own.health import NodeHealth
+from tocsin.doors.own.hosts import HostsApi
 from tocsin.doors.own.injections import NodeFaults
 from tocsin.doors.own.noise import NoiseControl
 from tocsin.doors.own.notify import Notify
@@ -51,6 +52,7 @@ class OwnDoor:
         new_event_id: Callable[[int], str],
         log_groups_granted: bool,
         mishaps: Mishaps,
+        hosts: HostsApi,
         alarms: Alarms,
         trials: Trials,
         outcomes: Outcomes,
@@ -68,6 +70,7 @@ class OwnDoor:
         self._noise = NoiseControl(store, bus, noise)
         self._story = Story(store)
         self._faults = Faults(mishaps)
+        self._hosts = hosts
         self._alarms = AlarmStates(alarms)
         self._notify = Notify(trials, outcomes)
         self._health = NodeHealth(fleet, clock, catalogue, health)
@@ -97,6 +100,12 @@ class OwnDoor:
             Route("/_tocsin/v1/faults", self._faults.listed),
             Route("/_tocsin/v1/faults", self._faults.plan, methods=["POST"]),
             Route("/_tocsin/v1/faults", self._faults.clear, methods=["DELETE"]),
+            Route("/_tocsin/v1/hosts", self._hosts.listed),
+            Route("/_tocsin/v1/hosts/release", self._hosts.release, methods=["POST"]),
+            Route("/_tocsin/v1/hosts/forget", self._hosts.forget, methods=["POST"]),
+            Route("/_tocsin/v1/hosts/tokens", self._hosts.tokens),
+            Route("/_tocsin/v1/hosts/tokens", self._hosts.create_token, methods=["POST"]),
+            Route("/_tocsin/v1/hosts/tokens", self._hosts.revoke_token, methods=["DELETE"]),
             Route("/_tocsin/v1/notify", self._notify.send, methods=["POST"]),
             Route("/_tocsin/v1/outbounds", self._notify.outbounds),
         ]

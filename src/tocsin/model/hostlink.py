@@ -1,0 +1,59 @@
+"""Frames of a host's link: JSON, one per WebSocket message, tagged by `t`.
+
+Nothing is numbered: each frame of the host tells all that runs on it, and the server repeats what is not yet so.
+"""
+
+from msgspec import Struct
+
+from tocsin.model.machine import MachineState
+
+
+class HostHello(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-hello"):
+    host: str
+    credential: str
+    version: str
+
+
+class HostSeen(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-seen"):
+    """All machines in the host's directory, by instance id."""
+
+    machines: dict[str, MachineState]
+
+
+class HostLaunch(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-launch"):
+    """Be this instance, or boot it again. `token` is its agent's."""
+
+    instance_id: str
+    token: str
+
+
+class HostTerminate(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-terminate"):
+    """Wipe the instance's directory, with all that runs in it."""
+
+    instance_id: str
+
+
+class HostReboot(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-reboot"):
+    instance_id: str
+
+
+class HostRefused(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-refused"):
+    reason: str
+
+
+FromHost = HostHello | HostSeen
+ToHost = HostLaunch | HostTerminate | HostReboot | HostRefused
+
+
+class JoinAsked(Struct, frozen=True, kw_only=True):
+    """The body of a request to join."""
+
+    token: str
+    host: str
+
+
+class Joined(Struct, frozen=True, kw_only=True):
+    """Its answer: what the host shows from now on."""
+
+    host: str
+    credential: str
