@@ -94,7 +94,8 @@ def test_a_lane_that_rests_is_left_alone_until_then() -> None:
 
 def test_a_lane_is_read_on_only_when_it_has_nothing_to_try_and_room() -> None:
     some = lanes(lane_known_own=2, known_max=0)
-    lane = some.open(name("x"), owed=10)
+    some.stored(name("x"), 10)
+    lane = some.open(name("x"))
     assert some.next(0) == Read(lane)
     assert some.know(lane, "a", 0)
     assert some.know(lane, "b", 900)
@@ -115,7 +116,8 @@ def started_keys(some: Lanes, lane: Lane) -> list[str]:
 
 def test_what_arrives_beyond_what_was_read_is_read_later_and_not_known_now() -> None:
     some = lanes()
-    lane = some.open(name("x"), owed=2)
+    some.stored(name("x"), 2)
+    lane = some.open(name("x"))
     lane.read_to = "m"
     some.owe(name("x"), "z", 0)
     some.owe(name("x"), "a", 0)
@@ -134,6 +136,18 @@ def test_a_lane_that_owes_nothing_is_forgotten_with_whatever_was_miscounted() ->
     assert some.owed == 0
 
 
+def test_what_nobody_told_of_is_found_by_counting() -> None:
+    some = lanes()
+    some.owe(name("x"), "b", 0)
+    assert started(some) == [("x", "b")]
+    some.stored(name("x"), 1)
+    assert not some.by_name[name("x")].more, "what is known is all there is"
+    some.stored(name("x"), 2)
+    assert some.owed == 2
+    assert some.next(0) == Read(some.by_name[name("x")])
+    assert some.by_name[name("x")].read_to == ""
+
+
 class Game:
     """A store of keys and what is under way, played against the lanes."""
 
@@ -147,7 +161,7 @@ class Game:
         """What was there before the start."""
         self.stored[lane] = {f"0{number}" for number in range(self.data.draw(st.integers(0, 5)))}
         if self.stored[lane]:
-            self.lanes.open(name(lane), owed=len(self.stored[lane]))
+            self.lanes.stored(name(lane), len(self.stored[lane]))
 
     def turn(self) -> None:
         """Every step there is, until all wait."""

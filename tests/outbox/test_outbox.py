@@ -256,6 +256,20 @@ def test_what_was_read_before_it_was_announced_is_delivered_once(tmp_path: Path)
     run(main())
 
 
+def test_what_nobody_told_of_is_found(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as post:
+            await post.owe("a", "1")
+            await post.until(delivered=1)
+            await post.owe("a", "2", announced=False)
+            await post.owe("b", "1", announced=False)
+            post.clock.move(60)
+            await post.until(delivered=3)
+            assert post.outbox.waiting == 0
+
+    run(main())
+
+
 def test_what_somebody_else_removed_is_not_owed_any_more(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path) as post:

@@ -75,15 +75,20 @@ class Lanes:
         self._starved: dict[LaneName, None] = {}  # have something to try, and wait for the common stock
         self._alarms: list[tuple[int, LaneName]] = []
 
-    def open(self, name: LaneName, owed: int = 0) -> Lane:
-        """The lane of this name. With `owed` it has so many deliveries in the store, none of them known yet."""
+    def open(self, name: LaneName) -> Lane:
+        """The lane of this name."""
         lane = self.by_name.get(name)
         if lane is None:
             lane = self.by_name[name] = Lane(name)
-        self._owe(lane, owed)
-        lane.more = lane.more or owed > 0
         self._ready[name] = None
         return lane
+
+    def stored(self, name: LaneName, count: int) -> None:
+        """The store holds so many deliveries of a lane. More than was told: it is read from its beginning."""
+        lane = self.open(name)
+        if count > lane.owed:
+            self._owe(lane, count - lane.owed)
+            lane.more, lane.read_to = True, ""
 
     def owe(self, name: LaneName, key: str, due_ms: int) -> None:
         """One more is in the store. It may have been read there already."""

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 # Deliveries read from a lane in one go; their bodies are read along, 1 MiB each at worst.
 READ_AT_ONCE = 32
 STORE_PAUSE_S = 0.5
+# Who owed something may have gone away before telling. Some 30 microseconds a lane.
+LOOK_EVERY_S = 60.0
 # For attempts under way at a stop. What is cut is tried again at the next start.
 STOP_GRACE_S = 0.5
 # Rules and subscriptions that are counted by themselves.
@@ -74,6 +76,7 @@ class Outbox:
         self._lanes = Lanes(limits)
         self._woken = asyncio.Event()
         self._attempts: set[asyncio.Task[None]] = set()
+        self._look_at_ms = 0
         self.counts: Counter[str] = Counter(
             arrived=0, attempts=0, delivered=0, retried=0, dead_lettered=0, dropped=0, crowded_out=0, throttled=0
         )
@@ -99,13 +102,14 @@ class Outbox:
             )
 
     async def load(self) -> None:
-        """Find out what is owed. Called once, before anything else."""
+        """Find out what is owed: before anything else, and now and then, for what nobody told of."""
         for scope in await self._store.scopes(Outbound):
             after = ""
             while found := await self._store.find(Outbound, scope, after=after, limit=1):
                 prefix = lane_prefix(found[0].lane)
-                self._lanes.open((scope, found[0].lane), await self._store.count(Outbound, scope, prefix))
+                self._lanes.stored((scope, found[0].lane), await self._store.count(Outbound, scope, prefix))
                 after = f"{prefix}\U0010ffff"
+        self._look_at_ms = epoch_ms(self._clock.now()) + round(LOOK_EVERY_S * 1000)
 
     def arrived(self, outbounds: Iterable[Outbound]) -> None:
         """These are on disk: take them up."""
@@ -120,6 +124,8 @@ class Outbox:
             while True:
                 self._woken.clear()
                 try:
+                    if epoch_ms(self._clock.now()) >= self._look_at_ms:
+                        await self.load()
                     await self._steps()
                 except Exception:
                     log.exception("the outbox cannot read what is owed; trying again")
@@ -158,12 +164,9 @@ class Outbox:
 
     async def _rest(self) -> None:
         """Until something arrives or ends, or is due."""
-        woken: asyncio.Task[object] = asyncio.ensure_future(self._woken.wait())
-        waiting = {woken}
-        alarm_ms = self._lanes.alarm_ms
-        if alarm_ms is not None:
-            pause_s = max(0, alarm_ms - epoch_ms(self._clock.now())) / 1000
-            waiting.add(asyncio.ensure_future(self._clock.sleep(pause_s)))
+        alarm_ms = min(self._look_at_ms, self._lanes.alarm_ms or self._look_at_ms)
+        pause_s = max(0, alarm_ms - epoch_ms(self._clock.now())) / 1000
+        waiting = [asyncio.ensure_future(one) for one in (self._woken.wait(), self._clock.sleep(pause_s))]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
