@@ -10,6 +10,7 @@ for name in (
     "bench.recovery",
     "bench.fleet",
     "bench.commands",
+    "bench.notify",
 ):
     print(f"\n===== {name}")
     runpy.run_module(name, run_name="__main__")

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ class Heard(NamedTuple):
     path: str
     headers: dict[str, str]
     body: str
+    at_s: float  # on this process's clock
 
     @property
     def envelope(self) -> dict[str, Any]:
@@ -89,7 +91,8 @@ def http_endpoint() -> Iterator[Endpoint]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            endpoint.heard.append(Heard(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            endpoint.heard.append(Heard(self.path, headers, body, time.perf_counter()))
             plan = endpoint.plans.get(self.path)
             (plan.pop(0) if plan else status(200))(self)
 
