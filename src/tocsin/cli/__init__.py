@@ -9,6 +9,7 @@ from tocsin import __version__
 from tocsin.cli.options import reads
 from tocsin.cli.verbs.alarm import alarm
 from tocsin.cli.verbs.channels import channels
+from tocsin.cli.verbs.config import config
 from tocsin.cli.verbs.drill import drill
 from tocsin.cli.verbs.events import events
 from tocsin.cli.verbs.fault import fault
@@ -102,5 +103,5 @@ def story(name: str, **where: str | None) -> None:
     sys.exit(show_story(where, name))
 
 
-for verb in (alarm, channels, drill, events, fault, hosts, health, noise, notify, pattern, rule, run):
+for verb in (alarm, channels, config, drill, events, fault, hosts, health, noise, notify, pattern, rule, run):
     main.add_command(verb)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 
 from aiohttp import ClientSession
@@ -14,8 +13,11 @@ from tocsin.server.secret_files import read, secret
 from tocsin.server.settings import SettingsError
 from tocsin.services.chats import APPRISE, CHAT
 from tocsin.targets.chats import Address, Addresses, ChatCarrier
+from tocsin.targets.chats.addresses import plain
 from tocsin.targets.chats.apprise import MISSING, AppriseCarrier, installed
 from tocsin.targets.chats.posting import Poster
+
+VARIABLE = "TOCSIN_CHAT_"
 
 
 class Elsewhere(Struct, frozen=True, kw_only=True):
@@ -44,29 +46,37 @@ def chat_carriers(settings: ChatSettings, store: Store, clock: Clock, session: C
 
 def variable(name: str, what: str) -> str:
     """The environment variable of a channel's or workspace's secret."""
-    return f"TOCSIN_CHAT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_{what}"
+    return f"{VARIABLE}{plain(name)}_{what}"
 
 
 def addresses(settings: ChatSettings, environment: Mapping[str, str] = os.environ) -> Addresses:
-    """Raises SettingsError for a secret that cannot be read."""
-    channels = {}
+    """Of the settings, and of variables whose channels the settings do not name.
+
+    Raises SettingsError for a secret that cannot be read.
+    """
+    channels = _unnamed(environment)
     for name, one in settings.channels.items():
         where = f"chat.channels.{name}"
+        webhook, token = variable(name, "WEBHOOK"), variable(name, "TOKEN")
         channels[name] = Address(
-            webhook=secret(
-                f"{where}.webhook_file", one.webhook, one.webhook_file, variable(name, "WEBHOOK"), environment
-            ),
-            token=secret(f"{where}.token_file", one.token, one.token_file, variable(name, "TOKEN"), environment),
+            webhook=secret(f"{where}.webhook_file", one.webhook, one.webhook_file, webhook, environment),
+            token=secret(f"{where}.token_file", one.token, one.token_file, token, environment),
         )
-    workspaces = {
-        team: Address(
-            token=secret(
-                f"chat.workspaces.{team}.token_file", one.token, one.token_file, variable(team, "TOKEN"), environment
-            )
-        )
-        for team, one in settings.workspaces.items()
-    }
+    workspaces = {}
+    for team, workspace in settings.workspaces.items():
+        where = f"chat.workspaces.{team}.token_file"
+        given = secret(where, workspace.token, workspace.token_file, variable(team, "TOKEN"), environment)
+        workspaces[team] = Address(token=given)
     return Addresses(channels=channels, workspaces=workspaces)
+
+
+def _unnamed(environment: Mapping[str, str]) -> dict[str, Address]:
+    found: dict[str, dict[str, str]] = {}
+    for name, value in environment.items():
+        channel, _, what = name.removeprefix(VARIABLE).rpartition("_")
+        if name.startswith(VARIABLE) and channel and what in ("WEBHOOK", "TOKEN"):
+            found.setdefault(channel, {})[what.lower()] = value.strip()
+    return {channel: Address(**given) for channel, given in found.items()}
 
 
 def elsewhere(settings: ChatSettings, environment: Mapping[str, str] = os.environ) -> Elsewhere:

@@ -23,12 +23,13 @@ def http_client(settings: OutsideSettings) -> aiohttp.ClientSession:
 
     Raises BadCertificates.
     """
-    connector = aiohttp.TCPConnector(limit=0, ssl=_context(settings.ca_file))
+    connector = aiohttp.TCPConnector(limit=0, ssl=certificates(settings))
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
-def _context(ca_file: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+def certificates(settings: OutsideSettings) -> ssl.SSLContext:
+    """Whose certificates are believed. Raises BadCertificates."""
+    context, ca_file = ssl.create_default_context(), settings.ca_file
     if ca_file:
         try:
             context.load_verify_locations(ca_file)

@@ -1,5 +1,6 @@
 """Where channels are posted to. Only carriers look in here: addresses and tokens are secrets, and print as nothing."""
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -17,8 +18,14 @@ class Address(Struct, frozen=True, kw_only=True):
         return "Address(…)"
 
 
+def plain(name: str) -> str:
+    """A name as it stands in an environment variable."""
+    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
 class Addresses(Struct, frozen=True, kw_only=True):
-    """`channels` by a configuration's name or a channel's id, `workspaces` by a Slack workspace's id."""
+    """`channels` by a configuration's name or a channel's id, plain where they come from the environment; `workspaces`
+    by a Slack workspace's id."""
 
     channels: Mapping[str, Address] = {}
     workspaces: Mapping[str, Address] = {}
@@ -27,10 +34,10 @@ class Addresses(Struct, frozen=True, kw_only=True):
         """A configuration's own address, else its channel's, else its workspace's; None where nothing is configured."""
         if one.provider is Provider.CHIME and one.webhook:
             return Address(webhook=one.webhook)
-        found = self.channels.get(one.name) or self.channels.get(one.channel)
-        if found is None and one.provider is Provider.SLACK:
-            found = self.workspaces.get(one.team)
-        return found if found and (found.webhook or found.token) else None
+        slack = one.provider is Provider.SLACK
+        names = [one.name, one.channel, plain(one.name), plain(one.channel), plain(one.team) if slack else ""]
+        found = [self.channels.get(name) for name in names] + [self.workspaces.get(one.team) if slack else None]
+        return next((address for address in found if address and (address.webhook or address.token)), None)
 
     def how(self, one: ChatConfiguration) -> str:
         """`webhook` or `token`, whichever a configuration is posted by; empty where nothing is configured."""

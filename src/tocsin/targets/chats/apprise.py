@@ -23,6 +23,13 @@ def installed() -> bool:
     return importlib.util.find_spec("apprise") is not None
 
 
+def known(address: str) -> bool:
+    """Whether apprise knows this kind of address; it must be installed."""
+    import apprise
+
+    return bool(apprise.Apprise().add(address))
+
+
 class AppriseCarrier:
     """See ports.Carrier. `addresses` are apprise's URLs by the names that services/chats.py owes by."""
 
