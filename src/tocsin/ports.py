@@ -18,6 +18,7 @@ from tocsin.model.names import Scope
 from tocsin.model.noise import Held
 from tocsin.model.outbound import DeadLetter, Outbound, Outcome
 from tocsin.model.records import Record
+from tocsin.model.scheduling import Scheduled
 from tocsin.model.story import Told
 from tocsin.model.topic import TopicMessage
 
@@ -209,6 +210,19 @@ class Nodes(Protocol):
     async def keep(self, instance_id: str, n: int, *changes: Change) -> bool:
         """Commit what a report of a node leads to, with its number. False when that number was kept before, or the node
         is gone. Raises Stale."""
+
+
+class Orchestrator(Protocol):
+    """What schedules jobs on the nodes, which have names of its own there. Methods raise OSError when they cannot."""
+
+    async def seen(self) -> Mapping[str, Scheduled]:
+        """All nodes it knows, by name."""
+
+    async def drain(self, names: Sequence[str], reason: str) -> None:
+        """Let the nodes take no more jobs; those that run go on."""
+
+    async def resume(self, names: Sequence[str]) -> None:
+        """Let the nodes take jobs again."""
 
 
 class NodeLinks(Protocol):

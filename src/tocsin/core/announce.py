@@ -178,7 +178,7 @@ def repair_action(cluster: Cluster, node: Node) -> Repair | None:
     if node.repair or node.rebooting:
         return node.repair or Repair.REBOOT
     if node.status is NodeStatus.RUNNING:
-        return None  # its fault is only told
+        return node.due
     return None if cluster.node_recovery is NodeRecovery.NONE else Repair.REPLACE
 
 

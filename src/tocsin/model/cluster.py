@@ -235,7 +235,7 @@ class Node(Record, frozen=True, kw_only=True):
     way back. `image` is what its root volume is made from; `runs` counts the runs of its lifecycle script beyond the
     first, `tries` those of the update under way.
     `faults` is what its agent found and what is not over, `mended` what was done about faults at this place before;
-    `advice` is what a person is told to do about it.
+    `advice` is what a person is told to do about it, `due` what will be done once jobs and budgets let it.
     """
 
     kind: ClassVar[str] = "node"
@@ -265,6 +265,7 @@ class Node(Record, frozen=True, kw_only=True):
     faults: tuple[Known, ...] = ()
     mended: tuple[Mended, ...] = ()
     advice: str = ""
+    due: Repair | None = None
     image: Image = Image()
     updated_at: datetime | None = None
     runs: int = 0

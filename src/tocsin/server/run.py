@@ -56,6 +56,7 @@ from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
 from tocsin.model.times import epoch_ms
 from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
+from tocsin.orchestrators.slurm import Slurm
 from tocsin.server import moto
 from tocsin.server.chance import Chance
 from tocsin.server.chat_settings import ChatSettings
@@ -73,6 +74,7 @@ from tocsin.services.chats import Chats
 from tocsin.services.commands import Commands, Documents, Drafting, Hearing, Output, Telling
 from tocsin.services.connections import Connections
 from tocsin.services.digests import Digests
+from tocsin.services.drains import DrainService
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.injections import Injections
@@ -240,7 +242,9 @@ async def _assembled(
         mishaps=mishaps,
         health=settings.health,
         ringing=alarms.ringing,
+        free=lambda: drains.free if settings.slurm.enabled else None,
     )
+    drains = DrainService(fleet, Slurm(settings.slurm.conf), clock, settings.slurm)
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=chance.request_id)
     chats = Chats(
         store=store,
@@ -411,7 +415,8 @@ async def _assembled(
         await fleet.load()
         await commands.load()
         loops = (fleet, bus, digests, outbox, connections, schedules, replays, queues, topics, commands, housekeeping)
-        yield World(front, [*(loop.run() for loop in loops), *provider.loops], settled)
+        draining = [drains.run()] if settings.slurm.enabled else []
+        yield World(front, [*(loop.run() for loop in loops), *draining, *provider.loops], settled)
     finally:
         await provider.close()
 

@@ -19,6 +19,7 @@ from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.errors import TocsinError
 from tocsin.server.chat_settings import ChatSettings
 from tocsin.services.commands import CommandLimits
+from tocsin.services.drains import DrainPolicy
 from tocsin.services.housekeeping import HousekeepingLimits
 from tocsin.services.outbox import OutboxLimits
 from tocsin.services.topics import TopicsLimits
@@ -61,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     simulated: SimulatedSettings = field(default_factory=SimulatedSettings)
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
     health: HealthPolicy = field(default_factory=HealthPolicy)
+    slurm: DrainPolicy = field(default_factory=DrainPolicy)
     events: EventsLimits = field(default_factory=EventsLimits)
     outside: OutsideSettings = field(default_factory=OutsideSettings)
     outbox: OutboxLimits = field(default_factory=OutboxLimits)

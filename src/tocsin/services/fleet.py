@@ -61,6 +61,7 @@ class Fleet:
         mishaps: Mishaps | None = None,
         health: HealthPolicy | None = None,
         ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
+        free: Callable[[], frozenset[str] | None] = lambda: None,
     ) -> None:
         self._store = store
         self._machines = machines
@@ -71,6 +72,7 @@ class Fleet:
         self._secret = secret
         self._orders = Orders(policy, self.token, mishaps)
         self._ringing = ringing
+        self._free = free
         self._since = clock.now()
         self._roster = Roster()
         self._reports: dict[str, list[Reported]] = {}  # by cluster id: those that wait for its lock
@@ -380,6 +382,7 @@ class Fleet:
             since=self._since,
             news=None if everybody else news,
             alarms=self._ringing(world.cluster.scope),
+            free=self._free(),
         )
         made = plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health)
         if everybody:

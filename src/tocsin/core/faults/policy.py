@@ -25,3 +25,5 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cluster_percent_max: float = 20.0
     group_percent_max: float = 34.0
     repairs_floor: int = 1
+    # A repair waits for the jobs on its node at most so long; 0: until they have ended.
+    jobs_wait_max_s: float = 0.0

@@ -57,7 +57,7 @@ def _follow_rebooting(draft: Draft, node: Node) -> None:
     elif since is None:
         return  # not begun yet: the step is listed again
     elif link is not None and link.connected and link.since >= since:
-        node = replace(node, faults=after_reboot(node.faults), advice="")
+        node = replace(node, faults=after_reboot(node.faults), advice="", due=None)
         if node.status is NodeStatus.SYSTEM_UPDATING:
             draft.set(node, rebooted_at=None)  # up from the new image; now its script
         else:

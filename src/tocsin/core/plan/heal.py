@@ -4,6 +4,7 @@ Called once a plan, after all nodes were followed. How a node is rebooted or rep
 """
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from tocsin.core.faults import HealthPolicy, Verdict, lapse, weigh
 from tocsin.core.plan.draft import Draft
@@ -81,17 +82,30 @@ def _heal(draft: Draft, node: Node, budget: Budget) -> None:
 def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
     worst = verdict.worst
     if worst is None:
-        draft.set(node, health=Health.HEALTHY, fault="", message="", advice="")
+        draft.set(node, health=Health.HEALTHY, fault="", message="", advice="", due=None)
         return
+    recovers = draft.cluster.node_recovery is not NodeRecovery.NONE
     draft.set(
         node,
         health=Health.UNHEALTHY,
         fault=worst.judged.fault_type or worst.name,
         message=f"{worst.name}: {worst.text}",
         advice=worst.judged.advice or ADVICE.get(verdict.wanted, LOOK),
+        due=REPAIRS.get(verdict.remedy) if recovers else None,
     )
-    if draft.cluster.node_recovery is not NodeRecovery.NONE and node.repair is None:
+    if recovers and node.repair is None:
         _mend(draft, draft.nodes[node.instance_id], verdict, budget)
+
+
+def _busy(draft: Draft, node: Node) -> str:
+    """Why a repair waits for the jobs on its node; "" when none run, or it waited long enough."""
+    if draft.seen.free is None or node.instance_id in draft.seen.free:
+        return ""
+    limit_s = draft.health.jobs_wait_max_s
+    since = min(fault.since_ms for fault in node.faults) / 1000
+    if limit_s and draft.expired(datetime.fromtimestamp(since, UTC), limit_s):
+        return ""
+    return "its jobs have not ended"
 
 
 def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
@@ -101,7 +115,7 @@ def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
         if verdict.why:
             draft.wait(f"{node.instance_id} is left as it is: {verdict.why}")
         return
-    held = budget.held(node)
+    held = _busy(draft, node) or budget.held(node)
     if held:
         draft.wait(f"{node.instance_id} waits for its {repair.lower()}: {held}")
         return

@@ -14,7 +14,7 @@ class Observed(Struct, frozen=True, kw_only=True):
 
     `news` are the instances of which something has changed since the last plan. The others that run are left in peace,
     until the time comes at which the plan said it wants to be made again; then, `news` None, everybody is looked at.
-    `alarms` are the names of the alarms that are in ALARM.
+    `alarms` are the names of the alarms that are in ALARM, `free` the instances without jobs (None: nobody knows).
     """
 
     machines: Mapping[str, MachineState]
@@ -22,6 +22,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     since: datetime
     news: frozenset[str] | None = None
     alarms: frozenset[str] = frozenset()
+    free: frozenset[str] | None = None
 
 
 class Launch(Struct, frozen=True):

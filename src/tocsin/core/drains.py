@@ -1,0 +1,51 @@
+"""Drains: who takes no more jobs, who may take them again, and who is free of jobs. Pure; services/drains.py acts.
+
+What others drained is left alone: ours is told by its reason. An administrator asks for a repair by HyperPod's exact
+words (facts/hyperpod.md §4.4).
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from tocsin.model.cluster import Health, Node, NodeStatus, Repair
+from tocsin.model.scheduling import Scheduled
+
+OURS = "HMA:"
+ASKED = {"Action:Reboot": Repair.REBOOT, "Action:Replace": Repair.REPLACE}
+
+
+class Drains(Struct, frozen=True, kw_only=True):
+    """`drain` are names by reason. `free` are instances without jobs that take none, so that they may be repaired."""
+
+    drain: dict[str, tuple[str, ...]]
+    resume: tuple[str, ...]
+    free: frozenset[str]
+    asked: dict[str, Repair]
+
+
+def decide(
+    members: Iterable[tuple[str, Node]], seen: Mapping[str, Scheduled], answered: frozenset[str] = frozenset()
+) -> Drains:
+    """`members` are nodes with their names in the workload manager, `answered` the instances whose administrator's wish
+    was taken up: once they run again they may take jobs."""
+    drain: dict[str, tuple[str, ...]] = {}
+    resume: list[str] = []
+    free: set[str] = set()
+    asked: dict[str, Repair] = {}
+    for name, node in members:
+        there = seen.get(name)
+        if there is None or (there.drained and not there.busy):
+            free.add(node.instance_id)  # what the workload manager does not know has no jobs
+        if there is None:
+            continue
+        sick = node.health is Health.UNHEALTHY and bool(node.faults)
+        well = node.status is NodeStatus.RUNNING and node.health is Health.HEALTHY and node.repair is None
+        if sick and not there.drained:
+            reason = f"{OURS}{node.fault}"
+            drain[reason] = (*drain.get(reason, ()), name)
+        elif well and there.drained and (there.reason.startswith(OURS) or node.instance_id in answered):
+            resume.append(name)
+        elif well and there.drained and there.reason in ASKED:
+            asked[node.instance_id] = ASKED[there.reason]
+    return Drains(drain=drain, resume=tuple(resume), free=frozenset(free), asked=asked)

@@ -1,0 +1,1 @@
+"""Workload managers: what schedules jobs on the nodes. The Orchestrator port."""

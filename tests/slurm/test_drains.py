@@ -1,0 +1,144 @@
+"""Drains: who is drained, resumed and free of jobs; the adapter on commands that say what they are told."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.core.test_heal import LEFT, REBOOT, SickWorld
+from tests.core.world import later
+from tocsin.core.drains import decide
+from tocsin.core.faults import HealthPolicy
+from tocsin.core.plan import plan
+from tocsin.core.plan.steps import Observed
+from tocsin.model.cluster import Health, Node, Repair
+from tocsin.model.scheduling import Scheduled
+from tocsin.orchestrators.slurm import Slurm, read_node
+
+IDLE, BUSY = Scheduled(busy=False, drained=False), Scheduled(busy=True, drained=False)
+
+
+def drained(reason: str = "HMA:DiskFull", *, busy: bool = False) -> Scheduled:
+    return Scheduled(busy=busy, drained=True, reason=reason)
+
+
+def sick_and_well() -> tuple[Node, Node]:
+    world = SickWorld(1, 2, NodeRecovery="None")
+    world.strike(world.members[1], LEFT)
+    world.settle()
+    _, sick, well = world.members
+    return sick, well
+
+
+SICK, WELL = sick_and_well()
+
+
+def test_who_is_unhealthy_is_drained_once_and_with_the_fault_as_reason() -> None:
+    members = [("n1", SICK), ("n2", WELL)]
+    made = decide(members, {"n1": BUSY, "n2": IDLE})
+    assert made.drain == {"HMA:DiskFull": ("n1",)}
+    assert (made.resume, made.free, made.asked) == ((), frozenset(), {})
+    assert decide(members, {"n1": drained(busy=True), "n2": IDLE}).drain == {}
+
+
+def test_who_is_healthy_again_is_resumed_and_nobody_else_is() -> None:
+    for reason, resumed in (("HMA:DiskFull", True), ("kicked by admin", False), ("", False)):
+        made = decide([("n2", WELL)], {"n2": drained(reason)})
+        assert made.resume == (("n2",) if resumed else ())
+    assert decide([("n1", SICK)], {"n1": drained()}).resume == ()
+
+
+def test_free_is_who_is_drained_without_jobs_or_not_known_at_all() -> None:
+    ours = SICK.instance_id
+    for there, free in ((drained(), True), (drained(busy=True), False), (IDLE, False), (BUSY, False)):
+        assert (ours in decide([("n1", SICK)], {"n1": there}).free) is free
+    assert ours in decide([("n1", SICK)], {}).free
+
+
+@pytest.mark.parametrize(
+    ("reason", "repair"),
+    [
+        ("Action:Reboot", Repair.REBOOT),
+        ("Action:Replace", Repair.REPLACE),
+        ("action:replace", None),
+        ("Action: Reboot", None),
+        ("Action:Replace.", None),
+    ],
+)
+def test_an_administrators_wish_is_taken_up_only_in_the_exact_words(reason: str, repair: Repair | None) -> None:
+    made = decide([("n2", WELL)], {"n2": drained(reason)})
+    assert made.asked == ({WELL.instance_id: repair} if repair else {})
+    again = decide([("n2", WELL)], {"n2": drained(reason)}, frozenset({WELL.instance_id}))
+    assert (again.asked, again.resume) == ({}, ("n2",))
+
+
+def test_no_repair_begins_under_a_running_job_unless_the_policy_says_so() -> None:
+    for limit_s in (0.0, 60.0):
+        world = SickWorld(1, 1, health=HealthPolicy(jobs_wait_max_s=limit_s))
+        node = world.members[1]
+        world.strike(node, REBOOT)
+
+        def made(world: SickWorld, free: frozenset[str]) -> Any:
+            seen = Observed(machines=world.machines, links=world.links, since=world.since, free=free)
+            return plan(world.living, world.nodes, seen, world.policy, world.now, world.health)
+
+        waiting = made(world, frozenset())
+        assert waiting.nodes[node.instance_id].health is Health.UNHEALTHY
+        assert waiting.waiting == (f"{node.instance_id} waits for its reboot: its jobs have not ended",)
+        assert made(world, frozenset({node.instance_id})).nodes[node.instance_id].rebooting
+        world.now += later(61)
+        world.beat()
+        assert made(world, frozenset()).nodes[node.instance_id].rebooting is bool(limit_s)
+
+
+@pytest.mark.parametrize(
+    ("line", "busy", "is_drained", "reason"),
+    [
+        ("node1|idle|none", False, False, ""),
+        ("node1|idle*|none", False, False, ""),
+        ("node1|allocated|none", True, False, ""),
+        ("node1|mixed|none", True, False, ""),
+        ("node1|draining|HMA:NvidiaErrorReboot", True, True, "HMA:NvidiaErrorReboot"),
+        ("node1|drained*|HMA:NvidiaErrorReboot", False, True, "HMA:NvidiaErrorReboot"),
+        ("node1|failing|Action:Replace", True, True, "Action:Replace"),
+        ("node1|fail|Action:Replace", False, True, "Action:Replace"),
+        ("node1|down*|Not responding", False, True, "Not responding"),
+    ],
+)
+def test_a_line_of_sinfo_is_read(line: str, busy: bool, is_drained: bool, reason: str) -> None:
+    assert read_node(line) == ("node1", Scheduled(busy=busy, drained=is_drained, reason=reason))
+
+
+@pytest.mark.parametrize("line", ["", "node1", "|idle|none"])
+def test_what_is_no_node_is_passed_over(line: str) -> None:
+    assert read_node(line) is None
+
+
+def test_the_commands_are_given_many_nodes_at_once_and_their_errors_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in ("scontrol", "sinfo"):
+        (tmp_path / command).write_text(
+            f"#!/bin/sh\necho \"$SLURM_CONF $@\" >> '{tmp_path}/asked'\n"
+            "case \"$*\" in *resume*) echo invalid node; exit 1;; esac\necho 'n1|idle|none'\n"
+        )
+        (tmp_path / command).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    slurm = Slurm("/the/conf")
+    assert asyncio.run(_seen(slurm)) == {"n1": IDLE}
+    asyncio.run(slurm.drain(("n1", "n2"), "HMA:DiskFull"))
+    assert "/the/conf update nodename=n1,n2 state=drain reason=HMA:DiskFull" in (tmp_path / "asked").read_text()
+    with pytest.raises(OSError, match="scontrol: invalid node"):
+        asyncio.run(slurm.resume(("n1",)))
+
+
+async def _seen(slurm: Slurm) -> dict[str, Scheduled]:
+    return dict(await slurm.seen())
+
+
+def test_repairs_that_were_decided_do_not_ask_for_a_drain_again() -> None:
+    gone = replace(SICK, repair=Repair.REPLACE)
+    assert decide([("n1", gone)], {"n1": drained()}).drain == {}

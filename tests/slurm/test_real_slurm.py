@@ -1,0 +1,81 @@
+"""Node health on a real Slurm: a fault drains its node, a job is waited for, and the mended node takes jobs again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.doors.asking import ask, connect
+from tests.doors.sickbay import XID, Sickbay
+from tests.harness import RunningServer, eventually
+from tests.slurm.controller import RealSlurm, missing
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason=f"a real Slurm is needed: {missing()}"),
+    pytest.mark.xdist_group("slurm"),  # its daemons are started once
+]
+ACCOUNT = "666600001111"
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSlurm]:
+    running = RealSlurm(tmp_path_factory.mktemp("slurm"), ["workers-1", "workers-2", "elsewhere"])
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def bay(slurm: RealSlurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sickbay]:
+    place = tmp_path_factory.mktemp("drained")
+    config = place / "tocsin.toml"
+    config.write_text(f'[slurm]\nenabled = true\nconf = "{slurm.conf}"\nnode_names = "name"\npoll_s = 0.2\n')
+    server = RunningServer(Path(place / "data"), "--config", str(config))
+    yield Sickbay(server, ACCOUNT, 2, "Automatic")
+    server.stop()
+
+
+def named(bay: Sickbay, name: str) -> str:
+    """The instance id of the node of that name."""
+    status = bay.server.client("sagemaker", ACCOUNT).list_cluster_nodes(ClusterName="sick")["ClusterNodeSummaries"]
+    ids = sorted(one["InstanceId"] for one in status)
+    with connect(bay.server) as connection:
+        told = ask(connection, "GET", f"/_tocsin/v1/status?account={ACCOUNT}&region=us-west-2").json
+    [found] = [node["InstanceId"] for node in told["clusters"][0]["Nodes"] if node["Name"] == name]
+    assert found in ids
+    return str(found)
+
+
+def test_a_fault_drains_its_node_waits_for_the_job_reboots_and_resumes(bay: Sickbay, slurm: RealSlurm) -> None:
+    node = named(bay, "workers-1")
+    job = slurm.run("sbatch", "-w", "workers-1", "--wrap", "sleep 60", "-o", "/dev/null", "--parsable").strip()
+    eventually(lambda: slurm.states()["workers-1"] in ("allocated", "mixed"), "the job runs")
+    bay.kernel_says(node, XID.format(code=79))
+    eventually(lambda: slurm.states()["workers-1"] == "draining", "the node is drained")
+    assert slurm.reason("workers-1") == "HMA:NvidiaErrorReboot"
+    [first] = bay.summaries(1)
+    assert (first["HealthStatus"], first["RepairAction"]) == ("Unhealthy", "Reboot")
+    assert bay.nodes[node] == "Running"  # its job goes on
+    slurm.run("scancel", job)
+    told = bay.summaries(2)
+    assert [one["HealthStatus"] for one in told] == ["Unhealthy", "Healthy"]
+    eventually(lambda: slurm.states()["workers-1"] == "idle", "the node takes jobs again")
+    assert bay.nodes[node] == "Running"
+
+
+def test_what_others_drained_is_left_alone(bay: Sickbay, slurm: RealSlurm) -> None:
+    for name in ("workers-2", "elsewhere"):
+        slurm.run("scontrol", "update", f"nodename={name}", "state=drain", "reason=new cables")
+    bay.kernel_says(named(bay, "workers-1"), XID.format(code=31))
+    eventually(lambda: any("XidUserAppError" in str(line) for _, line in bay.log_lines), "a finding later")
+    assert slurm.states()["workers-2"].startswith("drained")
+    assert slurm.reason("workers-2") == "new cables"
+    for name in ("workers-2", "elsewhere"):
+        slurm.run("scontrol", "update", f"nodename={name}", "state=resume")
+
+
+def test_an_administrator_has_a_node_replaced_from_slurm(bay: Sickbay, slurm: RealSlurm) -> None:
+    before = named(bay, "workers-2")
+    slurm.run("scontrol", "update", "nodename=workers-2", "state=fail", "reason=Action:Replace")
+    eventually(lambda: before not in bay.nodes, "the node is replaced")
+    eventually(lambda: set(bay.nodes.values()) == {"Running"}, "the replacement runs")
