@@ -15,6 +15,7 @@ LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overl
 # Those of other machines: asked by a child that can be given up.
 REMOTE = ("nfs", "nfs4", "lustre", "cifs", "smb3", "ceph", "gpfs", "beegfs", "fuse.")
 PROBE_LIMIT_S = 5.0
+KILLED_S = 0.5  # for the kernel to carry out SIGKILL
 MOUNTS_MAX = 64  # looked at in one round; more are containers' layers
 
 
@@ -108,5 +109,8 @@ async def _probe(path: str) -> bool:
     try:
         return await process.wait() == 0
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        if process.returncode is None:
             process.kill()
+            with contextlib.suppress(TimeoutError):  # one that hangs in the kernel is not killed until it wakes
+                async with asyncio.timeout(KILLED_S):
+                    await process.wait()
