@@ -1,19 +1,26 @@
 """Cluster Events: each step once, filled, numbered, and only with continuous provisioning."""
 
+import contextlib
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.world import SmallWorld, group_spec
-from tocsin.core.announce import CLUSTER_EVENT, announce_steps
+from tocsin.core.announce import CLUSTER_EVENT, STATE_CHANGE, announce_steps
 from tocsin.core.batches import DELETE, REBOOT, REPLACE
 from tocsin.core.cluster_events import EVENTS_KEPT_MAX, forget, keep
 from tocsin.core.commit import World, commit
+from tocsin.core.lifecycle import CLUSTER_MOVES, CONTINUOUS_CLUSTER_MOVES
 from tocsin.core.software import DEFAULT_IMAGE_ID
 from tocsin.model.changes import Accept, Delete, Put
+from tocsin.model.cluster import ClusterStatus
 from tocsin.model.cluster_event import ClusterEvent
+from tocsin.model.errors import Conflict, Validation
 
 CONTROLLER, WORKER = "head", "w"
 CONTINUOUS: dict[str, Any] = {"NodeProvisioningMode": "Continuous"}
@@ -32,6 +39,8 @@ class ToldWorld(SmallWorld):
 
     def commit(self) -> None:
         after = World(cluster=self.living, nodes=dict(self.nodes)) if self.cluster else None
+        if after is None and self._world is None:
+            return
         made = commit(self._world, after, self.now)
         self._world = made.world
         for change in made.changes:
@@ -209,3 +218,48 @@ def test_a_commit_made_again_tells_the_same(times: int) -> None:
     world.request_update(InstanceGroups=[group_spec(WORKER, 2)])
     again = [commit(world._world, World(cluster=world.living, nodes=world.nodes), world.now) for _ in range(times)]
     assert again[0].changes == again[1].changes
+
+
+VERBS = ("scale", "drop", "kill", "break", "mend", "software", "delete", "turn", "pass")
+
+
+def _do(world: ToldWorld, verb: str, number: int) -> None:
+    match verb:
+        case "scale":
+            world.request_update(InstanceGroups=[group_spec(WORKER, number)])
+        case "drop":
+            world.request_update(InstanceGroupsToDelete=[WORKER])
+        case "software":
+            world.request_software()
+        case "delete" if number == 0:
+            world.request_delete()
+        case "kill" if world.machines:
+            world.kill(sorted(world.machines)[number % len(world.machines)])
+        case "break" | "mend":
+            world.broken = {WORKER, CONTROLLER} if verb == "break" else set()
+        case "turn":
+            world.turn()
+        case "pass":
+            world.pass_time()
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 3)), max_size=12), st.booleans())
+def test_state_changes_form_a_path_in_the_table_of_their_mode(story: list[tuple[str, int]], continuous: bool) -> None:
+    world = ToldWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, 1), **(CONTINUOUS if continuous else {}))
+    for verb, number in story:
+        if world.cluster is None:
+            break
+        with contextlib.suppress(Conflict, Validation):
+            _do(world, verb, number)
+            world.commit()
+    world.broken = set()
+    if world.cluster:
+        world.settle()
+    changes = [event["detail"]["ClusterStatus"] for event in world.bus if event["detail-type"] == STATE_CHANGE]
+    moves = CONTINUOUS_CLUSTER_MOVES if continuous else CLUSTER_MOVES
+    for before, after in pairwise([None, *map(ClusterStatus, changes)]):
+        assert after in moves[before]
+    if world.cluster:
+        assert changes[-1] == world.living.status
+    assert [event.n for event in world.told] == list(range(1, len(world.told) + 1))

@@ -406,3 +406,18 @@ def test_planning_twice_is_planning_once(story: list[tuple[str, int]]) -> None:
     for verb, number in story:
         _act(world, verb, number)
     assert world.made() == world.made()
+
+
+@settings(max_examples=60, deadline=None)
+@given(counts, counts, counts, st.booleans())
+def test_a_rollback_restores_what_was(workers: int, more: int, added: int, drop: bool) -> None:
+    world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, workers), group_spec("other", 1))
+    world.settle()
+    groups, members = world.living.groups, set(world.nodes)
+    world.broken = {WORKER, "new"}
+    grown = [group_spec(WORKER, workers + more + 1), group_spec("new", added)]
+    world.request_update(InstanceGroups=grown, **({"InstanceGroupsToDelete": ["other"]} if drop else {}))
+    world.settle()
+    assert world.statuses[-2:] == ["RollingBack", "InService"]
+    assert world.living.groups == groups
+    assert set(world.nodes) == members == set(world.machines)

@@ -123,12 +123,21 @@ class SmallWorld:
         self.links[instance_id] = LinkSeen(connected=False, since=self.now, heard=self.now)
 
     def request_update(self, **request: Any) -> None:
-        self.cluster = requests.update(self.living, {"ClusterName": "small", **request}, self.now, self.nodes.values())
-        self.statuses.append(self.cluster.status)
+        asked = {"ClusterName": "small", **request}
+        self._ask(requests.update(self.living, asked, self.now, self.nodes.values()))
+
+    def _ask(self, cluster: Cluster) -> None:
+        self._check_groups(cluster)
+        self.cluster = cluster
+        self.statuses.append(cluster.status)
+
+    def _check_groups(self, after: Cluster) -> None:
+        groups = {group.name: group.status for group in self.living.groups}
+        for group in after.groups:
+            assert group_may_move(groups.get(group.name), group.status), (groups, group)
 
     def request_software(self, **request: Any) -> None:
-        self.cluster = update_software(self.living, {"ClusterName": "small", **request})
-        self.statuses.append(self.cluster.status)
+        self._ask(update_software(self.living, {"ClusterName": "small", **request}))
 
     def request_batch(self, operation: str, *ids: str) -> Batch:
         made = batch(operation, self.living, self.nodes, {"ClusterName": "small", "NodeIds": list(ids)}, self.now)
@@ -150,9 +159,8 @@ class SmallWorld:
     def _record(self, made: Plan) -> None:
         status = made.cluster.status if made.cluster else None
         assert cluster_may_move(self.living.status, status, continuous=self.living.continuous)
-        groups = {group.name: group.status for group in self.living.groups}
-        for group in made.cluster.groups if made.cluster else ():
-            assert group_may_move(groups.get(group.name), group.status), (groups, group)
+        if made.cluster:
+            self._check_groups(made.cluster)
         for key in self.nodes.keys() | made.nodes.keys():
             old, new = self.nodes.get(key), made.nodes.get(key)
             assert node_may_move(old.status if old else None, new.status if new else None), (old, new)

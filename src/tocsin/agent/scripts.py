@@ -83,28 +83,30 @@ async def _outcome(settings: AgentSettings, order: RunScript, transcript: Transc
         return ScriptEnded(n=0, work=order.work, at_ms=now_ms(), outcome=outcome, exit_code=exit_code, detail=detail)
 
     transcript.say(DOWNLOADING)
+    script = order.on_create
     try:
         folder = await bundle.fetch(settings, order)
         if order.fault:
             return ended("failed", order.fault, 1)
-        exit_ = await process.run(_launch(settings, order, folder), transcript.feed)
+        if order.fresh:
+            shutil.rmtree(settings.directory / "home", ignore_errors=True)
+        for script in filter(None, (order.on_create, order.then)):
+            exit_ = await process.run(_launch(settings, order, folder, script), transcript.feed)
+            transcript.finish()
+            if exit_.timed_out:
+                words = f"{script} did not end within {order.time_limit_s:g} s and was killed"
+                return ended("timed-out", words, exit_.code)
+            if exit_.code:
+                return ended("failed", f"{script} {_words(exit_.code)}", exit_.code)
     except bundle.NotStarted as error:
         return ended("not-started", str(error))
     except (OSError, ValueError) as error:  # disk full, exec refused, a NUL where none may be
-        return ended("not-started", f"{order.on_create} could not be started: {error}")
-    transcript.finish()
-    if exit_.timed_out:
-        words = f"{order.on_create} did not end within {order.time_limit_s:g} s and was killed"
-        return ended("timed-out", words, exit_.code)
-    if exit_.code:
-        return ended("failed", f"{order.on_create} {_words(exit_.code)}", exit_.code)
+        return ended("not-started", f"{script} could not be started: {error}")
     return ended("succeeded", exit_code=0)
 
 
-def _launch(settings: AgentSettings, order: RunScript, folder: Path) -> process.Launch:
+def _launch(settings: AgentSettings, order: RunScript, folder: Path, script: str) -> process.Launch:
     """The script's place on the node: its folder, its configuration file, its environment."""
-    if order.fresh:
-        shutil.rmtree(settings.directory / "home", ignore_errors=True)
     config = settings.directory / RESOURCE_CONFIG
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(order.resource_config)
@@ -118,7 +120,7 @@ def _launch(settings: AgentSettings, order: RunScript, folder: Path) -> process.
         DIRECTORY_VARIABLE: str(settings.directory),  # last: it says whose process this is
     }
     return process.Launch(
-        argv=bundle.command(folder, order.on_create),
+        argv=bundle.command(folder, script),
         cwd=folder,
         environment=environment,
         time_limit_s=order.time_limit_s,

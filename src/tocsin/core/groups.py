@@ -74,8 +74,6 @@ def unheeded(group: InstanceGroup) -> list[str]:
     found = [member for member in UNHEEDED if group.spec.get(member)]
     if group.spec.get("AutoPatchConfig"):
         found.append("AutoPatchConfig.PatchingStrategy")  # nobody says which nodes have jobs: all count as idle
-    if group.lifecycle.get("OnCreate") and group.lifecycle.get("OnInitComplete"):
-        found.append("LifeCycleConfig.OnInitComplete beside OnCreate")
     return found
 
 
@@ -128,7 +126,7 @@ def _lifecycle(spec: dict[str, Any]) -> str:
 
 
 def _storage(spec: dict[str, Any]) -> str:
-    volumes = [one["EbsVolumeConfig"] for one in spec.get("InstanceStorageConfigs") or [] if one.get("EbsVolumeConfig")]
+    volumes = [one["EbsVolumeConfig"] for one in spec.get("InstanceStorageConfigs") or [] if "EbsVolumeConfig" in one]
     roots = [volume for volume in volumes if volume.get("RootVolume")]
     if len(roots) > 1 or len(volumes) - len(roots) > 1:
         return "InstanceStorageConfigs takes one EbsVolumeConfig for the root and one for the secondary volume."

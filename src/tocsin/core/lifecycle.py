@@ -32,7 +32,8 @@ CONTINUOUS_CLUSTER_MOVES: dict[C | None, frozenset[C | None]] = {
     C.DELETING: frozenset({None}),
 }
 
-# Groups of both modes. A rollback takes a group back to where it was, so what updates or goes may be as before.
+# Groups of both modes. A rollback takes a group back to where it was, so what updates or goes may be as before; a
+# cluster that fails takes all its groups along.
 GROUP_MOVES: dict[G | None, frozenset[G | None]] = {
     None: frozenset({G.CREATING}),
     G.CREATING: frozenset({G.IN_SERVICE, G.FAILED, G.DELETING}),
@@ -41,7 +42,7 @@ GROUP_MOVES: dict[G | None, frozenset[G | None]] = {
     G.SYSTEM_UPDATING: frozenset({G.IN_SERVICE, G.DELETING}),
     G.DEGRADED: frozenset({G.IN_SERVICE, G.UPDATING, G.SYSTEM_UPDATING, G.DELETING}),
     G.FAILED: frozenset({G.DELETING}),
-    G.DELETING: frozenset({G.IN_SERVICE, G.DEGRADED, None}),
+    G.DELETING: frozenset({G.IN_SERVICE, G.DEGRADED, G.FAILED, None}),
 }
 
 NODE_MOVES: dict[N | None, frozenset[N | None]] = {

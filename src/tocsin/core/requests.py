@@ -218,6 +218,9 @@ def _merged(cluster: Cluster, request: dict[str, Any], now: datetime) -> tuple[I
     both = sorted(doomed & specs.keys())
     if both:
         raise Validation(f"Instance groups cannot be updated and deleted in one request: {', '.join(both)}.")
+    leaving = sorted(one.name for one in cluster.groups if one.status is GroupStatus.DELETING and one.name in specs)
+    if leaving:
+        raise Conflict(f"Instance groups that are being deleted: {', '.join(leaving)}.")
     restricted = {spec["InstanceGroupName"] for spec in request.get("RestrictedInstanceGroups") or []}
     merged = [
         ending(group)

@@ -53,7 +53,10 @@ def _chosen(cluster: Cluster, asked: Collection[str]) -> list[InstanceGroup]:
     waiting = [group.name for group in cluster.groups if group.status in (GroupStatus.CREATING, GroupStatus.UPDATING)]
     if waiting:
         raise Conflict(f"Instance groups that have not reached their MinInstanceCount yet: {', '.join(waiting)}.")
-    return [group for group in cluster.groups if not asked or group.name in asked]
+    leaving = [group.name for group in cluster.groups if group.status is GroupStatus.DELETING]
+    if set(leaving) & set(asked):
+        raise Conflict(f"Instance groups that are being deleted: {', '.join(leaving)}.")
+    return [one for one in cluster.groups if one.name in asked or (not asked and one.name not in leaving)]
 
 
 def _refuse_custom(groups: list[InstanceGroup]) -> None:

@@ -139,6 +139,7 @@ class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-scrip
 
     `resource_config` is the text of resource_config.json. Limits: seconds, bytes of output. `fresh`: the root volume is
     a new one, so what earlier scripts left in their home goes.
+    `then`: a second script of the bundle, run when the first has succeeded.
     """
 
     work: str
@@ -151,6 +152,7 @@ class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-scrip
     output_bytes_max: int
     fault: str = ""  # on demand: the script fails without being run, with this for a reason
     fresh: bool = False
+    then: str = ""
 
 
 class CommandStep(Struct, frozen=True, kw_only=True):

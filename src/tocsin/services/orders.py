@@ -48,11 +48,13 @@ class Orders:
     async def script(self, node: Node, made: Plan) -> RunScript:
         assert made.cluster is not None, "only nodes of a cluster run scripts"
         group = next(group for group in made.cluster.groups if group.name == node.group)
+        scripts = [group.lifecycle[name] for name in ("OnCreate", "OnInitComplete") if group.lifecycle.get(name)]
         order = RunScript(
             work=node.script_work,
             source=group.lifecycle["SourceS3Uri"],
             bundle_path=BUNDLE_PATH,
-            on_create=group.lifecycle.get("OnCreate") or group.lifecycle["OnInitComplete"],
+            on_create=scripts[0],
+            then="".join(scripts[1:]),
             resource_config=self._resource_config(made),
             environment={
                 "TOCSIN_INSTANCE_ID": node.instance_id,

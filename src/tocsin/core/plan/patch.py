@@ -53,11 +53,14 @@ def begin_scheduled(draft: Draft) -> None:
     """Begin the updates that are due by a schedule or a patch date; wake up for the next."""
     for group in draft.cluster.groups:
         found = next_update(group, group.update_since or draft.cluster.created_at)
-        if found is None or draft.cluster.status is not ClusterStatus.IN_SERVICE:
+        if found is None or draft.cluster.status is not ClusterStatus.IN_SERVICE or group.status not in _SETTLED:
             continue
         at, config, why = found
         if draft.expired(at, 0):
             _begin(draft, group, config, why)
+
+
+_SETTLED = (GroupStatus.IN_SERVICE, GroupStatus.DEGRADED)
 
 
 def _begin(draft: Draft, group: InstanceGroup, config: dict[str, Any], why: str) -> None:

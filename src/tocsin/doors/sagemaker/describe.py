@@ -27,6 +27,11 @@ _GROUP_CARRIED = (
     "SlurmConfig",
     "NetworkInterface",
 )
+_RESTRICTED = (
+    *("CurrentCount", "TargetCount", "InstanceGroupName", "InstanceType", "ExecutionRole", "ThreadsPerCore", "Status"),
+    *("InstanceStorageConfigs", "OnStartDeepHealthChecks", "TrainingPlanArn", "TrainingPlanStatus"),
+    *("OverrideVpcConfig", "ScheduledUpdateConfig", "EnvironmentConfig"),
+)
 _CLUSTER_CARRIED = ("VpcConfig", "Orchestrator", "TieredStorageConfig", "ClusterRole", "NodeProvisioningMode")
 
 
@@ -41,7 +46,8 @@ def cluster_members(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, Any]:
         "CreationTime": cluster.created_at,
         "FailureMessage": cluster.failure_message or None,
         "InstanceGroups": [groups[group.name] for group in cluster.groups if not group.restricted],
-        "RestrictedInstanceGroups": [groups[group.name] for group in cluster.groups if group.restricted] or None,
+        "RestrictedInstanceGroups": [_restricted(groups[group.name]) for group in cluster.groups if group.restricted]
+        or None,
         "RestrictedInstanceGroupsConfig": _shared_environment(cluster.spec.get("RestrictedInstanceGroupsConfig")),
         "AutoScaling": _scaling(cluster.spec.get("AutoScaling")),
         "NodeRecovery": cluster.node_recovery,
@@ -76,6 +82,11 @@ def _group_members(group: InstanceGroup, nodes: list[Node], operation: Operation
         **group_software(group, nodes),
         **{name: group.spec[name] for name in _GROUP_CARRIED if name in group.spec},
     }
+
+
+def _restricted(members: dict[str, Any]) -> dict[str, Any]:
+    """What AWS describes of a restricted group, which is less."""
+    return {name: members[name] for name in _RESTRICTED if name in members}
 
 
 def _requirements(group: InstanceGroup) -> dict[str, Any] | None:
