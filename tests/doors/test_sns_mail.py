@@ -95,7 +95,9 @@ def test_the_link_in_the_footer_asks_first_and_the_button_unsubscribes(office: O
     office.sns.publish(TopicArn=topic, Message="unheard")
     goodbye = post.mailbox.wait_for(me, 3)[2]
     assert goodbye["Subject"] == "AWS Notification - Unsubscribe Confirmation"
-    clicked(link_in(text_of(goodbye)))
+    assert "<button>Subscribe" in clicked(link_in(text_of(goodbye)))
+    assert office.told(arn)["PendingConfirmation"] == "true"
+    assert "Subscription confirmed" in posted(link_in(text_of(goodbye)))
     office.sns.publish(TopicArn=topic, Message="back again")
     assert text_of(post.mailbox.wait_for(me, 4)[3]).startswith("back again")
 

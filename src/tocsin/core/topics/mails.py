@@ -49,12 +49,12 @@ def confirmation(topic: Topic, subscription: Subscription, confirm_url: str) -> 
     return Mail(to=subscription.endpoint, subject=CONFIRM_SUBJECT, text=text)
 
 
-def goodbye(subscription: Subscription, confirm_url: str) -> Mail:
+def goodbye(subscription: Subscription, return_url: str) -> Mail:
     text = (
         "Your subscription to the topic below has been deactivated:\n"
         f"{subscription.topic_arn}\n\n"
         "If this was in error, click or visit the link below within two days to subscribe again:\n"
-        f"{confirm_url}\n"
+        f"{return_url}\n"
     )
     return Mail(to=subscription.endpoint, subject=GOODBYE_SUBJECT, text=text)
 

@@ -13,6 +13,7 @@ from tocsin.core.topics.filters import SCOPES, read_filter
 from tocsin.core.topics.retries import check_delivery, effective_delivery
 from tocsin.model.errors import NotImplementedYet
 from tocsin.model.names import queue_of
+from tocsin.model.outbound import LastResort
 from tocsin.model.topic import Subscription, Topic
 from tocsin.model.topic_errors import InvalidParameter
 
@@ -23,6 +24,8 @@ MAIL = ("email", "email-json")
 RAW = ("http", "https", "sqs")
 MAILS_PER_MINUTE_MOST = 600
 ENDPOINT_CHARS_MAX = 2_048
+# AWS names the first two; retries are Tocsin's own to tell.
+ERROR_NAMES = ("ErrorCode", "ErrorMessage", "RetryAttempts")
 # One address, nothing that could be read as two or as another header (RFC 5321 §4.5.3.1: 64 and 255 octets).
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
@@ -169,6 +172,16 @@ def dead_letter_arn(text: str) -> str | None:
         raise InvalidParameter("RedrivePolicy: failed to parse JSON.")
     arn = policy.get("deadLetterTargetArn")
     return arn if isinstance(arn, str) and queue_of(arn) else None
+
+
+def last_resort(subscription: Subscription, body: str, request_id: str) -> LastResort | None:
+    """Where a message goes that cannot be delivered; None without a RedrivePolicy."""
+    policy = subscription.attributes.get("RedrivePolicy")
+    arn = dead_letter_arn(policy) if policy else None
+    if arn is None:
+        return None
+    attributes = {"RequestID": request_id}
+    return LastResort(queue_arn=arn, body=body, attributes=attributes, error_names=ERROR_NAMES, exhausted_name="")
 
 
 def check_dead_letters(topic: Topic, text: str) -> None:

@@ -1,7 +1,7 @@
 """What the links in messages open: the certificate, AWS's own queries for programs, pages for people.
 
-Nobody signs here: the token in the link entitles. Opening the link of a mail's footer ends nothing yet, for mail
-scanners open links too; the button does, and so does a mail program's own (RFC 8058).
+Nobody signs here: the token in the link entitles. Opening a mail's link confirms the first time, as on AWS; later it
+changes nothing yet, for mail scanners open links too: the page's button does, or a mail program's own (RFC 8058).
 """
 
 import html
@@ -37,6 +37,8 @@ class Pages:
         return [
             Route(f"{ROOT}/", self.query, methods=["GET", "POST"]),
             Route(f"{ROOT}/confirmation.html", self.confirm),
+            Route(f"{ROOT}/return.html", self.ask_back),
+            Route(f"{ROOT}/return.html", self.confirm, methods=["POST"]),
             Route(f"{ROOT}/unsubscribe.html", self.ask),
             Route(f"{ROOT}/unsubscribe.html", self.leave, methods=["POST"]),
             Route(f"{ROOT}/{{name}}.pem", self.certificate),
@@ -90,6 +92,14 @@ class Pages:
             f"<p>{_code(request.query_params.get('Endpoint', 'You'))} will get no more messages of the subscription "
             f"{_code(request.query_params.get('SubscriptionArn', ''))}.</p>"
             '<form method="post"><button>Unsubscribe</button></form>',
+        )
+
+    async def ask_back(self, request: Request) -> Response:
+        return _page(
+            "Subscribe again?",
+            f"<p>{_code(request.query_params.get('Endpoint', 'You'))} will get the messages of the topic "
+            f"{_code(request.query_params.get('TopicArn', ''))} again.</p>"
+            '<form method="post"><button>Subscribe</button></form>',
         )
 
     async def leave(self, request: Request) -> Response:

@@ -13,11 +13,11 @@ from msgspec import Struct, field, structs
 from tocsin.core.topics import envelope
 from tocsin.core.topics.filters import wants
 from tocsin.core.topics.retries import RetrySchedule, retry_schedule
-from tocsin.core.topics.subscriptions import dead_letter_arn, raw
+from tocsin.core.topics.subscriptions import last_resort, raw
 from tocsin.model.changes import Change, Put
 from tocsin.model.errors import AwsError
 from tocsin.model.names import derived_uuid
-from tocsin.model.outbound import LastResort, Outbound, RetryPolicy
+from tocsin.model.outbound import Outbound, RetryPolicy
 from tocsin.model.queue import MessageAttribute, QueueMessage
 from tocsin.model.topic import HeldMail, Subscription, Topic, TopicMessage
 from tocsin.services.queues import Queues
@@ -28,8 +28,6 @@ from tocsin.services.topics.signing import Signer
 HTTP_CARRIER = "sns-http"
 AGE_S_LEAST = 86_400  # a delivery policy bounds attempts, and its posts may have to wait for each other
 AGENT = "Amazon Simple Notification Service Agent"
-# AWS names the first two; retries are Tocsin's own to tell.
-ERROR_NAMES = ("ErrorCode", "ErrorMessage", "RetryAttempts")
 SIGNATURES_KEPT_MAX = 256
 
 
@@ -133,7 +131,7 @@ class Fanout:
         if subscription.protocol in ("http", "https"):
             body = self.to_confirm(topic, subscription, kind, now_ms)
             message_id = derived_uuid(kind, subscription.token, now_ms)
-            owed.send(self._post(topic, subscription, kind, message_id, body, now_ms, None))
+            owed.send(self._post(topic, subscription, kind, message_id, body, now_ms))
         elif subscription.protocol == "sqs":
             queue = self._queues.queue_by_arn(subscription.endpoint)
             if queue is not None:
@@ -168,7 +166,7 @@ class Fanout:
         self, subscription: Subscription, body: str, message: TopicMessage, owed: Owed, code: str, why: str
     ) -> Hop:
         """To the dead-letter queue with what no attempt would get through; dropped and counted where there is none."""
-        last = _last_resort(subscription, body, message)
+        last = last_resort(subscription, body, message.message_id)
         queue = self._queues.queue_by_arn(last.queue_arn) if last else None
         if last is None or queue is None:
             return _hop(subscription, "dropped", why=why)
@@ -187,9 +185,7 @@ class Fanout:
     def _to_endpoint(self, topic: Topic, subscription: Subscription, message: TopicMessage, owed: Owed) -> Hop:
         plain = raw(subscription)
         body = message.text_for(subscription.protocol) if plain else self.sealed(topic, subscription, message)
-        outbound = self._post(
-            topic, subscription, envelope.NOTIFICATION, message.message_id, body, message.at_ms, message
-        )
+        outbound = self._post(topic, subscription, envelope.NOTIFICATION, message.message_id, body, message.at_ms)
         owed.send(outbound)
         return _hop(subscription, "handed over", outbound.id)
 
@@ -201,7 +197,6 @@ class Fanout:
         message_id: str,
         body: str,
         now_ms: int,
-        message: TopicMessage | None,
     ) -> Outbound:
         schedule = retry_schedule(topic, subscription)
         headers = {
@@ -230,14 +225,13 @@ class Fanout:
             first_ms=now_ms,
             due_ms=now_ms,
             retry=RetryPolicy(attempts_max=1 + schedule.retries, age_s_max=longest_s(schedule), backoff=False),
-            last_resort=_last_resort(subscription, body, message) if message else None,
+            last_resort=last_resort(subscription, body, message_id) if kind == envelope.NOTIFICATION else None,
         )
 
     def _to_mailbox(self, topic: Topic, subscription: Subscription, message: TopicMessage, owed: Owed) -> Hop:
         as_json = subscription.protocol == "email-json"
         text = self.sealed(topic, subscription, message) if as_json else message.text_for("email")
-        last = _last_resort(subscription, text, message)
-        owing = self._mailing.owed(topic, subscription, message, text, last, owed.previous)
+        owing = self._mailing.owed(topic, subscription, message, text, owed.previous)
         if owing is None:
             why = "More messages are held for this subscription than may be."
             return self._refused(subscription, text, message, owed, "TooManyHeld", why)
@@ -255,15 +249,6 @@ def version_of(topic: Topic) -> str:
 def longest_s(schedule: RetrySchedule) -> int:
     """Beyond what the attempts can take, so that they end it."""
     return AGE_S_LEAST + int(sum(schedule.delay_s(retry) for retry in range(schedule.retries)))
-
-
-def _last_resort(subscription: Subscription, body: str, message: TopicMessage) -> LastResort | None:
-    policy = subscription.attributes.get("RedrivePolicy")
-    arn = dead_letter_arn(policy) if policy else None
-    if arn is None:
-        return None
-    attributes = {"RequestID": message.message_id}
-    return LastResort(queue_arn=arn, body=body, attributes=attributes, error_names=ERROR_NAMES, exhausted_name="")
 
 
 def _hop(subscription: Subscription, became: str, outbound_id: str = "", why: str = "") -> Hop:

@@ -33,6 +33,10 @@ class Links:
         asked = {"TopicArn": subscription.topic_arn, "Token": subscription.token, "Endpoint": subscription.endpoint}
         return self._asked("/confirmation.html", asked)
 
+    def return_page(self, subscription: Subscription) -> str:
+        asked = {"TopicArn": subscription.topic_arn, "Token": subscription.token, "Endpoint": subscription.endpoint}
+        return self._asked("/return.html", asked)
+
     def unsubscribe_page(self, subscription: Subscription) -> str:
         asked = {"SubscriptionArn": subscription.arn, "Token": subscription.token, "Endpoint": subscription.endpoint}
         return self._asked("/unsubscribe.html", asked)

@@ -12,6 +12,7 @@ from msgspec import to_builtins
 from tocsin.core.cards import Hints
 from tocsin.core.topics.digest import DIGEST_LINES_MAX, Flow, admit, told
 from tocsin.core.topics.mails import Mail, confirmation, digest, goodbye, in_a_line, notice
+from tocsin.core.topics.subscriptions import last_resort
 from tocsin.model.changes import Change, Delete, Put
 from tocsin.model.errors import Stale
 from tocsin.model.names import Scope, derived_uuid
@@ -52,13 +53,7 @@ class Mailing:
         self._flows = {key: Flow(now_ms, self._limits.mails_per_minute, number) for key, number in held.items()}
 
     def owed(
-        self,
-        topic: Topic,
-        subscription: Subscription,
-        message: TopicMessage,
-        text: str,
-        last: LastResort | None,
-        previous: str,
+        self, topic: Topic, subscription: Subscription, message: TopicMessage, text: str, previous: str
     ) -> Outbound | HeldMail | None:
         """The mail, or what holds the message for the digest; None when no more can be held.
 
@@ -75,6 +70,7 @@ class Mailing:
         )
         if alone:
             mail = notice(topic, subscription, message, text, self._links.unsubscribe_page(subscription), hints)
+            last = last_resort(subscription, text, message.message_id)
             return self.outbound(subscription, mail, message.message_id, message.at_ms, last)
         if flow.held == 1:
             self._stirred()
@@ -92,7 +88,7 @@ class Mailing:
         return self.outbound(subscription, mail, f"confirm {subscription.token} {now_ms}", now_ms)
 
     def goodbye(self, subscription: Subscription, now_ms: int) -> Outbound:
-        mail = goodbye(subscription, self._links.confirm_page(subscription))
+        mail = goodbye(subscription, self._links.return_page(subscription))
         return self.outbound(subscription, mail, f"goodbye {subscription.token} {now_ms}", now_ms)
 
     def outbound(
@@ -137,7 +133,9 @@ class Mailing:
         if subscription and topic and held:
             more = max(self._flows[key].held - len(held), 0)
             mail = digest(topic, subscription, held, more, self._links.unsubscribe_page(subscription))
-            mails = [self.outbound(subscription, mail, f"digest {held[0].key} {held[-1].key}", now_ms)]
+            what = f"digest {held[0].key} {held[-1].key}"
+            last = last_resort(subscription, mail.text, derived_uuid(what))
+            mails = [self.outbound(subscription, mail, what, now_ms, last)]
         try:
             await self._store.commit(*map(Delete, held), *map(Put, mails))
         except Stale:  # somebody unsubscribed meanwhile: look again at once

@@ -6,6 +6,7 @@ Key and certificate are made once and kept in the data directory; the server ser
 import base64
 import functools
 import hashlib
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -27,20 +28,22 @@ class Signer:
 
     def __init__(self, kept: Callable[[], bytes]) -> None:
         self._kept = kept
+        self._making = threading.Lock()  # signing is done in threads, and there must be one key
 
-    @functools.cached_property
     def _pem(self) -> bytes:
-        return self._kept()
+        """What is made once stays, so this may be asked again."""
+        with self._making:
+            return self._kept()
 
     @functools.cached_property
     def _key(self) -> rsa.RSAPrivateKey:
-        key = serialization.load_pem_private_key(self._pem, None)
+        key = serialization.load_pem_private_key(self._pem(), None)
         assert isinstance(key, rsa.RSAPrivateKey), "made so"
         return key
 
     @functools.cached_property
     def certificate(self) -> bytes:
-        return x509.load_pem_x509_certificate(self._pem).public_bytes(serialization.Encoding.PEM)
+        return x509.load_pem_x509_certificate(self._pem()).public_bytes(serialization.Encoding.PEM)
 
     @functools.cached_property
     def name(self) -> str:
