@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from tocsin.core.commands.hearing import heard
 from tocsin.core.commands.orders import NEVER_S, orders_of
 from tocsin.core.commands.progress import SILENCE_GRACE_S, Seen, advance, deadline_ms
-from tocsin.model.command import FINAL, Command, Details, Invocation, Status, Step
-from tocsin.model.link import CancelCommand, CommandEnded, CommandStarted, RunCommand
+from tocsin.model.command import FINAL, Command, Details, Invocation, Status
+from tocsin.model.link import CancelCommand, CommandEnded, CommandStarted, CommandStep, RunCommand
 from tocsin.model.names import Scope
 from tocsin.model.records import successor
 
@@ -28,7 +28,9 @@ def command(count: int, **changes: Any) -> Command:
         document="AWS-RunShellScript",
         document_version="$DEFAULT",
         request={},
-        steps=(Step(name="run", plugin="aws:runShellScript", interpreter="sh", script="true", time_limit_s=STEP_S),),
+        steps=(
+            CommandStep(name="run", plugin="aws:runShellScript", interpreter="sh", script="true", time_limit_s=STEP_S),
+        ),
         targets=count,
         sent_max=50,
         errors_max=0,

@@ -11,19 +11,19 @@ from tocsin.core.commands.content import read
 from tocsin.core.commands.parameters import parameter_of, values
 from tocsin.core.commands.rendering import fill, render
 from tocsin.core.commands.targets import Member, by_ids, choose, share
-from tocsin.model.command import Step
 from tocsin.model.command_errors import (
     DuplicateInstanceId,
     InvalidDocumentContent,
     InvalidInstanceId,
     InvalidParameters,
 )
+from tocsin.model.link import CommandStep
 from tocsin.model.names import Scope
 
 SCOPE = Scope("111122223333", "us-west-2")
 
 
-def steps(parameters: dict[str, Any], inputs: dict[str, Any], given: dict[str, list[str]]) -> tuple[Step, ...]:
+def steps(parameters: dict[str, Any], inputs: dict[str, Any], given: dict[str, list[str]]) -> tuple[CommandStep, ...]:
     document = {
         "schemaVersion": "2.2",
         "parameters": parameters,

@@ -6,8 +6,9 @@ Statuses and their spelling are AWS's: `status` is the coarse one, `details` the
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from tocsin.model.link import CommandStep
 from tocsin.model.names import Scope, arn
 from tocsin.model.records import Record
 
@@ -77,22 +78,6 @@ class Document(Record, frozen=True, kw_only=True):
         return document_arn(self.scope, self.name)
 
 
-class Step(Struct, frozen=True, kw_only=True):
-    """A step with its parameters filled in, ready to be run."""
-
-    name: str
-    plugin: str
-    interpreter: str
-    script: str
-    directory: str = ""
-    time_limit_s: float = 3600.0
-    environment: dict[str, str] = field(default_factory=dict)
-    on_failure: str = "go-on"
-    on_success: str = "go-on"
-    last: bool = False
-    skip: str = ""
-
-
 class Counts(Struct, frozen=True, kw_only=True):
     """Of a command's invocations: how many are over, were errors, were not delivered in time."""
 
@@ -114,7 +99,7 @@ class Command(Record, frozen=True, kw_only=True):
     document: str
     document_version: str
     request: dict[str, Any]
-    steps: tuple[Step, ...]
+    steps: tuple[CommandStep, ...]
     targets: int
     sent_max: int
     errors_max: int

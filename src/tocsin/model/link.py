@@ -156,10 +156,12 @@ class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-scrip
 
 
 class CommandStep(Struct, frozen=True, kw_only=True):
-    """One script. `on_failure` and `on_success` are go-on, exit, or (after a failure) exit-well; a step that is `last`
-    runs even after an exit. `skip` says why it is not to be run here."""
+    """One script, its parameters filled in; `plugin` is the action it stands for. `on_failure` and `on_success` are
+    go-on, exit, or (after a failure) exit-well; a step that is `last` runs even after an exit. `skip` says why it is
+    not to be run here."""
 
     name: str
+    plugin: str = ""
     interpreter: str
     script: str
     directory: str = ""

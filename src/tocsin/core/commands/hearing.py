@@ -5,8 +5,8 @@ Reports on an invocation that is over change nothing but its output: what was sa
 
 from collections.abc import Mapping, Sequence
 
-from tocsin.model.command import Command, Details, Invocation, Status, Step, StepOutput, StepRun
-from tocsin.model.link import CommandEnded, CommandOutput, CommandReport, CommandStarted, StepResult
+from tocsin.model.command import Command, Details, Invocation, Status, StepOutput, StepRun
+from tocsin.model.link import CommandEnded, CommandOutput, CommandReport, CommandStarted, CommandStep, StepResult
 from tocsin.model.logs import LogLine
 from tocsin.model.records import successor
 
@@ -111,7 +111,7 @@ def stream_of(command_id: str, instance_id: str, step: str, stream: str) -> str:
     return f"{command_id}/{instance_id}/{step.replace(':', '-')}/{stream}"
 
 
-def object_key(command: Command, instance_id: str, step: Step, stream: str) -> str:
+def object_key(command: Command, instance_id: str, step: CommandStep, stream: str) -> str:
     """Where a step's output lies in its bucket, as AWS's agent names it: no colons, and a document's only step, which
     has no name there, as the zeroth of its plugin."""
     plugin, name = step.plugin.replace(":", ""), step.name.replace(":", "")
@@ -120,7 +120,7 @@ def object_key(command: Command, instance_id: str, step: Step, stream: str) -> s
     return f"{prefix}/{place}" if prefix else place
 
 
-def object_url(command: Command, instance_id: str, step: Step, stream: str) -> str:
+def object_url(command: Command, instance_id: str, step: CommandStep, stream: str) -> str:
     """In the form AWS tells it; empty where nothing is written."""
     if not command.bucket:
         return ""

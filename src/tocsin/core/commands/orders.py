@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from tocsin.model.command import Command, Invocation, Step
-from tocsin.model.link import CancelCommand, CommandStep, RunCommand
+from tocsin.model.command import Command, Invocation
+from tocsin.model.link import CancelCommand, RunCommand
 
 # A work that shall not begin: its time to start is over.
 NEVER_S = -1.0
@@ -17,25 +17,10 @@ def orders_of(
     rest_s = (one.sent_ms - now_ms) / 1000 + command.deliver_within_s
     run = RunCommand(
         work=command.work,
-        steps=tuple(map(_step, command.steps)),
+        steps=command.steps,
         environment=dict(environment),
         start_within_s=NEVER_S if one.cancelled else rest_s,
         output_bytes_max=output_bytes_max,
         begun=one.started_ms > 0,
     )
     return [run, CancelCommand(work=command.work)] if one.cancelled else [run]
-
-
-def _step(step: Step) -> CommandStep:
-    return CommandStep(
-        name=step.name,
-        interpreter=step.interpreter,
-        script=step.script,
-        directory=step.directory,
-        time_limit_s=step.time_limit_s,
-        environment=step.environment,
-        on_failure=step.on_failure,
-        on_success=step.on_success,
-        last=step.last,
-        skip=step.skip,
-    )

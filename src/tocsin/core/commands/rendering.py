@@ -17,8 +17,8 @@ from tocsin.core.commands.content import (
     StepSpec,
 )
 from tocsin.core.commands.parameters import Value, values
-from tocsin.model.command import Step
 from tocsin.model.command_errors import InvalidParameters, UnsupportedPlatformType
+from tocsin.model.link import CommandStep
 
 PLATFORM = "Linux"
 TIMEOUT_S_MAX = 172_800  # 48 hours, as AWS-RunShellScript allows
@@ -28,7 +28,7 @@ _UNMET = "Step execution skipped due to unsatisfied preconditions: '\"StringEqua
 _ALONE = re.compile(rf"\s*{USED.pattern}\s*")
 
 
-def render(content: Content, given: Mapping[str, Sequence[str]]) -> tuple[Step, ...]:
+def render(content: Content, given: Mapping[str, Sequence[str]]) -> tuple[CommandStep, ...]:
     """Raises InvalidParameters; UnsupportedPlatformType when no step is for Linux."""
     filled = values(content.parameters, given)
     named = {name for name, one in content.parameters.items() if one.as_variable}
@@ -40,10 +40,10 @@ def render(content: Content, given: Mapping[str, Sequence[str]]) -> tuple[Step, 
     return steps
 
 
-def _step(spec: StepSpec, filled: Mapping[str, Value], variables: Mapping[str, str]) -> Step:
+def _step(spec: StepSpec, filled: Mapping[str, Value], variables: Mapping[str, str]) -> CommandStep:
     inputs = {name: fill(value, filled) for name, value in spec.inputs.items()}
     script = inputs["runCommand"]
-    return Step(
+    return CommandStep(
         name=spec.name,
         plugin=spec.action,
         interpreter=spec.interpreter or "",

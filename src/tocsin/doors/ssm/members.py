@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tocsin.core.commands.hearing import NO_CODE, object_url
-from tocsin.model.command import Command, Counts, Invocation, Status, Step, StepOutput, StepRun
+from tocsin.model.command import Command, Counts, Invocation, Status, StepOutput, StepRun
+from tocsin.model.link import CommandStep
 
 OUTPUT_CHARS_MAX = 2500  # of a plugin in ListCommandInvocations
 ERRORS_BELOW = "\n----------ERROR-------\n"
@@ -73,7 +74,7 @@ def invocation_members(
     return members
 
 
-def _plugin(command: Command, invocation: Invocation, step: Step, output: StepOutput | None) -> dict[str, Any]:
+def _plugin(command: Command, invocation: Invocation, step: CommandStep, output: StepOutput | None) -> dict[str, Any]:
     run = run_of(invocation, step)
     return {
         "Name": step.name,
@@ -96,7 +97,7 @@ def _only_url(command: Command, invocation: Invocation, stream: str) -> str:
     return object_url(command, invocation.instance_id, command.steps[0], stream) if len(command.steps) == 1 else ""
 
 
-def run_of(invocation: Invocation, step: Step) -> StepRun:
+def run_of(invocation: Invocation, step: CommandStep) -> StepRun:
     """What became of the step; as long as nothing is told of it, what is known of the whole."""
     for run in invocation.steps:
         if run.step == step.name:

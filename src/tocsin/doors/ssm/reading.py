@@ -9,12 +9,13 @@ from tocsin.core.commands.hearing import STDERR_CHARS_MAX, STDOUT_CHARS_MAX, obj
 from tocsin.core.commands.targets import instance_of
 from tocsin.doors.door import Context
 from tocsin.doors.ssm.members import run_of
-from tocsin.model.command import Command, Invocation, Step, StepOutput, StepRun
+from tocsin.model.command import Command, Invocation, StepOutput, StepRun
 from tocsin.model.command_errors import (
     InvalidCommandId,
     InvalidPluginName,
     InvocationDoesNotExist,
 )
+from tocsin.model.link import CommandStep
 from tocsin.ports import Store
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -47,7 +48,7 @@ def checked_id(command_id: str) -> str:
     return command_id
 
 
-def _steps(command: Command, name: str) -> list[Step]:
+def _steps(command: Command, name: str) -> list[CommandStep]:
     """The step asked for, or all of them."""
     steps = [step for step in command.steps if name in ("", step.name)]
     if not steps:
@@ -57,7 +58,11 @@ def _steps(command: Command, name: str) -> list[Step]:
 
 
 def _told(
-    command: Command, one: Invocation, steps: list[Step], outputs: Mapping[str, StepOutput], request: Mapping[str, Any]
+    command: Command,
+    one: Invocation,
+    steps: list[CommandStep],
+    outputs: Mapping[str, StepOutput],
+    request: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Of one step; or, of a document with several, of the whole with the output of all."""
     run = run_of(one, steps[0]) if len(steps) == 1 else _whole(one, [run_of(one, step) for step in steps])

@@ -19,13 +19,14 @@ from tocsin.core.commands.targets import Chosen, Member, choose, share
 from tocsin.core.commit import World
 from tocsin.model.changes import Accept, Change, Put
 from tocsin.model.cluster import Node
-from tocsin.model.command import Command, Invocation, Step
+from tocsin.model.command import Command, Invocation
 from tocsin.model.command_errors import (
     InvalidDocument,
     InvalidNotificationConfig,
     InvalidOutputFolder,
     InvalidParameters,
 )
+from tocsin.model.link import CommandStep
 from tocsin.model.logs import LogGroup
 from tocsin.model.names import Scope, private_dns_name
 from tocsin.model.topic import Topic
@@ -113,7 +114,7 @@ class Drafting:
         scope: Scope,
         request: dict[str, Any],
         found: Found,
-        steps: tuple[Step, ...],
+        steps: tuple[CommandStep, ...],
         count: int,
         now_ms: int,
         origin: str,
