@@ -156,6 +156,44 @@ def test_a_server_that_starts_again_orders_again_what_is_not_over(tmp_path: Path
     by_hand(tmp_path, story)
 
 
+def test_a_node_that_falls_silent_while_it_runs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    async def story(hand: Hand) -> None:
+        command = await hand.sent(TimeoutSeconds=2_592_000)
+        await hand.tell(command, CommandStarted, at_ms=1)
+        await hand.later(3600 + 59)
+        assert (await hand.invocation(command)).details is Details.IN_PROGRESS
+        await hand.later(2)
+        found = await hand.invocation(command)
+        assert (found.details, "not heard of again" in found.reason) == (Details.DELIVERY_TIMED_OUT, True)
+
+    by_hand(tmp_path, story)
+
+
+def test_a_node_that_is_gone_is_noticed_without_a_word(tmp_path: Path) -> None:
+    async def story(hand: Hand) -> None:
+        command = await hand.sent()
+        hand.world = World(cluster=hand.world.cluster, nodes={})
+        await hand.later(1)
+        assert (await hand.invocation(command)).details is Details.UNDELIVERABLE
+        await hand.later(0)
+        assert hand.commands.open == 0
+
+    by_hand(tmp_path, story)
+
+
+def test_a_link_that_is_back_takes_what_waited_for_it(tmp_path: Path) -> None:
+    async def story(hand: Hand) -> None:
+        hand.link = False
+        command = await hand.sent()
+        await hand.later(1)
+        hand.link = True
+        await hand.later(1)
+        assert (await hand.invocation(command)).details is Details.IN_PROGRESS
+        assert [type(one) for one in hand.ordered] == [RunCommand]
+
+    by_hand(tmp_path, story)
+
+
 def test_an_order_that_was_lost_is_said_again(tmp_path: Path) -> None:
     async def story(hand: Hand) -> None:
         await hand.sent()

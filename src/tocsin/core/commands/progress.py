@@ -17,6 +17,7 @@ SILENCE_GRACE_S = 60
 GONE = "The node is gone: it was replaced or removed while the command was to run on it."
 NOT_DELIVERED = "The command did not reach the node in time: its agent had no link."
 NOT_HEARD = "The node took the command and was not heard of again within its time. What came of it is not known."
+TERMINATED = "More of the command's nodes than MaxErrors allows had failed before this one's turn came."
 NO_TURN = "The command expired before the node's turn came."
 
 
@@ -72,11 +73,16 @@ def deadline_ms(command: Command, one: Invocation) -> int:
     return max(one.started_ms, one.sent_ms) + steps_ms + SILENCE_GRACE_S * 1000
 
 
+def due_ms(command: Command, invocations: Iterable[Invocation]) -> int | None:
+    """When time alone changes something next; None when it never will."""
+    return min((deadline_ms(command, one) for one in invocations if not one.final), default=None)
+
+
 def _turns(command: Command, current: Sequence[Invocation], seen: Seen, now_ms: int) -> list[Invocation]:
     """The invocations whose turn has come, or which get none any more because too many went wrong."""
     waiting = [one for one in current if not one.final and not one.sent_ms]
     if failed(current) > command.errors_max:
-        return [ended(one, Status.CANCELLED, Details.TERMINATED, now_ms) for one in waiting]
+        return [ended(one, Status.CANCELLED, Details.TERMINATED, now_ms, TERMINATED) for one in waiting]
     room = command.sent_max - sum(1 for one in current if one.sent_ms and not one.final)
     ready = [one for one in waiting if one.instance_id not in seen.full]
     return [_sent(one, seen, now_ms) for one in ready[: max(0, room)]]

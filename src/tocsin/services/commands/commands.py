@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from tocsin.core.commands.orders import orders_of
-from tocsin.core.commands.progress import Seen, advance, counted
+from tocsin.core.commands.progress import Seen, advance, counted, deadline_ms, due_ms
 from tocsin.model.command import FINAL, Command, Counts, Details, Invocation, Status
 from tocsin.model.command_errors import InvalidCommandId, InvalidInstanceId
 from tocsin.model.errors import LimitExceeded, Stale, TocsinError
@@ -42,10 +42,11 @@ ORDER_PERIOD_MS = 30_000
 
 
 class Open(Struct):
-    """A command that is not over, with all its invocations."""
+    """A command that is not over, with all its invocations. `due_ms`: when time alone may change something next."""
 
     command: Command
     invocations: dict[str, Invocation]
+    due_ms: int = 0
 
 
 class Commands:
@@ -71,6 +72,7 @@ class Commands:
         self._limits = limits or CommandLimits()
         self._open: dict[str, Open] = {}
         self._at: dict[str, set[str]] = {}  # instance id -> ids of open commands that are not over there
+        self._linked: set[str] = set()  # nodes with something in hand that had a link at the last look
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._swept_ms = self._looked_ms = 0
@@ -156,7 +158,7 @@ class Commands:
     def linked(self, instance_id: str) -> None:
         """A node's agent is there (again): what was sent to it and is not over is ordered again."""
         now_ms = self._now_ms()
-        for command_id in self._at.get(instance_id, ()):
+        for command_id in sorted(self._at.get(instance_id, ())):
             opened = self._open[command_id]
             one = opened.invocations[instance_id]
             if one.sent_ms and not one.final and one.status is not Status.DELAYED:
@@ -171,9 +173,8 @@ class Commands:
             self._wake.clear()
             try:
                 await self.look()
-            except Exception as error:
-                log.warning("commands wait: %s", error, exc_info=not isinstance(error, TocsinError))
-                self._looked_ms = 0
+            except TocsinError as error:
+                log.warning("commands wait: %s", error)
                 await self._clock.sleep(RETRY_PAUSE_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_PERIOD_MS / 1000 if self._open else SWEEP_PERIOD_MS / 1000):
@@ -184,15 +185,34 @@ class Commands:
         now_ms = self._now_ms()
         if now_ms - self._looked_ms >= LOOK_PERIOD_MS:
             self._looked_ms = now_ms
-            self._dirty |= self._open.keys()
+            self._dirty |= self._stirred(now_ms)
         while self._dirty:
-            await self._advance(self._dirty.pop())
+            await self._decide(self._dirty.pop())
         if now_ms - self._ordered_ms >= ORDER_PERIOD_MS:
             self._ordered_ms = now_ms
             self._order_again(now_ms)
         if now_ms - self._swept_ms >= SWEEP_PERIOD_MS:
             self._swept_ms = now_ms
             await sweep(self._store, self.history, now_ms, self._limits.history_days)
+
+    def _stirred(self, now_ms: int) -> set[str]:
+        """Commands that something happened to without a word: a time came, a node went, a link came up."""
+        links = self._links.seen()
+        linked = {key for key in self._at if key in links and links[key].connected}
+        turned = {key for key in self._at if self._nodes.node(key) is None} | (linked - self._linked)
+        self._linked = linked
+        due = {command_id for command_id, opened in self._open.items() if opened.due_ms <= now_ms}
+        return due.union(*(self._at[key] for key in turned))
+
+    async def _decide(self, command_id: str) -> None:
+        """One that cannot be decided does not keep the others from their turns."""
+        try:
+            await self._advance(command_id)
+        except TocsinError:
+            self._dirty.add(command_id)
+            raise
+        except Exception:
+            log.exception("command %s cannot be decided: it is passed over", command_id)
 
     def _order_again(self, now_ms: int) -> None:
         for opened in self._open.values():
@@ -210,6 +230,7 @@ class Commands:
         if len(moved) > MOVED_AT_ONCE_MAX:
             command, moved = opened.command, moved[:MOVED_AT_ONCE_MAX]
             self.mark(command_id)
+        opened.due_ms = _due_ms(command, invocations, moved)
         if command is opened.command and not moved:
             return
         try:
@@ -282,7 +303,9 @@ class Commands:
         if opened is None or one.revision <= opened.invocations[one.instance_id].revision:
             return
         opened.invocations[one.instance_id] = one
-        if one.final:
+        if not one.final:
+            opened.due_ms = min(opened.due_ms, deadline_ms(opened.command, one))
+        else:
             self.counts["ended"] += 1
             self._leave(one)
             self.mark(one.command_id)
@@ -312,6 +335,11 @@ class Commands:
 
     def _now_ms(self) -> int:
         return epoch_ms(self._clock.now())
+
+
+def _due_ms(command: Command, before: Iterable[Invocation], moved: Iterable[Invocation]) -> int:
+    after = {one.instance_id: one for one in (*before, *moved)}
+    return due_ms(command, after.values()) or 0
 
 
 def _cancelled(one: Invocation) -> Invocation:
