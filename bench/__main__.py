@@ -9,6 +9,7 @@ for name in (
     "bench.bus",
     "bench.recovery",
     "bench.fleet",
+    "bench.links",
     "bench.commands",
     "bench.notify",
 ):

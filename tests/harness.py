@@ -21,10 +21,12 @@ REGION = "us-west-2"
 class RunningServer:
     """`tocsin serve` on a free port. Its agents are ended with it unless it is told to detach them."""
 
+    module = "tocsin"
+
     def __init__(self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
         self.s3 = data_dir / "s3"
-        command = [sys.executable, "-m", "tocsin", "serve", "--port", "0", "--data-dir", str(data_dir), *options]
+        command = [sys.executable, "-m", self.module, "serve", "--port", "0", "--data-dir", str(data_dir), *options]
         self.errors = data_dir.parent / f"{data_dir.name}.err"
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
