@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.conformance.yards import ONE, TWO, AnyYard, a_number_yard, a_yard, launch
+from tests.conformance.yards import ONE, TWO, AnyYard, a_host_yard, a_number_yard, a_yard, launch
 from tocsin.machines.held import HeldMachines
 from tocsin.model.machine import NEVER_S, LaunchOrder, MachineState
 from tocsin.ports import Machines
@@ -16,6 +16,7 @@ from tocsin.ports import Machines
 YARDS: dict[str, Callable[[Path], AbstractAsyncContextManager[AnyYard]]] = {
     "local": a_yard,
     "simulated": a_number_yard,
+    "hosts": a_host_yard,
 }
 
 

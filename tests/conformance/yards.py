@@ -12,10 +12,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+from tocsin.backends.sqlite import SqliteStore
+from tocsin.machines.hosts import HostMachines
 from tocsin.machines.local import LocalMachines
 from tocsin.machines.simulated import Course, SeededCourses, SimulatedMachine, SimulatedMachines, SimulatedSettings
+from tocsin.model.host import Host, InventoryHost, JoinToken
+from tocsin.model.hostlink import HostLaunch, HostOrder, HostReboot, HostRefused, HostSeen, HostTerminate, ToHost
 from tocsin.model.machine import LaunchOrder, MachineState
 from tocsin.ports import Machines
+from tocsin.server.clock import SystemClock
+from tocsin.services.hosts import Hosts
 
 WAIT_S = 10.0
 TINY = [sys.executable, "-S", "-E", str(Path(__file__).with_name("tiny_agent.py"))]
@@ -245,3 +251,139 @@ class CountingAgent:
 async def a_number_yard(_folder: Path) -> AsyncIterator[NumberYard]:
     async with asyncio.timeout(2 * WAIT_S):
         yield NumberYard()
+
+
+class OneHost(Yard):
+    """A host: machines on this machine, that do what the server's end says and tell what they are."""
+
+    def __init__(self, folder: Path, tell: Callable[[], None]) -> None:
+        self._tell_all = tell
+        super().__init__(folder)
+        self.news = asyncio.Event()
+
+    def _changed(self, instance_id: str) -> None:
+        self.news.set()
+
+    def _tell(self) -> None:
+        self._tell_all()
+
+    async def serve(self, machines: HostMachines, name: str) -> None:
+        """Be linked to the server, for ever."""
+        queue, done = machines.came(name), 0
+        getting: asyncio.Task[ToHost] = asyncio.create_task(queue.get())
+        while True:
+            await machines.heard(name, HostSeen(machines=dict(self.machines.seen()), done=done))
+            self.news.clear()
+            self._tell_all()
+            news = asyncio.create_task(self.news.wait())
+            await asyncio.wait([getting, news], return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+            if getting.done():
+                order = getting.result()
+                assert not isinstance(order, HostRefused)
+                await self._obey(order)
+                done, getting = order.n, asyncio.create_task(queue.get())
+
+    async def _obey(self, order: HostOrder) -> None:
+        match order:
+            case HostLaunch():
+                await self.machines.launch(launch(order.instance_id))
+            case HostTerminate():
+                await self.machines.terminate(order.instance_id)
+            case HostReboot():
+                await self.machines.reboot(order.instance_id)
+
+
+class HostYard:
+    """Real hosts, three of them, each with processes and a directory of its own."""
+
+    def __init__(self, folder: Path, store: SqliteStore) -> None:
+        self.changed: list[str] = []
+        self._store = store
+        self._news = asyncio.Condition()
+        self._serving: list[asyncio.Task[None]] = []
+        self._hosts = {name: OneHost(folder / name, self._tell) for name in ("h-1", "h-2", "h-3")}
+
+    async def start(self) -> None:
+        inventory = [InventoryHost(name=name, address="", instance_type=launch().instance_type) for name in self._hosts]
+        pool = Hosts(self._store, SystemClock(), inventory, lambda: str(len(self._serving)))
+        await pool.load()
+        self.machines = HostMachines(pool, SystemClock(), lambda _: None, self._changed)
+        for name, host in self._hosts.items():
+            if pool.host(name) is None:
+                await pool.join((await pool.create_token(name, 60, once=True))[1], name)
+            await host.machines.start()
+            self._serving.append(asyncio.create_task(host.serve(self.machines, name)))
+        await self.until(lambda: all(self.machines.told(name) for name in self._hosts))
+
+    async def stop(self) -> None:
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        self._serving.clear()
+        for host in self._hosts.values():
+            await host.machines.close(detach=False)
+
+    async def next_provider(self) -> Mapping[str, MachineState]:
+        for host in self._hosts.values():
+            host.machines = host.provider()
+        await self.start()
+        return dict(self.machines.seen())
+
+    async def boot(self, instance_id: str = ONE) -> None:
+        before = self.boots(instance_id)
+        await self.machines.launch(launch(instance_id))
+        await self.until(lambda: self.boots(instance_id) > before)
+
+    def boots(self, instance_id: str = ONE) -> int:
+        return sum(host.boots(instance_id) for host in self._hosts.values())
+
+    def kill(self, instance_id: str = ONE) -> None:
+        next(host for host in self._hosts.values() if host.boots(instance_id)).kill(instance_id)
+
+    def stored(self, instance_id: str = ONE) -> int:
+        return max(host.stored(instance_id) for host in self._hosts.values())
+
+    def left(self) -> int:
+        return sum(host.left() for host in self._hosts.values())
+
+    async def rest(self) -> None:
+        await self.stop()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S), self._news:
+            await self._news.wait_for(true)
+
+    def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]:
+        return lambda: self.machines.seen().get(instance_id) is state
+
+    def close(self) -> None:
+        for host in self._hosts.values():
+            host.close()
+
+    def _changed(self, instance_id: str) -> None:
+        self.changed.append(instance_id)
+        self._tell()
+
+    def _tell(self) -> None:
+        async def tell() -> None:
+            async with self._news:
+                self._news.notify_all()
+
+        self._telling = asyncio.ensure_future(tell())
+
+
+@asynccontextmanager
+async def a_host_yard(folder: Path) -> AsyncIterator[HostYard]:
+    for name in ("h-1", "h-2", "h-3"):
+        (folder / name).mkdir()
+    store = await SqliteStore.open(folder / "store", (Host, JoinToken), synced=False)
+    yard = HostYard(folder, store)
+    await yard.start()
+    try:
+        async with asyncio.timeout(2 * WAIT_S):
+            yield yard
+    finally:
+        await yard.stop()
+        yard.close()
+        await store.close()

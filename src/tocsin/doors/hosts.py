@@ -6,7 +6,6 @@ What a host runs goes to the hosts provider, which says what it shall run.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -17,7 +16,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tocsin.model.errors import AwsError, Stale, StoreUnavailable
 from tocsin.model.hostlink import FromHost, HostHello, HostRefused, HostSeen, JoinAsked, Joined, ToHost
-from tocsin.model.machine import MachineState
 from tocsin.services.hosts import Hosts
 
 log = logging.getLogger(__name__)
@@ -37,7 +35,7 @@ class Heard(Protocol):
 
     def came(self, name: str) -> "asyncio.Queue[ToHost]": ...
 
-    async def heard(self, name: str, machines: Mapping[str, MachineState]) -> None: ...
+    async def heard(self, name: str, seen: HostSeen) -> None: ...
 
     async def went(self, name: str, queue: "asyncio.Queue[ToHost]") -> None: ...
 
@@ -77,7 +75,7 @@ class HostsDoor:
             while True:
                 frame = _frames(await socket.receive_text())
                 if isinstance(frame, HostSeen):
-                    await self._heard.heard(name, frame.machines)
+                    await self._heard.heard(name, frame)
         except (WebSocketDisconnect, msgspec.MsgspecError, KeyError) as error:
             log.debug("link of host %s ended: %s", name, error)
         except (StoreUnavailable, Stale) as error:  # the host comes back and says it again

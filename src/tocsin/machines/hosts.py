@@ -6,6 +6,7 @@ was last seen: whether its node lives is for the node's own link to tell.
 
 import asyncio
 import errno
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from tocsin.core.commit import World
@@ -14,7 +15,7 @@ from tocsin.core.tell import line
 from tocsin.model.changes import Change, Tell
 from tocsin.model.cluster import Health, Node
 from tocsin.model.host import Host, HostState
-from tocsin.model.hostlink import HostLaunch, HostReboot, HostTerminate, ToHost
+from tocsin.model.hostlink import HostLaunch, HostOrder, HostReboot, HostSeen, HostTerminate, ToHost
 from tocsin.model.machine import LaunchOrder, LaunchRefused, MachineState
 from tocsin.model.story import Chapter
 from tocsin.ports import Clock
@@ -40,7 +41,8 @@ class HostMachines:
         self._changed = changed
         self._there: dict[str, asyncio.Queue[ToHost]] = {}  # by host: what is to be written to it
         self._reported: dict[str, Mapping[str, MachineState]] = {}
-        self._ordered: dict[str, MachineState] = {}  # by instance: what it was told, until it reports
+        self._ordered: dict[str, tuple[MachineState, int]] = {}  # by instance: what it is to become, by which order
+        self._orders: Counter[str] = Counter()  # by host: given on its link
         self._seen = _Seen(self)
 
     # The Machines port.
@@ -63,7 +65,8 @@ class HostMachines:
         if host.state is HostState.RELEASING:
             raise OSError(errno.EBUSY, f"{instance_id} is being terminated")
         if instance_id not in self._ordered and not self._runs(host):
-            self._tell(host, HostLaunch(instance_id=instance_id, token=order.token), MachineState.RUNNING)
+            n = self._next(host)
+            self._tell(host, HostLaunch(n=n, instance_id=instance_id, token=order.token), MachineState.RUNNING)
         known = self._hosts.inventory.get(host.name)
         return known.address if known else ""
 
@@ -71,8 +74,8 @@ class HostMachines:
         host = self._hosts.of_instance(instance_id)
         if host is None or host.state is not HostState.CLAIMED:
             raise OSError(errno.ENODEV, f"cannot reboot '{instance_id}' now")
-        if self._ordered.get(instance_id) is not MachineState.REBOOTING:
-            self._tell(host, HostReboot(instance_id=instance_id), MachineState.REBOOTING)
+        if self._state(host) is not MachineState.REBOOTING:
+            self._tell(host, HostReboot(n=self._next(host), instance_id=instance_id), MachineState.REBOOTING)
 
     async def terminate(self, instance_id: str) -> None:
         host = self._hosts.of_instance(instance_id)
@@ -83,7 +86,7 @@ class HostMachines:
         await self._hosts.release(host, faulty=faulty, why=why, there=there)
         self._ordered.pop(instance_id, None)
         if there:
-            self._write(host.name, HostTerminate(instance_id=instance_id))
+            self._write(host.name, HostTerminate(n=self._next(host), instance_id=instance_id))
         else:
             self._changed(instance_id)
 
@@ -93,24 +96,36 @@ class HostMachines:
         """The host is linked; what is put into the queue is to be written to it. A newer link takes over."""
         queue: asyncio.Queue[ToHost] = asyncio.Queue(ORDERS_WAITING_MAX)
         self._there[name] = queue
+        self._orders[name] = 0
+        host = self._hosts.host(name)
+        if host:
+            self._ordered.pop(host.instance_id, None)  # whether it got that, it will tell
         return queue
 
-    async def heard(self, name: str, machines: Mapping[str, MachineState]) -> None:
+    async def heard(self, name: str, seen: HostSeen) -> None:
         """All that runs on the host. What should not is ended, and what is wiped is released."""
-        self._reported[name] = machines
         host = self._hosts.host(name)
-        claim = host.instance_id if host else ""
-        for stray in machines:
-            ending = stray != claim or (host is not None and host.state is HostState.RELEASING)
-            if ending and machines[stray] is not MachineState.ENDING:
-                self._write(name, HostTerminate(instance_id=stray))
+        if host is None:
+            return
+        before = self._state(host) if host.instance_id else None
+        self._reported[name] = seen.machines
+        self._end_strays(host, seen)
+        claim = host.instance_id
         if not claim:
             return
-        if claim in machines:
+        _, n = self._ordered.get(claim, (None, 0))
+        if seen.done >= n:
             self._ordered.pop(claim, None)
-        elif host is not None and host.state is HostState.RELEASING:
+        if host.state is HostState.RELEASING and claim not in seen.machines:
             await self._hosts.wiped(name)
-        self._changed(claim)
+        if self.state_of(claim) is not before:
+            self._changed(claim)
+
+    def _end_strays(self, host: Host, seen: HostSeen) -> None:
+        for instance_id, state in seen.machines.items():
+            ending = instance_id != host.instance_id or host.state is HostState.RELEASING
+            if ending and state is not MachineState.ENDING:
+                self._write(host.name, HostTerminate(n=self._next(host), instance_id=instance_id))
 
     async def went(self, name: str, queue: "asyncio.Queue[ToHost]") -> None:
         """The host's link ended, unless a newer one took over."""
@@ -122,6 +137,10 @@ class HostMachines:
         if host and host.instance_id:
             self._ordered.pop(host.instance_id, None)
             self._changed(host.instance_id)
+
+    def told(self, name: str) -> bool:
+        """Whether the host has said what it runs since our start."""
+        return name in self._reported
 
     def is_there(self, name: str) -> bool:
         return name in self._there
@@ -139,7 +158,7 @@ class HostMachines:
         """As it was ordered, else as it was reported; running as long as nothing was heard since the server's start."""
         if host.state is HostState.RELEASING:
             return MachineState.ENDING
-        ordered = self._ordered.get(host.instance_id)
+        ordered, _ = self._ordered.get(host.instance_id, (None, 0))
         if ordered is not None or host.name not in self._reported:
             return ordered or MachineState.RUNNING
         return self._reported[host.name].get(host.instance_id)
@@ -147,10 +166,14 @@ class HostMachines:
     def _runs(self, host: Host) -> bool:
         return self._reported.get(host.name, {}).get(host.instance_id) is MachineState.RUNNING
 
-    def _tell(self, host: Host, frame: ToHost, state: MachineState) -> None:
+    def _next(self, host: Host) -> int:
+        self._orders[host.name] += 1
+        return self._orders[host.name]
+
+    def _tell(self, host: Host, frame: HostOrder, state: MachineState) -> None:
         if not self._write(host.name, frame):
             raise OSError(errno.EHOSTUNREACH, f"host {host.name} does not answer")
-        self._ordered[host.instance_id] = state
+        self._ordered[host.instance_id] = (state, frame.n)
 
     def _write(self, name: str, frame: ToHost) -> bool:
         """False when it is not there, or takes nothing any more: it is told again when it says what it runs."""

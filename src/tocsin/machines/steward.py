@@ -33,6 +33,7 @@ from tocsin.model.hostlink import (
     FromHost,
     HostHello,
     HostLaunch,
+    HostOrder,
     HostReboot,
     HostRefused,
     HostSeen,
@@ -119,6 +120,8 @@ class Steward:
         )
         self._news = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
+        self._orders: asyncio.Queue[HostOrder] = asyncio.Queue()
+        self._done = 0  # the last order of this link that was carried out
 
     async def run(self) -> None:
         """Raises NotJoined when the server does not take the credential."""
@@ -156,20 +159,22 @@ class Steward:
                 HostHello(host=self._joined.host, credential=self._joined.credential, version=__version__),
             )
             log.info("linked to %s as %s", self._settings.server, self._joined.host)
-            talking = asyncio.create_task(self._talk(socket))
+            self._done, self._orders = 0, asyncio.Queue()
+            working = [asyncio.create_task(self._talk(socket)), asyncio.create_task(self._work(self._orders))]
             try:
                 async for text in socket:
                     self._take(_decode(text))
                 raise ConnectionClosed(None, None)
             finally:
-                talking.cancel()
+                for task in working:
+                    task.cancel()
 
     async def _talk(self, socket: ClientConnection) -> None:
         """What runs here: at once, and whenever it is something else."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 self._news.clear()
-                await _send(socket, HostSeen(machines=dict(self._machines.seen())))
+                await _send(socket, HostSeen(machines=dict(self._machines.seen()), done=self._done))
                 await self._news.wait()
 
     def _take(self, frame: ToHost) -> None:
@@ -177,36 +182,46 @@ class Steward:
             case HostRefused(reason=reason):
                 raise NotJoined(reason)
             case HostLaunch() | HostTerminate() | HostReboot():
-                task = asyncio.create_task(self._obey(frame))
+                self._orders.put_nowait(frame)
+
+    async def _work(self, orders: "asyncio.Queue[HostOrder]") -> None:
+        """Carry out orders, in order. One that fails is seen by its outcome, and given again."""
+        while True:
+            order = await orders.get()
+            try:
+                await self._obey(order)
+            except OSError as error:
+                log.error("%s of %s failed: %s", type(order).__name__, order.instance_id, error)
+            self._done = order.n
+            self._news.set()
+
+    async def _obey(self, order: HostOrder) -> None:
+        match order:
+            case HostLaunch(instance_id=instance_id, token=token):
+                await self._machines.launch(_launch_order(instance_id, token))
+            case HostTerminate(instance_id=instance_id):
+                await self._machines.terminate(instance_id)
+            case HostReboot(instance_id=instance_id) if self._settings.reboot_command:
+                # Beside the others: whoever waits for it in vain may want to end the instance.
+                task = asyncio.create_task(self._reboot(instance_id))
                 self._working.add(task)
                 task.add_done_callback(self._working.discard)
-
-    async def _obey(self, order: HostLaunch | HostTerminate | HostReboot) -> None:
-        """An order that fails is seen by its outcome, and given again."""
-        try:
-            match order:
-                case HostLaunch(instance_id=instance_id, token=token):
-                    await self._machines.launch(_launch_order(instance_id, token))
-                case HostTerminate(instance_id=instance_id):
-                    await self._machines.terminate(instance_id)
-                case HostReboot(instance_id=instance_id):
-                    await self._reboot(instance_id)
-        except OSError as error:
-            log.error("%s of %s failed: %s", type(order).__name__, order.instance_id, error)
-        self._news.set()
+            case HostReboot(instance_id=instance_id):
+                await self._machines.reboot(instance_id)
 
     async def _reboot(self, instance_id: str) -> None:
         """By the configured command, which will take this process down, too. Until then the instance rests."""
         command = self._settings.reboot_command
-        if not command:
-            await self._machines.reboot(instance_id)
+        try:
+            (self._settings.directory / MACHINES_FOLDER / instance_id / PARKED_FILE).touch()
+            process = await asyncio.create_subprocess_exec(*command)
+            async with asyncio.timeout(REBOOT_LIMIT_S):
+                code = await process.wait()
+        except (OSError, TimeoutError) as error:
+            log.error("the reboot by %s failed: %s", shlex.join(command), error or "it does not end")
             return
-        (self._settings.directory / MACHINES_FOLDER / instance_id / PARKED_FILE).touch()
-        process = await asyncio.create_subprocess_exec(*command)
-        async with asyncio.timeout(REBOOT_LIMIT_S):
-            code = await process.wait()
         if code:
-            raise OSError(f"{shlex.join(command)} exited with code {code}")
+            log.error("the reboot by %s failed: %s", shlex.join(command), f"exit code {code}")
 
     def _changed(self, _instance_id: str) -> None:
         self._news.set()

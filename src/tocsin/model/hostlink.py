@@ -1,6 +1,7 @@
 """Frames of a host's link: JSON, one per WebSocket message, tagged by `t`.
 
-Nothing is numbered: each frame of the host tells all that runs on it, and the server repeats what is not yet so.
+Each frame of the host tells all that runs on it, and the last order it has carried out; orders are numbered on each
+link. The server gives an order again as long as things are not as they should be.
 """
 
 from msgspec import Struct
@@ -15,14 +16,16 @@ class HostHello(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-hell
 
 
 class HostSeen(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-seen"):
-    """All machines in the host's directory, by instance id."""
+    """All machines in the host's directory, by instance id, after the order `done`."""
 
     machines: dict[str, MachineState]
+    done: int = 0
 
 
 class HostLaunch(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-launch"):
     """Be this instance, or boot it again. `token` is its agent's."""
 
+    n: int
     instance_id: str
     token: str
 
@@ -30,10 +33,12 @@ class HostLaunch(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-lau
 class HostTerminate(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-terminate"):
     """Wipe the instance's directory, with all that runs in it."""
 
+    n: int
     instance_id: str
 
 
 class HostReboot(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-reboot"):
+    n: int
     instance_id: str
 
 
@@ -42,6 +47,7 @@ class HostRefused(Struct, frozen=True, kw_only=True, tag_field="t", tag="host-re
 
 
 FromHost = HostHello | HostSeen
+HostOrder = HostLaunch | HostTerminate | HostReboot
 ToHost = HostLaunch | HostTerminate | HostReboot | HostRefused
 
 
