@@ -16,7 +16,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from tests.harness import RunningServer, eventually
 
-from bench.load import call, drive, one_by_one, paced, percentile, put_events
+from bench.load import call, drive, once_each, paced, percentile, put_events
 from bench.patterns import SIZES
 from bench.process import cpu_s, rss_mib
 from bench.server import GROUP, RATE, latency, with_rule
@@ -33,7 +33,7 @@ def add_rules(server: RunningServer, numbers: Iterable[int]) -> None:
         detail = {"ClusterName": [f"other-{number}"], "HealthSummary": {"HealthStatus": ["Unhealthy"]}}
         body = {"Name": f"hyperpod-{number}", "EventPattern": json.dumps(common | {"detail": detail})}
         requests.append(call(server.endpoint, "AWSEvents.PutRule", body))
-    one_by_one(server.endpoint, requests)
+    once_each(server.endpoint, requests)
 
 
 def metric(server: RunningServer, name: str) -> float:
@@ -108,8 +108,12 @@ def main() -> None:
         print(f"PutEvents over {CONNECTIONS} connections, one delivery to {GROUP} each, {asked.seconds:g} s a row")
         print("    rules  entries  accepted/s  delivered/s    p50 ms    p99 ms  CPU µs/event    RSS MiB")
         for rules in asked.rules:
+            began = time.perf_counter()
             add_rules(server, range(made, rules))
+            if rules > made:
+                print(f"           {rules - made:,} rules put in {time.perf_counter() - began:.1f} s")
             made = max(made, rules)
+            once_each(server.endpoint, [put_events(server.endpoint, 1)])  # builds the index
             for entries in (1, 10):
                 throughput(server, rules, entries, asked.seconds)
             delivery(server, asked.seconds)

@@ -117,17 +117,22 @@ async def _asked(stream: Stream, request: bytes) -> None:
     assert head.startswith(b"HTTP/1.1 200"), f"the server answers {head[:200]!r} {body[:300]!r}"
 
 
-async def _one_by_one(endpoint: str, requests: list[bytes]) -> None:
+async def _once_each(endpoint: str, requests: list[bytes], connections: int) -> None:
     where = urlsplit(endpoint)
-    stream = await asyncio.open_connection(where.hostname, where.port)
-    for request in requests:
-        await _asked(stream, request)
-    stream[1].close()
+    waiting = iter(requests)
+
+    async def some() -> None:
+        stream = await asyncio.open_connection(where.hostname, where.port)
+        for request in waiting:
+            await _asked(stream, request)
+        stream[1].close()
+
+    await asyncio.gather(*(some() for _ in range(connections)))
 
 
-def one_by_one(endpoint: str, requests: list[bytes]) -> None:
-    """Each request once, in order."""
-    asyncio.run(_one_by_one(endpoint, requests))
+def once_each(endpoint: str, requests: list[bytes], connections: int = 32) -> None:
+    """Each request once, in no order."""
+    asyncio.run(_once_each(endpoint, requests, connections))
 
 
 async def _paced(endpoint: str, rate: float, seconds: float) -> int:

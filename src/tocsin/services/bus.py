@@ -38,8 +38,8 @@ LOOKED_AT_AFTER = 500
 class Bus:
     """Accepts and routes the events of all buses. `targets` are those inside our own store, by what an ARN names.
 
-    `rules_changed` is called after rules were taken up. `demand_room` raises Throttling when deliveries can be owed no
-    more; `unrouted_max` is how many events may wait to be routed before no more are accepted.
+    `rules_changed` is called when rules with schedules were changed. `demand_room` raises Throttling when deliveries
+    can be owed no more; `unrouted_max` is how many events may wait to be routed before no more are accepted.
     """
 
     def __init__(
@@ -84,10 +84,13 @@ class Bus:
         await self.reload_archives()
         self._routed = await self._store.cursor(ROUTER)
 
-    async def reload(self, scope: Scope, bus: str) -> None:
-        """Rules were changed: they are taken up before the next event is routed, however many changes that were."""
+    async def reload(self, scope: Scope, bus: str, *, timed: bool = False) -> None:
+        """Rules were changed: they are taken up before the next event is routed, however many changes that were.
+
+        `timed`: one of them has a schedule, or had one.
+        """
         self._changed.add((scope, bus))
-        if self._rules_changed:
+        if timed and self._rules_changed:
             self._rules_changed()
 
     async def refreshed(self) -> None:

@@ -33,7 +33,7 @@ class Rules:
         _check(bus, request)
         tags = told(request)
 
-        async def attempt() -> Rule:
+        async def attempt() -> tuple[Rule, bool]:
             bus = await bus_of(self._store, context.scope, request)
             old = await self._store.get(Rule, context.scope, f"{bus.name}/{request['Name']}")
             rule = _made(bus, old, request, context.now_ms)
@@ -41,10 +41,10 @@ class Rules:
             if old is None:
                 changes += await self._firsts(bus, rule, tags)
             await self._store.commit(*changes)
-            return rule
+            return rule, bool(rule.schedule or (old and old.schedule))
 
-        rule = await decided(attempt)
-        await self._bus.reload(context.scope, bus.name)
+        rule, timed = await decided(attempt)
+        await self._bus.reload(context.scope, bus.name, timed=timed)
         return {"RuleArn": rule.arn}
 
     async def _firsts(self, bus: EventBus, rule: Rule, tags: dict[str, str]) -> list[Change]:
@@ -102,11 +102,13 @@ class Rules:
         """Replace the named rule by what `change` makes of it. Raises ResourceNotFoundException."""
         bus = await bus_of(self._store, context.scope, request)
 
-        async def attempt() -> None:
-            await self._store.commit(Put(change(await named_rule(self._store, context.scope, bus.name, name))))
+        async def attempt() -> Rule:
+            rule = change(await named_rule(self._store, context.scope, bus.name, name))
+            await self._store.commit(Put(rule))
+            return rule
 
-        await decided(attempt)
-        await self._bus.reload(context.scope, bus.name)
+        rule = await decided(attempt)
+        await self._bus.reload(context.scope, bus.name, timed=bool(rule.schedule))
         return {}
 
 
