@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from tocsin.model.errors import TocsinError
 
+# Connections without work are closed before servers usually do it: a request on one that is being closed fails.
+KEPT_OPEN_S = 1.0
+
 
 class OutsideSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`ca_file`: certificates that are trusted beside the machine's own, as PEM."""
@@ -23,8 +26,13 @@ def http_client(settings: OutsideSettings) -> aiohttp.ClientSession:
 
     Raises BadCertificates.
     """
-    connector = aiohttp.TCPConnector(limit=0, ssl=certificates(settings))
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    connector = aiohttp.TCPConnector(limit=0, ssl=certificates(settings), keepalive_timeout=KEPT_OPEN_S)
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # a small answer may unpack to one that fills the memory
+        skip_auto_headers=("Accept-Encoding",),
+    )
 
 
 def certificates(settings: OutsideSettings) -> ssl.SSLContext:
