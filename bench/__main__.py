@@ -12,6 +12,7 @@ for name in (
     "bench.links",
     "bench.commands",
     "bench.notify",
+    "bench.notify",
 ):
     print(f"\n===== {name}")
     runpy.run_module(name, run_name="__main__")

@@ -1,106 +1,119 @@
-"""From an event of a node's fault to the mail accepted, the card posted, the post answered. `python -m bench.notify`.
+"""From a node's fault to the mail accepted by a mail server and to the card posted in Slack. `python -m bench.notify`.
 
-Rule, topic and three who hear it, all on this machine; from putting the event on, one after the other, and then many at
-once. What finds a fault is measured in bench.recovery.
+Rule → topic → mail and chat, over real SMTP and HTTP; every hop commits before it answers. The fault is a published
+health event; they are paced, so that neither the chat's second a post nor the mails' limit a minute is measured.
 """
 
+import contextlib
 import json
 import re
-import statistics
+import sys
 import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
-from tests.doors.endpoint import Endpoint, body, http_endpoint
-from tests.doors.mailbox import Mailbox, smtp_server, text_of
-from tests.doors.sns import Office, fetched
-from tests.harness import RunningServer, eventually
+from tests.harness import REGION, RunningServer, eventually
 
-SINGLE, BURST = 30, 1_000
-PAUSE_S = 1.1  # Slack takes a message a second of a channel, and no faster do we post
+from bench.load import percentile
+from tocsin.cli.demo_guests import MailServer, SlackRoom, guests
+from tocsin.cli.demo_told import settings_file
+
+FAULTS = 40
+PAUSE_S = 1.05  # Slack takes one post a second
 ACCOUNT = "111122223333"
-ME = "me@example.com"
-EVENT = {
-    "source": "aws.sagemaker",
-    "detail-type": "SageMaker HyperPod Cluster Node Health Event",
-    "detail": {
-        "ClusterName": "train",
-        "ClusterArn": "arn:aws:sagemaker:us-west-2:111122223333:cluster/abcdefghijkl",
-        "InstanceId": "i-0123456789abcdef0",
-        "HealthSummary": {"HealthStatus": "Unhealthy", "HealthStatusReason": "fault type NvidiaXid79"},
-    },
-}
+HEALTH = "SageMaker HyperPod Cluster Node Health Event"
 
 
-def settings(mailbox: Mailbox, endpoint: Endpoint) -> str:
-    return (
-        f'[mail]\nhost = "127.0.0.1"\nport = {mailbox.port}\nfrom_address = "t@example.com"\n'
-        "[topics]\nmails_per_minute = 1000000\n"
-        f'[chat.channels.ops]\nwebhook = "{endpoint.url}/slack"\n'
-    )
+@contextlib.contextmanager
+def told() -> Iterator[tuple[RunningServer, MailServer, SlackRoom]]:
+    """A server with a rule to a topic that a mailbox and a channel hear."""
+    with tempfile.TemporaryDirectory() as folder, guests() as (mail, slack):
+        config = settings_file(Path(folder), mail, slack)
+        with config.open("a") as file:
+            file.write(f"\n[topics]\nmails_per_minute = {FAULTS * 2}\n")
+        server = RunningServer(Path(folder) / "data", "--config", str(config))
+        try:
+            _route(server, mail)
+            yield server, mail, slack
+        finally:
+            server.stop()
 
 
-def furnish(server: RunningServer, mailbox: Mailbox, endpoint: Endpoint) -> None:
-    office = Office(server, ACCOUNT)
-    topic = office.topic()
-    office.sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"{endpoint.url}/hook")
-    office.sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=ME, Attributes={"MailFormat": "html"})
-    fetched(endpoint.wait_for("/hook")[0].envelope["SubscribeURL"])
-    [link] = re.findall(r"http://\S+", text_of(mailbox.wait_for(ME)[0]))
-    fetched(link)
-    server.client("chatbot", ACCOUNT).create_slack_channel_configuration(
-        SlackTeamId="T1",
-        SlackChannelId="C1",
+def _route(server: RunningServer, mail: MailServer) -> None:
+    sns, events = server.client("sns"), server.client("events")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="operator@bench.example")
+    link = re.search(r"https?://\S+", _text(mail.mails.get(timeout=20)))
+    assert link is not None
+    urllib.request.urlopen(link[0], timeout=20).close()
+    server.client("chatbot").create_slack_channel_configuration(
+        ConfigurationName="demo-room",
+        SlackTeamId="T0",
+        SlackChannelId="C0",
         IamRoleArn=f"arn:aws:iam::{ACCOUNT}:role/chat",
-        ConfigurationName="ops",
         SnsTopicArns=[topic],
     )
-    office.events.put_rule(Name="faults", EventPattern=json.dumps({"source": ["aws.sagemaker"]}))
-    office.events.put_targets(Rule="faults", Targets=[{"Id": "1", "Arn": topic}])
+    events.put_rule(Name="sick", EventPattern=json.dumps({"detail-type": [HEALTH]}))
+    assert not events.put_targets(Rule="sick", Targets=[{"Id": "topic", "Arn": topic}])["FailedEntryCount"]
 
 
-def put(server: RunningServer, number: int) -> None:
-    content = json.dumps({"events": [EVENT] * number}).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{server.endpoint}/_tocsin/v1/events", content, headers)
-    with urllib.request.urlopen(request) as answer:
-        answer.read()
+def _text(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain",))
+    return "" if part is None else str(part.get_content())
+
+
+class Arrivals(threading.Thread):
+    """Notes when each fault arrived, as soon as it does."""
+
+    def __init__(self, take: Callable[[], str]) -> None:
+        super().__init__(daemon=True)
+        self.at: dict[str, float] = {}
+        self._take = take
+
+    def run(self) -> None:
+        while True:
+            text = self._take()
+            now = time.perf_counter()
+            for instance in re.findall(r"i-bench-\d+", text)[:1]:
+                self.at.setdefault(instance, now)
+
+
+def fault(instance: str) -> dict[str, Any]:
+    summary = {
+        "HealthStatus": "Unhealthy",
+        "HealthStatusReason": "fault type NvidiaErrorReboot",
+        "RepairAction": "Reboot",
+        "Recommendation": "Wait.",
+    }
+    return {"ClusterName": "bench", "ClusterArn": "arn:bench", "InstanceId": instance, "HealthSummary": summary}
 
 
 def main() -> None:
-    with smtp_server() as mailbox, http_endpoint() as endpoint, tempfile.TemporaryDirectory() as folder:
-        endpoint.plans["/slack"] = [body("ok")] * (SINGLE + BURST)
-        config = Path(folder) / "tocsin.toml"
-        config.write_text(settings(mailbox, endpoint))
-        server = RunningServer(Path(folder) / "data", "--config", str(config))
-        furnish(server, mailbox, endpoint)
-        heard: dict[str, Callable[[], list[float]]] = {
-            "mail accepted": lambda: mailbox.accepted_s[1:],
-            "card posted": lambda: [one.at_s for one in endpoint.at("/slack")],
-            "post answered": lambda: [one.at_s for one in endpoint.at("/hook", "Notification")],
-        }
-        took: dict[str, list[float]] = {name: [] for name in heard}
-        for number in range(1, SINGLE + 1):
+    faults = int(sys.argv[1]) if len(sys.argv) > 1 else FAULTS
+    with told() as (server, mail, slack):
+        events = server.client("events")
+        mails = Arrivals(lambda: _text(mail.mails.get()))
+        cards = Arrivals(lambda: json.dumps(slack.cards.get()))
+        mails.start()
+        cards.start()
+        began: dict[str, float] = {}
+        for number in range(faults):
+            instance = f"i-bench-{number}"
+            began[instance] = time.perf_counter()
+            entry = {"Source": "bench", "DetailType": HEALTH, "Detail": json.dumps(fault(instance))}
+            events.put_events(Entries=[entry])
             time.sleep(PAUSE_S)
-            began = time.perf_counter()
-            put(server, 1)
-            for name, times in heard.items():
-                eventually(lambda n=number, times=times: len(times()) >= n, name, every_s=0.002)  # type: ignore[misc]
-                took[name].append(times()[number - 1] - began)
-        print(f"{f'{SINGLE} events, {PAUSE_S} s apart':40} p50 ms   worst")
-        for name, seconds in took.items():
-            print(f"  {name:38} {statistics.median(seconds) * 1e3:6.1f}   {max(seconds) * 1e3:6.1f}")
-        began = time.perf_counter()
-        for _ in range(BURST // 100):
-            put(server, 100)
-        del heard["card posted"]
-        print(f"{BURST} events at once: all heard after")
-        for name, times in heard.items():
-            eventually(lambda times=times: len(times()) >= SINGLE + BURST, name, timeout_s=300, every_s=0.05)  # type: ignore[misc]
-            print(f"  {name:38} {max(times()) - began:6.1f} s")
-        server.stop()
+        eventually(lambda: len(mails.at) == len(cards.at) == faults, "all mails and cards")
+    print(f"fault to, of {faults} faults {PAUSE_S:g} s apart, in {REGION}:")
+    for title, arrivals in (("mail accepted", mails), ("card posted", cards)):
+        delays = sorted(arrivals.at[instance] - began[instance] for instance in began)
+        p50, p99 = (percentile(delays, at) * 1e3 for at in (0.5, 0.99))
+        print(f"  {title:14} p50 {p50:6.1f} ms   p99 {p99:6.1f} ms   worst {delays[-1] * 1e3:6.1f} ms")
 
 
 if __name__ == "__main__":

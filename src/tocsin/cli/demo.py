@@ -1,6 +1,7 @@
 """`tocsin demo`: the walkthrough, on a server of its own, with the calls that a user makes.
 
-It reads what the rules delivered into the log groups, and ends with 0 only when every expected event is there.
+It reads what the rules delivered into the log groups, to its mail server and its Slack room, and ends with 0 only when
+everything expected is there.
 """
 
 import json
@@ -20,6 +21,8 @@ import boto3
 from rich.console import Console
 from rich.markup import escape
 
+from tocsin.cli.demo_guests import MailServer, SlackRoom, guests
+from tocsin.cli.demo_told import Missing, settings_file, show_told, tell
 from tocsin.cli.show import describe_event, styled
 
 CLUSTER_LOG, NODE_LOG = "/event/hyperpod/cluster", "/event/hyperpod/node"
@@ -40,14 +43,10 @@ echo "provisioned" > "$HOME/provisioned"
 """
 
 
-class Missing(Exception):
-    """An event that should have come did not."""
-
-
 class Stage:
     """The clients, the narration, and what was already seen in the log groups."""
 
-    def __init__(self, endpoint: str, console: Console) -> None:
+    def __init__(self, endpoint: str, console: Console, mail: MailServer, slack: SlackRoom) -> None:
         def client(service: str) -> Any:
             return boto3.client(
                 service,
@@ -59,7 +58,9 @@ class Stage:
 
         self.endpoint = endpoint
         self.console = console
+        self.mail, self.slack = mail, slack
         self.sagemaker, self.events, self.logs = client("sagemaker"), client("events"), client("logs")
+        self.sns, self.chatbot, self.ssm = client("sns"), client("chatbot"), client("ssm")
         self._seen: set[str] = set()
         self._began = time.monotonic()
 
@@ -102,12 +103,12 @@ def run(*, keep: bool, color: bool) -> int:
     console = Console(no_color=not color, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="tocsin-demo-"))
     try:
-        with _server(folder) as endpoint:
-            stage = Stage(endpoint, console)
+        with guests() as (mail, slack), _server(folder, settings_file(folder, mail, slack)) as endpoint:
+            stage = Stage(endpoint, console, mail, slack)
             console.print(f"A Tocsin of its own listens at {endpoint}")
-            for act in (_rules, _create, _shrink, _kill, _delete):
+            for act in (_rules, _told, _create, _shrink, _kill, _delete):
                 act(stage, folder)
-            console.print(f"\n[bold green]Every expected event arrived.[/] {stage.elapsed_s():.1f} s in all.")
+            console.print(f"\n[bold green]Everything expected arrived.[/] {stage.elapsed_s():.1f} s in all.")
             return 0
     except Missing as error:
         console.print(f"\n[bold red]{escape(str(error))}[/]")
@@ -120,10 +121,11 @@ def run(*, keep: bool, color: bool) -> int:
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[str]:
+def _server(folder: Path, config: Path) -> Iterator[str]:
     """A server in a process of its own, as anybody would start it."""
     errors = (folder / "server.log").open("wb")
     command = [sys.executable, "-m", "tocsin", "serve", "--port", "0", "--data-dir", str(folder / "data")]
+    command += ["--config", str(config)]
     with errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
         assert process.stdout is not None
         try:
@@ -158,6 +160,13 @@ def _route(stage: Stage, group: str, rule: str, detail_type: str) -> None:
     stage.ask(f"events put-targets {rule} → {group}", lambda: stage.events.put_targets(Rule=rule, Targets=[target]))
 
 
+def _told(stage: Stage, _folder: Path) -> None:
+    stage.say(
+        "2. Who is told: a person by mail, a Slack channel by card; and a command runs on whichever node comes anew"
+    )
+    tell(stage, ACCOUNT, REGION, NODE_HEALTH)
+
+
 def _group(name: str) -> dict[str, Any]:
     return {
         "InstanceGroupName": name,
@@ -169,7 +178,7 @@ def _group(name: str) -> dict[str, Any]:
 
 
 def _create(stage: Stage, folder: Path) -> None:
-    stage.say("2. A cluster: a controller, a worker, and a lifecycle script that really runs, controller first")
+    stage.say("3. A cluster: a controller, a worker, and a lifecycle script that really runs, controller first")
     scripts = folder / "data" / "s3" / BUCKET / "config"
     scripts.mkdir(parents=True)
     (scripts / "on_create.sh").write_text(SCRIPT)
@@ -188,7 +197,7 @@ def _create(stage: Stage, folder: Path) -> None:
 
 
 def _shrink(stage: Stage, _folder: Path) -> None:
-    stage.say("3. The worker group is deleted: in the event it is still there, Deleting, current 1, target 0")
+    stage.say("4. The worker group is deleted: in the event it is still there, Deleting, current 1, target 0")
     stage.ask(
         f"sagemaker update-cluster {NAME} --instance-groups-to-delete {WORKER}",
         lambda: stage.sagemaker.update_cluster(ClusterName=NAME, InstanceGroupsToDelete=[WORKER]),
@@ -203,7 +212,7 @@ def _shrink(stage: Stage, _folder: Path) -> None:
 
 
 def _kill(stage: Stage, folder: Path) -> None:
-    stage.say("4. kill -9 of the controller's agent: found dead, reported, replaced")
+    stage.say("5. kill -9 of the controller's agent: found dead, reported, replaced")
     node = stage.sagemaker.list_cluster_nodes(ClusterName=NAME)["ClusterNodeSummaries"][0]["InstanceId"]
     pid = int((folder / "data" / "machines" / node / "pid").read_text())
     stage.ask(f"kill -9 {pid}  # tocsin agent --instance-id {node}", lambda: os.kill(pid, signal.SIGKILL))
@@ -214,10 +223,11 @@ def _kill(stage: Stage, folder: Path) -> None:
         raise Missing(f"expected {node} to be replaced, but the events name {old} and {new}")
     status = stage.sagemaker.describe_cluster_node(ClusterName=NAME, NodeId=new)["NodeDetails"]["InstanceStatus"]
     stage.console.print(f"    {new} is {styled(status['Status'])} in place of {old}")
+    show_told(stage, (old, new))
 
 
 def _delete(stage: Stage, _folder: Path) -> None:
-    stage.say("5. The cluster is deleted")
+    stage.say("6. The cluster is deleted")
     stage.ask(f"sagemaker delete-cluster {NAME}", lambda: stage.sagemaker.delete_cluster(ClusterName=NAME))
     stage.expect(CLUSTER_LOG, "Deleting", _status("Deleting"))
     began = time.monotonic()
