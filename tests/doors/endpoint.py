@@ -1,11 +1,13 @@
 """An HTTP endpoint on a loopback port that answers as a test tells it to: well, badly, late, or not at all."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.harness import eventually
@@ -83,7 +85,8 @@ class Endpoint:
 
 
 @contextmanager
-def http_endpoint() -> Iterator[Endpoint]:
+def http_endpoint(pair: tuple[Path, Path] | None = None) -> Iterator[Endpoint]:
+    """With the files of a certificate and its key it speaks HTTPS."""
     endpoint = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):
@@ -101,7 +104,11 @@ def http_endpoint() -> Iterator[Endpoint]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        endpoint.url = f"http://127.0.0.1:{server.server_port}"
+        endpoint.url = f"{'https' if pair else 'http'}://127.0.0.1:{server.server_port}"
+        if pair is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*pair)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

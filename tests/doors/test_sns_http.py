@@ -11,6 +11,7 @@ import pytest
 from tests.doors.asking import configured, tocsin
 from tests.doors.endpoint import Answer, Endpoint, body, garbage, hangs_up, http_endpoint, status
 from tests.doors.sns import Office, fetched, verify
+from tests.doors.tls import certificate
 from tests.harness import RunningServer, eventually
 
 QUICK = {"minDelayTarget": 1, "maxDelayTarget": 1, "numRetries": 3, "numNoDelayRetries": 3}
@@ -231,6 +232,25 @@ def test_links_need_no_signature_where_everything_else_does(tmp_path: Path, endp
             fetched(f"{server.endpoint}/?Action=ListTopics&Version=2010-03-31")
         assert raised.value.code == 403
         raised.value.close()
+
+
+def test_https_endpoints_prove_themselves(tmp_path: Path, server: RunningServer, account: str) -> None:
+    pair = certificate(tmp_path)
+    with http_endpoint(pair) as secure, configured(tmp_path, f'[outside]\nca_file = "{pair[0]}"\n') as trusting:
+        asked = {"Protocol": "https", "Endpoint": f"{secure.url}/s"}
+        doubting = Office(server, account)
+        arn = doubting.sns.subscribe(TopicArn=doubting.topic(), **asked, ReturnSubscriptionArn=True)["SubscriptionArn"]
+        office = Office(trusting, account)
+        office.sns.subscribe(TopicArn=office.topic(), **asked)
+        secure.wait_for("/s")
+        said = eventually(lambda: "certificate" in (text := _owed(doubting, arn)) and text, "the doubt")
+        assert "CERTIFICATE_VERIFY_FAILED" in said
+        assert len(secure.at("/s")) == 1
+
+
+def _owed(office: Office, arn: str) -> str:
+    where = ("--endpoint-url", office.server.endpoint, "--account", office.account)
+    return tocsin("deliveries", *where, "--output", "json").stdout
 
 
 def test_links_lead_to_where_the_server_is_reached(tmp_path: Path, account: str, endpoint: Endpoint) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.doors.asking import configured
+from tests.doors.asking import configured, tocsin
 from tests.doors.mailbox import PASSWORD, USER, Mailbox, smtp_server, text_of
 from tests.doors.sns import Office, fetched, verify
 from tests.doors.tls import certificate
@@ -166,6 +166,16 @@ def test_who_is_busy_is_tried_again_and_who_is_refused_is_not(office: Office, po
     assert post.mailbox.tries.count(busy) == 2
     eventually(lambda: refused in post.mailbox.tries, "the refused confirmation")
     assert office.bodies(dead_url) == []  # a question that nobody can answer is no message
+
+
+def test_notify_test_tells_the_mail_servers_answer(office: Office, post: Post) -> None:
+    topic, me = office.topic(), f"me{office.account}@example.com"
+    subscribed(office, post.mailbox, topic, me)
+    where = ("--endpoint-url", office.server.endpoint, "--account", office.account)
+    done = tocsin("notify", "test", "alarms", *where)
+    assert done.returncode == 0
+    assert f"email      {me}  delivered: 2.0.0 Ok: queued as " in done.stdout
+    assert "`tocsin notify test`" in text_of(post.mailbox.wait_for(me, 2)[1])
 
 
 def test_without_a_mail_server_mails_wait_and_say_why(server: RunningServer, account: str) -> None:

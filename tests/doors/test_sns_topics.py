@@ -82,6 +82,7 @@ def test_a_topics_attributes_are_told_and_set(office: Office) -> None:
         ("x", {"SignatureVersion": "3"}, "SignatureVersion Reason: must be one of 1, 2"),
         ("x", {"MaximumMessageSize": "9"}, "MaximumMessageSize Reason"),
         ("x", {"Policy": "no"}, "Policy Error: null"),
+        ("x", {"DisplayName": "a\r\nBcc: b@example.com"}, "DisplayName Reason: control characters"),
         ("x", {"DeliveryPolicy": "{"}, "DeliveryPolicy: failed to parse JSON."),
         ("x", {"DeliveryPolicy": '{"https":{}}'}, "DeliveryPolicy: Unexpected JSON member: https"),
     ],
