@@ -7,6 +7,7 @@ from pathlib import Path
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import Owed, World
 from tocsin.model.cluster import Cluster, Node, NodeCursor
+from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.event import Journaled
 from tocsin.model.logs import LogEvent, LogQuery
 from tocsin.model.machine import MachineState
@@ -35,6 +36,7 @@ async def read_state(
         routed=await store.cursor(ROUTER),
         outbounds=tuple(await store.find(Outbound)),
         machines=machines,
+        steps=tuple(await store.find(ClusterEvent)),
     )
 
 
@@ -55,6 +57,7 @@ async def read_world(
         rules_since=rules_since,
         outbounds=state.outbounds,
         delivered=await _delivered(store, state.rules),
+        steps=state.steps,
         story=tuple([line for scope in sorted(scopes) for line in await _story(store, scope)]),
         machines=machines,
     )

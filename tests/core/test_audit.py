@@ -11,10 +11,23 @@ from tests.core.world import BEGIN, SCOPE, SmallWorld, group_spec
 from tocsin.core.announce import announce
 from tocsin.core.audit import World, audit, unrest
 from tocsin.core.tell import line, tell
-from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, Health, Node, NodeCursor, NodeStatus
+from tocsin.model.cluster import (
+    Cluster,
+    ClusterStatus,
+    GroupStatus,
+    Health,
+    Image,
+    Node,
+    NodeCursor,
+    NodeStatus,
+    SoftwareUpdate,
+    SoftwareUpdateStatus,
+)
+from tocsin.model.cluster_event import ClusterEvent, EventLevel, ResourceType
 from tocsin.model.event import Journaled
 from tocsin.model.logs import LogEvent
 from tocsin.model.machine import MachineState
+from tocsin.model.operation import Counts, Operation, Scaling
 from tocsin.model.outbound import Outbound, RetryPolicy
 from tocsin.model.rule import Rule, RuleState, Target
 from tocsin.model.story import Chapter, StoryLine
@@ -137,6 +150,21 @@ def groups(**changes: Any) -> tuple[Any, ...]:
     return (CLUSTER.groups[0], replace(CLUSTER.groups[1], **changes))
 
 
+OPERATION = Operation(
+    id="one", created_at=BEGIN, scalings=(Scaling(group=WORKER, original=Counts(), desired=Counts(target=2)),)
+)
+UPDATE = SoftwareUpdate(status=SoftwareUpdateStatus.PENDING, image=Image(n=1), before=Image())
+STEP = ClusterEvent(
+    scope=SCOPE,
+    cluster_id=CLUSTER.id,
+    n=1,
+    id="never told",
+    at=BEGIN,
+    resource_type=ResourceType.CLUSTER,
+    level=EventLevel.INFO,
+    description="it is said",
+)
+
 BROKEN: dict[str, list[World]] = {
     # clusters
     "a cluster's name is its own": [replace(GOOD, clusters=(CLUSTER, replace(CLUSTER, id="zzzzzzzzzzzz")))],
@@ -181,6 +209,18 @@ BROKEN: dict[str, list[World]] = {
     "a machine belongs to a node": [
         replace(GOOD, machines={**RECORDER.machines, "i-00000000000000001": MachineState.DEAD})
     ],
+    # operations
+    "one operation at a time scales a group": [cluster(operations=(OPERATION, replace(OPERATION, id="other")))],
+    "an operation's id is its own": [cluster(operations=(OPERATION, OPERATION))],
+    "only continuous provisioning has operations": [cluster(operations=(OPERATION,))],
+    "a logical node is one instance at a time": [
+        replace(GOOD, nodes=tuple(replace(one, logical_id="same") for one in GOOD.nodes))
+    ],
+    "software is updated while the cluster is SystemUpdating": [cluster(groups=groups(update=UPDATE))],
+    "a node is updated with its cluster": [node(status=NodeStatus.SYSTEM_UPDATING)],
+    "steps are kept of living clusters": [replace(GOOD, steps=(STEP,))],
+    "steps are numbered without gap": [replace(GOOD, steps=(STEP, replace(STEP, n=3)))],
+    "a step and its event commit together": [replace(GOOD, steps=(STEP,))],
     # journal and story
     "the journal grows": [replace(GOOD, journal=GOOD.journal[::-1])],
     "an event is journaled once": [replace(GOOD, journal=(*GOOD.journal, replace(GOOD.journal[-1], seq=99)))],

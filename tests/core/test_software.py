@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.core.world import BEGIN, SmallWorld, group_spec, later
 from tocsin.core.plan import FAULT_UPDATE
@@ -168,6 +169,23 @@ def test_a_node_that_dies_while_it_is_updated_is_replaced_with_the_new_image() -
     assert victim not in world.nodes
     assert {node.image.id for node in world.nodes.values()} == {IMAGE}
     assert status(world) == "Succeeded"
+
+
+def test_a_node_that_is_lost_half_way_and_answers_again_is_not_well() -> None:
+    world = two_groups(1, NodeRecovery="None")
+    world.request_software(InstanceGroups=[{"InstanceGroupName": WORKER}])
+    world.turn()
+    [node] = [one for one in world.nodes.values() if one.status is NodeStatus.SYSTEM_UPDATING]
+    link = world.links[node.instance_id]
+    world.nodes[node.instance_id] = replace(world.nodes[node.instance_id], rebooted_at=None, reboot_due=False)
+    world.links[node.instance_id] = replace(link, connected=False, since=world.now)
+    world.now += later(world.policy.link_lost_grace_s)
+    world.turn()
+    assert world.nodes[node.instance_id].status is NodeStatus.FAILURE
+    world.links[node.instance_id] = replace(link, since=world.now, heard=world.now)
+    world.settle()
+    assert world.nodes[node.instance_id].status is NodeStatus.FAILURE
+    assert world.living.status == "InService"
 
 
 def test_what_comes_after_an_update_has_its_image() -> None:

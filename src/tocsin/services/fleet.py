@@ -14,18 +14,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tocsin.core import requests
-from tocsin.core.additions import Added, add_nodes
-from tocsin.core.batches import Batch, batch
+from tocsin.core import additions, batches, requests, software
 from tocsin.core.commit import World, commit
 from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
-from tocsin.core.software import update_software
 from tocsin.core.tell import line
 from tocsin.model.changes import Change, Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node, NodeCursor, cursor_of
-from tocsin.model.cluster_event import ClusterEvent, events_prefix
+from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.errors import ResourceInUse, ResourceNotFound, Stale, StoreUnavailable
 from tocsin.model.logs import LogGroup
 from tocsin.model.machine import LaunchRefused
@@ -36,10 +33,13 @@ from tocsin.ports import Clock, Machines, NodeLinks, Store
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.orders import Orders
 from tocsin.services.reported import Reported
-from tocsin.services.roster import Roster
+from tocsin.services.roster import Roster, after
+from tocsin.services.stored import events_in, worlds_in
+from tocsin.services.telling import asked
 
 log = logging.getLogger(__name__)
 
+Granted = batches.Batch | additions.Added
 # A pass that failed (machine not startable, store busy) is tried again after this time.
 RETRY_PAUSE_S = 1.0
 # Passes one cluster may take in a row before the others get their turn; every pass must bring it further.
@@ -104,8 +104,7 @@ class Fleet:
         return self._roster.node(instance_id)
 
     async def events_of(self, cluster: Cluster) -> list[ClusterEvent]:
-        """The Cluster Events that are kept of it, the oldest first."""
-        return await self._store.find(ClusterEvent, cluster.scope, prefix=events_prefix(cluster.id))
+        return await events_in(self._store, cluster)
 
     def token(self, instance_id: str) -> str:
         """What the instance's agent must show. Derived, so that nothing needs keeping."""
@@ -117,11 +116,10 @@ class Fleet:
             cluster = requests.create(request, scope=scope, cluster_id=cluster_id, now=self._clock.now())
             if self._roster.named(scope, cluster.name):
                 raise ResourceInUse(f"Cluster with name {cluster.name} already exists.")
-            everything = [world.cluster for world in self.worlds()]
-            requests.check_limit([*everything, cluster], everything, self._policy.instances_max)
-            wanted = ", ".join(f"{group.name} x{group.target}" for group in cluster.groups)
+            self._check_limit(cluster)
             group = LogGroup(scope=scope, name=cluster.log_group, created_ms=epoch_ms(self._clock.now()))
-            told = self._told(cluster, "CreateCluster", wanted)
+            wanted = [f"{group.name} x{group.target}" for group in cluster.groups]
+            told = asked(cluster, self._clock.now(), "CreateCluster", wanted)
             await self._commit(None, World(cluster=cluster, nodes={}), Put(group), *told)
             return cluster
 
@@ -129,28 +127,24 @@ class Fleet:
         """UpdateCluster: the status flips before the answer. Raises ConflictException when an operation runs."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
             cluster = requests.update(world.cluster, request, self._clock.now(), world.nodes.values())
-            others = [other.cluster for other in self.worlds() if other.cluster.id != cluster.id]
-            requests.check_limit([*others, cluster], [*others, world.cluster], self._policy.instances_max)
+            self._check_limit(cluster)
             return await self._request(world, cluster, "UpdateCluster")
 
     async def update_software(self, scope: Scope, request: dict[str, Any]) -> Cluster:
         """UpdateClusterSoftware: SystemUpdating before the answer. Raises ConflictException when an operation runs."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
-            return await self._request(world, update_software(world.cluster, request), "UpdateClusterSoftware")
+            return await self._request(world, software.update_software(world.cluster, request), "UpdateClusterSoftware")
 
     async def delete(self, scope: Scope, request: dict[str, Any]) -> Cluster:
         """DeleteCluster: from any status but Deleting."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
             return await self._request(world, requests.delete(world.cluster), "DeleteCluster")
 
-    async def batch(self, scope: Scope, operation: str, request: dict[str, Any]) -> Batch:
+    async def batch(self, scope: Scope, operation: str, request: dict[str, Any]) -> batches.Batch:
         """A batch operation on nodes, as far as they can be had."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
-            now = self._clock.now()
-            made = batch(operation, world.cluster, world.nodes, request, now)
-            asked = ", ".join([*made.done, *made.logical_done])
-            told = [Tell(line(world.cluster, now, Chapter.REQUEST, operation, asked))] if asked else []
-            await self._commit(world, replace(world, cluster=made.cluster, nodes=made.nodes), *told)
+            made = batches.batch(operation, world.cluster, world.nodes, request, self._clock.now())
+            await self._grant(world, made, operation, [*made.done, *made.logical_done])
             return made
 
     async def amend(
@@ -173,18 +167,27 @@ class Fleet:
             raise ResourceNotFound(f"There is no node {instance_id} any more.")
         return changed
 
-    async def add_nodes(self, scope: Scope, request: dict[str, Any]) -> Added:
+    async def add_nodes(self, scope: Scope, request: dict[str, Any]) -> additions.Added:
         """BatchAddClusterNodes, as far as the groups take them. Raises ResourceLimitExceeded, Validation."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
-            now = self._clock.now()
-            made = add_nodes(world.cluster, world.nodes, request, now)
-            others = [other.cluster for other in self.worlds() if other.cluster.id != world.cluster.id]
-            requests.check_limit([*others, made.cluster], [*others, world.cluster], self._policy.instances_max)
-            if made.cluster is not world.cluster:
-                words = ", ".join(f"{group} {logical}" for logical, group, _ in made.added)
-                told = Tell(line(made.cluster, now, Chapter.REQUEST, "BatchAddClusterNodes", words))
-                await self._commit(world, replace(world, cluster=made.cluster, nodes=made.nodes), told)
+            made = additions.add_nodes(world.cluster, world.nodes, request, self._clock.now())
+            self._check_limit(made.cluster)
+            added = [f"{group} {logical}" for logical, group, _ in made.added]
+            await self._grant(world, made, "BatchAddClusterNodes", added)
             return made
+
+    async def _grant(self, world: World, made: Granted, operation: str, what: Sequence[str]) -> None:
+        """Commit what a batch comes to, if it comes to anything."""
+        if what:
+            known = requests.unheeded(world.cluster)
+            told = asked(made.cluster, self._clock.now(), operation, what, known)
+            await self._commit(world, replace(world, cluster=made.cluster, nodes=made.nodes), *told)
+
+    def _check_limit(self, cluster: Cluster) -> None:
+        """Raises ResourceLimitExceeded when all clusters, with this one as it shall be, want too many instances."""
+        before = [world.cluster for world in self.worlds()]
+        after = [*(other for other in before if other.id != cluster.id), cluster]
+        requests.check_limit(after, before, self._policy.instances_max)
 
     async def retag(self, scope: Scope, arn: str, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
         """Apply a change to a cluster's tags and answer what they are then."""
@@ -194,19 +197,10 @@ class Fleet:
             return tags
 
     async def _request(self, world: World, cluster: Cluster, operation: str) -> Cluster:
-        told = self._told(cluster, operation, "", requests.unheeded(world.cluster))
+        told = asked(cluster, self._clock.now(), operation, known=requests.unheeded(world.cluster))
         after = await self._commit(world, replace(world, cluster=cluster), *told)
         assert after is not None, "a request never removes the record"
         return after.cluster
-
-    def _told(self, cluster: Cluster, operation: str, wanted: str, known: Sequence[str] = ()) -> list[Change]:
-        """The request, and what of it nothing here acts on: told once, not pretended."""
-        now = self._clock.now()
-        unheeded = [what for what in requests.unheeded(cluster) if what not in known]
-        return [
-            Tell(line(cluster, now, Chapter.REQUEST, operation, wanted)),
-            *(Tell(line(cluster, now, Chapter.DECISION, f"kept but not acted on: {what}")) for what in unheeded),
-        ]
 
     # What the nodes report.
 
@@ -295,15 +289,11 @@ class Fleet:
 
     async def load(self) -> None:
         """Read all clusters and nodes; every one of them is looked at once."""
-        clusters = await self._store.find(Cluster)
-        nodes = await self._store.find(Node)
         self._cursors = {cursor.instance_id: cursor for cursor in await self._store.find(NodeCursor)}
-        for cluster in clusters:
-            members = {node.instance_id: node for node in nodes if node.cluster_id == cluster.id}
-            told = max((event.n for event in await self.events_of(cluster)), default=0) if cluster.continuous else 0
-            self._roster.keep(World(cluster=cluster, nodes=members, events_told=told), members)
-            self._due.add(cluster.id)
-            self._mark(cluster.id, ())
+        for world in await worlds_in(self._store):
+            self._roster.keep(world, world.nodes)
+            self._due.add(world.cluster.id)
+            self._mark(world.cluster.id, ())
         for instance_id in self._machines.seen():
             if not self._roster.home(instance_id):
                 log.warning("machine %s belongs to no cluster: it is ended", instance_id)
@@ -321,7 +311,7 @@ class Fleet:
                 self._reconciling = ""
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
+                async with asyncio.timeout(self._roster.pause(self._clock.now())):
                     await self._wake.wait()
             self._wake.clear()
 
@@ -331,11 +321,6 @@ class Fleet:
             self._news.setdefault(cluster_id, set()).update(news)
             self._dirty.add(cluster_id)
             self._wake.set()
-
-    def _pause(self) -> float | None:
-        """Seconds until a plan wants to be made again; None when none does."""
-        due = self._roster.next_due()
-        return max(0.0, (due - self._clock.now()).total_seconds()) if due else None
 
     async def _reconcile(self, cluster_id: str) -> None:
         try:
@@ -361,7 +346,7 @@ class Fleet:
             if world is None:
                 return
             made = self._plan(world)
-            planned = _world(made, world)
+            planned = after(made, world)
             if planned and (planned.cluster, planned.nodes) == (world.cluster, world.nodes):
                 self._roster.keep(planned, ())
                 await self._apply(made)
@@ -460,10 +445,3 @@ class Fleet:
             self._news.pop(before.cluster.id, None)
             self._reports.pop(before.cluster.id, None)
         return world
-
-
-def _world(made: Plan, before: World) -> World | None:
-    """The world as it was planned."""
-    if made.cluster is None:
-        return None
-    return replace(before, cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, wake_at=made.wake_at)

@@ -7,7 +7,10 @@ import heapq
 from collections.abc import Iterable
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from tocsin.core.commit import World
+from tocsin.core.plan import Plan
 from tocsin.model.cluster import Node
 from tocsin.model.names import Scope, split_arn
 
@@ -68,6 +71,13 @@ class Roster:
                 found.add(cluster_id)
         return found
 
-    def next_due(self) -> datetime | None:
-        """The earliest time at which a cluster may be due."""
-        return self._due[0][0] if self._due else None
+    def pause(self, now: datetime) -> float | None:
+        """Seconds until a cluster may be due; None when none will be."""
+        return max(0.0, (self._due[0][0] - now).total_seconds()) if self._due else None
+
+
+def after(made: Plan, before: World) -> World | None:
+    """The world as it was planned; None when it is gone."""
+    if made.cluster is None:
+        return None
+    return replace(before, cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, wake_at=made.wake_at)

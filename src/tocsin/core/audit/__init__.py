@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tocsin.core.audit.deliveries import deliveries
 from tocsin.core.audit.history import health_events, journal, state_changes, told
+from tocsin.core.audit.operations import operations, software, steps
 from tocsin.core.audit.outside import outbounds, settled
 from tocsin.core.audit.records import clusters, machines, node_cursors, nodes
 from tocsin.core.audit.rest import unrest
@@ -20,6 +21,9 @@ _CHECKS: Sequence[Callable[[World], Iterable[Note]]] = (
     nodes,
     node_cursors,
     machines,
+    operations,
+    software,
+    steps,
     journal,
     state_changes,
     health_events,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from msgspec import Struct
 
 from tocsin.model.cluster import Cluster, Node, NodeCursor
+from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.event import Journaled
 from tocsin.model.logs import LogEvent
 from tocsin.model.machine import MachineState
@@ -23,7 +24,7 @@ class World(Struct, frozen=True, kw_only=True):
     `journal` is all that is kept of it, in order; `routed` where the router stands in it. `rules_since` is the place
     after which the rules and their log groups are as they are now: what came before was routed by others. `delivered`
     holds the lines of each log group target's stream. `carried` holds the ids of the events that peers outside took, by
-    target, and `buried` those of dead letters, by rule and target ARN.
+    target, and `buried` those of dead letters, by rule and target ARN. `steps` are the Cluster Events that are kept.
     """
 
     clusters: tuple[Cluster, ...]
@@ -39,6 +40,7 @@ class World(Struct, frozen=True, kw_only=True):
     buried: Mapping[tuple[str, str], Collection[str]] = {}
     story: tuple[StoryLine, ...] | None = None
     machines: Mapping[str, MachineState] | None = None
+    steps: tuple[ClusterEvent, ...] = ()
 
 
 class Note(Struct, frozen=True):

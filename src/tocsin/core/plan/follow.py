@@ -128,11 +128,13 @@ def _fault(draft: Draft, node: Node) -> str:
 def _follow_failure(draft: Draft, node: Node) -> None:
     """A node that was given up for lost and answers again is healthy. A failed provision stays failed.
 
-    So does what is broken in another way: that it answers says nothing about its hardware.
+    So does what is broken in another way: that it answers says nothing about its hardware; and what was lost on its way
+    to another image, whose script has not run.
     """
     link = draft.seen.links.get(node.instance_id)
     lost = node.joined and node.fault in (FAULT_ENDED, FAULT_SILENT) and node.repair is None
-    if lost and link is not None and link.connected and not _fault(draft, node):
+    whole = node.script in (ScriptState.NONE, ScriptState.SUCCEEDED)
+    if lost and whole and link is not None and link.connected and not _fault(draft, node):
         _be_well(draft, node)
 
 
