@@ -52,7 +52,7 @@ def plan(
     health: HealthPolicy = _HEALTH,
 ) -> Plan:
     """One pass: follow each node and judge its health, pursue the operation under way, list the steps."""
-    draft = Draft(cluster, dict(nodes), seen, policy, health, now)
+    draft = Draft(cluster, nodes, seen, policy, health, now)
     for node in draft.restless():
         follow(draft, node)
     heal(draft)

@@ -3,12 +3,13 @@
 Both halves of the planner, following nodes and pursuing operations, write into one draft.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
 from tocsin.core.faults import HealthPolicy
+from tocsin.core.plan.members import Members
 from tocsin.core.plan.order import order
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
 from tocsin.core.policy import FleetPolicy
@@ -42,7 +43,7 @@ class Draft:
     def __init__(
         self,
         cluster: Cluster,
-        nodes: dict[str, Node],
+        nodes: Mapping[str, Node],
         seen: Observed,
         policy: FleetPolicy,
         health: HealthPolicy,
@@ -50,7 +51,7 @@ class Draft:
     ) -> None:
         self.cluster: Cluster = cluster
         self.gone = False
-        self.nodes = nodes
+        self.nodes = Members(nodes)
         self._recorded = dict(nodes)
         self.seen = seen
         self.policy = policy
@@ -65,7 +66,7 @@ class Draft:
     def result(self) -> Plan:
         return Plan(
             cluster=None if self.gone else self.cluster,
-            nodes=self.nodes,
+            nodes=dict(self.nodes),
             steps=tuple(self._steps),
             waiting=tuple(self._waiting),
             wake_at=self._wake_at,
@@ -111,11 +112,11 @@ class Draft:
     def restless(self) -> list[Node]:
         """The nodes to be looked at: in a large cluster most run, and nothing is new of them."""
         news = self.seen.news
-        if news is None:
-            return list(self.nodes.values())
-        return [
-            node for node in self.nodes.values() if node.status is not NodeStatus.RUNNING or node.instance_id in news
-        ]
+        return list(self.nodes.values() if news is None else self.nodes.stirred_or(news))
+
+    def size(self, group: InstanceGroup) -> int:
+        """How many nodes of the group are meant to stay."""
+        return self.nodes.sizes[group.name]
 
     def of(self, group: InstanceGroup) -> list[Node]:
         """The group's nodes that are meant to stay."""

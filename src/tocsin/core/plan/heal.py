@@ -59,7 +59,7 @@ def _under_repair(node: Node) -> bool:
 
 def heal(draft: Draft) -> None:
     """Give running nodes the health that their faults amount to, and say what is to be done with them."""
-    sick = [node for node in draft.nodes.values() if node.faults or node.advice]
+    sick = [node for node in draft.nodes.stirred() if node.faults or node.advice]
     if not sick:
         return
     budget = Budget(draft)

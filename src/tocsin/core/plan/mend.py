@@ -13,15 +13,15 @@ def mend(draft: Draft) -> None:
     """Begin the repairs that are due. Where a group has too many nodes anyway, its sick ones go without replacement."""
     groups = {group.name: group for group in draft.cluster.groups}
     first = controller_group(draft.cluster)
-    under_way = sum(1 for node in draft.nodes.values() if node.group != first and _under_repair(node))
-    for node in list(draft.nodes.values()):
+    under_way = sum(1 for node in draft.nodes.stirred() if node.group != first and _under_repair(node))
+    for node in draft.nodes.stirred():
         repair = _due(draft, node)
         if repair is None or node.group not in groups:
             continue
         if not node.joined and node.logical_id and not node.repair:
             _try_again(draft, groups[node.group], node)
             continue
-        if repair is Repair.REPLACE and len(draft.of(groups[node.group])) > groups[node.group].wanted:
+        if repair is Repair.REPLACE and draft.size(groups[node.group]) > groups[node.group].wanted:
             continue
         if node.group != first:
             if under_way >= draft.policy.replacements_at_once_max:

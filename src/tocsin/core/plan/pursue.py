@@ -61,7 +61,7 @@ def _pursue_rolling_back(draft: Draft) -> None:
 def _pursue_in_service(draft: Draft) -> None:
     mend(draft)
     fill(draft)
-    degraded = {node.group for node in draft.nodes.values() if worn_out(draft, node)}
+    degraded = {node.group for node in draft.nodes.stirred() if worn_out(draft, node)}
     status = {True: GroupStatus.DEGRADED, False: GroupStatus.IN_SERVICE}
     groups = tuple(replace(group, status=status[group.name in degraded]) for group in draft.cluster.groups)
     draft.cluster = replace(draft.cluster, groups=groups)
@@ -92,7 +92,7 @@ def _hopeless(draft: Draft) -> Node | None:
 
     Either it failed on the way in (a replacement is tried again instead), or others wait for it and it stays away.
     """
-    failed = [node for node in draft.nodes.values() if node.status is NodeStatus.FAILURE]
+    failed = [node for node in draft.nodes.stirred() if node.status is NodeStatus.FAILURE]
     lost = [node for node in failed if not node.joined and not node.replaces]
     if not lost and provisioning(draft):
         first = controller_group(draft.cluster)

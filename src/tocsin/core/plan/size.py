@@ -11,6 +11,8 @@ from tocsin.model.cluster import GroupStatus, Health, InstanceGroup, Node, NodeS
 def fill(draft: Draft) -> None:
     """Add the nodes that groups lack, each at the lowest free place."""
     for group in draft.cluster.groups:
+        if draft.size(group) >= group.wanted:
+            continue
         taken = {node.index for node in draft.of(group)}
         free = (index for index in range(1, group.wanted + 1) if index not in taken)
         for index, _ in zip(free, range(group.wanted - len(draft.of(group))), strict=False):
@@ -19,16 +21,17 @@ def fill(draft: Draft) -> None:
 
 def provisioning(draft: Draft) -> int:
     """How many nodes of the operation are still on their way in."""
-    pending = (node for node in draft.nodes.values() if node.status is NodeStatus.PENDING)
+    pending = (node for node in draft.nodes.stirred() if node.status is NodeStatus.PENDING)
     return sum(1 for node in pending if not node.replaces and not node.joined)
 
 
 def shrinking(draft: Draft) -> bool:
     """Begin to end what groups have too much, and say whether anything is still ending."""
     for group in draft.cluster.groups:
-        for node in surplus(draft.of(group), group.wanted):
-            draft.end(node)
-    ending = [node for node in draft.nodes.values() if node.status is NodeStatus.SHUTTING_DOWN]
+        if draft.size(group) > group.wanted:
+            for node in surplus(draft.of(group), group.wanted):
+                draft.end(node)
+    ending = [node for node in draft.nodes.stirred() if node.status is NodeStatus.SHUTTING_DOWN]
     if ending:
         draft.wait(f"{len(ending)} instances are shutting down")
     return bool(ending)
@@ -36,10 +39,8 @@ def shrinking(draft: Draft) -> bool:
 
 def surplus(nodes: list[Node], target: int) -> list[Node]:
     """Which nodes go when there are too many: those that never joined, then the sick, then the highest places."""
-    if len(nodes) <= target:
-        return []
     ranked = sorted(nodes, key=lambda node: (node.joined, node.health is Health.HEALTHY, -node.index))
-    return ranked[: len(nodes) - target]
+    return ranked[: max(0, len(nodes) - target)]
 
 
 def settled(groups: Iterable[InstanceGroup]) -> list[InstanceGroup]:
