@@ -70,6 +70,13 @@ def test_what_may_work_later_is_kept_as_the_next_revision_with_its_error() -> No
     )
 
 
+def test_what_a_peer_says_is_kept_without_control_characters() -> None:
+    kept = settle(outbound(), replace(AGAIN, message="no\x1b[31m\x00\r\nway\ud800 ü\n" + "x" * 2000), FIRST_MS, 0.5)
+    assert isinstance(kept, RetryAt)
+    assert kept.outbound.last_error.startswith("no [31m   way  ü xxx")
+    assert len(kept.outbound.last_error) == 1000
+
+
 def test_pauses_double_up_to_the_longest() -> None:
     assert [pause_s(n, 0.5) for n in (1, 2, 3, 4, 9, 10, 11, 5000)] == [1, 2, 4, 8, 256, PAUSE_S_MAX, PAUSE_S_MAX, 480]
 

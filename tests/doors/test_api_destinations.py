@@ -219,6 +219,15 @@ def test_a_failure_that_will_not_pass_goes_to_the_dead_letter_queue_at_once(outs
     assert len(outside.peer.seen) == 1
 
 
+def test_whatever_a_peer_says_its_dead_letter_is_kept(outside: Outside) -> None:
+    url, dlq = outside.queue("dlq")
+    outside.peer.answers["/hook"] = [Answer(status=400, body="\x1b[31m\x00bad\x07")]
+    outside.target(outside.destine(), DeadLetterConfig={"Arn": dlq})
+    outside.put()
+    told = outside.received(url)["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+    assert told.endswith("HTTP status code 400:  [31m bad")
+
+
 def test_retries_that_are_used_up_are_told(outside: Outside) -> None:
     url, dlq = outside.queue("dlq")
     outside.peer.answers["/hook"] = [Answer(status=500)]

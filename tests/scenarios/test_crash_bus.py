@@ -1,6 +1,6 @@
 """Events at full rate while the server falls again and again: all that was accepted arrives, or lies in its queue.
 
-TOCSIN_CRASH_KILLS (4) says how often it falls, TOCSIN_CRASH_SEED (1) when and what goes wrong at the peer.
+TOCSIN_CRASH_KILLS (3) says how often it falls, TOCSIN_CRASH_SEED (1) when and what goes wrong at the peer.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from tocsin.core.audit import World, audit, unrest
 from tocsin.model.queue import Queue, QueueMessage
 from tocsin.server.run import KINDS
 
-KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "4"))
+KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "3"))
 SEED = int(os.environ.get("TOCSIN_CRASH_SEED", "1"))
 ACCOUNT, WRITERS = "111122223333", 3
 GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/events"

@@ -44,7 +44,7 @@ def settle(outbound: Outbound, outcome: Outcome, now_ms: int, chance: float) -> 
         outbound,
         attempts=outbound.attempts + 1,
         last_code=outcome.code,
-        last_error=outcome.message[:ERROR_CHARS_MAX],
+        last_error=printable(outcome.message),
     )
     if outcome.verdict is Verdict.NEVER:
         return given_up(tried)
@@ -63,6 +63,11 @@ def _due_ms(tried: Outbound, after_s: float | None, now_ms: int, chance: float) 
     rested_ms = min(now_ms + round(rest_s * 1000), deadline_ms)
     due_ms = max(rested_ms, now_ms + round((after_s or 0) * 1000))
     return due_ms if now_ms < deadline_ms and due_ms <= deadline_ms else None
+
+
+def printable(text: str) -> str:
+    """An error as it is kept: peers have their say in it, terminals obey control characters and SQS refuses them."""
+    return "".join(one if one.isprintable() else " " for one in text[:ERROR_CHARS_MAX]).strip()
 
 
 def pause_s(attempts: int, chance: float) -> float:
@@ -107,7 +112,7 @@ def dead_letter(refused: Refused) -> DeadLetter:
     return DeadLetter(
         origin=refused.delivery.rule.arn,
         code=refused.code,
-        message=refused.message[:ERROR_CHARS_MAX],
+        message=printable(refused.message),
         last_resort=last_resort(refused.delivery),
     )
 
