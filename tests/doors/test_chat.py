@@ -152,3 +152,26 @@ def test_a_setting_that_cannot_be_used_ends_the_start_and_says_which(tmp_path: P
     assert started.returncode == 2
     assert said in started.stderr
     assert "Traceback" not in started.stderr
+
+
+def test_explain_tells_of_a_channel_that_the_settings_do_not_know(told: RunningServer) -> None:
+    sns, events, chatbot = (told.client(service) for service in ("sns", "events", "chatbot"))
+    topic = sns.create_topic(Name="forgotten")["TopicArn"]
+    events.put_rule(Name="forgotten", EventPattern='{"source": ["nobody"]}')
+    events.put_targets(Rule="forgotten", Targets=[{"Id": "topic", "Arn": topic}])
+
+    def obstacles() -> list[str]:
+        with connect(told) as connection:
+            found: list[str] = ask(connection, "GET", "/_tocsin/v1/explain?rule=forgotten").json["obstacles"]
+        return found
+
+    assert "no confirmed subscription and no chat's channel" in obstacles()[0]
+    chatbot.create_slack_channel_configuration(
+        ConfigurationName="lost-room",
+        SlackTeamId="T9",
+        SlackChannelId="C9",
+        IamRoleArn=f"arn:aws:iam::{ACCOUNT}:role/r",
+        SnsTopicArns=[topic],
+    )
+    said = "The channel lost-room hears the topic forgotten of target topic, and the settings name no webhook or token"
+    assert obstacles() == [f"{said} for it: its posts wait."]

@@ -65,6 +65,12 @@ def unheard(target: Target, topic: str, pending: int) -> str:
     return f"The topic {topic} of target {target.id} has no confirmed subscription and no chat's channel{asked}."
 
 
+def unposted(target: Target, topic: str, configuration: str) -> str:
+    """Of a chat's channel that hears the topic, and that the settings do not know."""
+    what = f"The channel {configuration} hears the topic {topic} of target {target.id}"
+    return f"{what}, and the settings name no webhook or token for it: its posts wait."
+
+
 def failing(target: Target, owed: int, since_ms: int, error: str, next_try_ms: int | None) -> str:
     """Of a target whose deliveries are tried again and again."""
     following = f"; the next try is at {_moment(next_try_ms)}" if next_try_ms else ""

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tocsin.core.announce import NODE_HEALTH, STATE_CHANGE
+from tocsin.core.announce import CLUSTER_EVENT, NODE_HEALTH, STATE_CHANGE
 from tocsin.core.cards.card import Card, Link
 from tocsin.core.cards.content import Json, text_of
 from tocsin.core.cards.hyperpod import cluster_event, cluster_named, node_health, state_change
 from tocsin.core.cards.notices import alarm, custom, is_alarm, is_custom, other_event, plain, unknown
 
-CLUSTER_EVENT = "SageMaker HyperPod Cluster Event"
 OPEN_CONSOLE = "Open in console"
 # A message that nests deeper is shown as text: nothing of ours may fall over it.
 RECURSION = (RecursionError, ValueError)

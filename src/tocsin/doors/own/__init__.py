@@ -66,7 +66,7 @@ class OwnDoor:
         self._deliveries = Deliveries(outbox)
         self._events = Events(store)
         self._publishing = Publishing(store, bus, clock, new_event_id)
-        self._explain = Explain(store, bus, noise, outbox, log_groups_granted=log_groups_granted)
+        self._explain = Explain(store, bus, noise, outbox, posted_by=posted_by, log_groups_granted=log_groups_granted)
         self._noise = NoiseControl(store, bus, noise)
         self._story = Story(store)
         self._faults = Faults(mishaps)

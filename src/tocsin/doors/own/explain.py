@@ -18,6 +18,7 @@ from tocsin.doors.own.asking import answer, number, refuse, scope_of
 from tocsin.doors.own.journal import Wanted, newest
 from tocsin.doors.own.troubles import Troubles
 from tocsin.model.bus import EventBus
+from tocsin.model.chat import ChatConfiguration
 from tocsin.model.command import Document, document_of
 from tocsin.model.connection import ApiDestination, api_destination_of
 from tocsin.model.event import Event, Journaled
@@ -51,11 +52,20 @@ _KINDS: tuple[tuple[Callable[[str], tuple[Scope, str] | None], type[Record]], ..
 
 
 class Explain:
-    def __init__(self, store: Store, bus: Bus, noise: Noise, outbox: Outbox, *, log_groups_granted: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        noise: Noise,
+        outbox: Outbox,
+        *,
+        posted_by: Callable[[ChatConfiguration], str],
+        log_groups_granted: bool,
+    ) -> None:
         self._store = store
         self._noise = noise
         self._bus = bus
-        self._troubles = Troubles(store, outbox)
+        self._troubles = Troubles(store, outbox, posted_by)
         self._log_groups_granted = log_groups_granted
 
     async def explain(self, request: Request) -> Response:

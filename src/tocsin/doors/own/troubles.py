@@ -1,8 +1,9 @@
 """What keeps deliveries to the outside from arriving, target by target: connections, and lanes that fail."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
-from tocsin.core.obstacles import failing, made_anew, not_authorized, unheard
+from tocsin.core.obstacles import failing, made_anew, not_authorized, unheard, unposted
 from tocsin.model.chat import ChatConfiguration, chat_scope
 from tocsin.model.connection import ApiDestination, Connection, ConnectionState, api_destination_of, connection_of
 from tocsin.model.names import topic_of
@@ -13,34 +14,45 @@ from tocsin.services.outbox import Outbox
 
 
 class Troubles:
-    def __init__(self, store: Store, outbox: Outbox) -> None:
+    """`posted_by` says how a chat configuration is posted to; empty where the settings do not know."""
+
+    def __init__(self, store: Store, outbox: Outbox, posted_by: Callable[[ChatConfiguration], str]) -> None:
         self._store = store
         self._outbox = outbox
+        self._posted_by = posted_by
 
     async def of(self, rule: Rule) -> dict[str, list[str]]:
         """Sentences by target id."""
         told: dict[str, list[str]] = defaultdict(list)
+        channels = {target.id: await self._channels(target) for target in rule.targets}
         for target in rule.targets:
-            told[target.id] += [*await self._connection(target), *await self._unheard(target)]
+            told[target.id] += await self._connection(target)
+            told[target.id] += await self._unheard(target, channels[target.id])
         for view in await self._outbox.lanes(rule.scope):
             for target in rule.targets:
                 about = view.oldest.about.get("arn")
                 its_own = (view.oldest.origin, about) == (rule.arn, target.arn)
                 of_topic = view.oldest.origin.startswith(f"{target.arn}:")  # a subscription's
-                if view.failing_since_ms and (its_own or of_topic):
+                of_chat = view.oldest.origin in [one.arn for one in channels[target.id]]
+                if view.failing_since_ms and (its_own or of_topic or of_chat):
                     error = view.oldest.last_error
                     told[target.id].append(failing(target, view.owed, view.failing_since_ms, error, view.next_try_ms))
         return told
 
-    async def _unheard(self, target: Target) -> list[str]:
+    async def _channels(self, target: Target) -> list[ChatConfiguration]:
+        """Those that hear the target, if it is a topic."""
+        place = topic_of(target.arn)
+        found = await self._store.find(ChatConfiguration, chat_scope(place[0].account)) if place else []
+        return [one for one in found if target.arn in one.topics]
+
+    async def _unheard(self, target: Target, channels: list[ChatConfiguration]) -> list[str]:
         place = topic_of(target.arn)
         if place is None or await self._store.get(Topic, *place) is None:
             return []
         subscriptions = await self._store.find(Subscription, place[0], prefix=f"{place[1]}/")
-        channels = await self._store.find(ChatConfiguration, chat_scope(place[0].account))
-        if any(one.confirmed for one in subscriptions) or any(target.arn in one.topics for one in channels):
-            return []
-        return [unheard(target, place[1], len(subscriptions))]
+        if not channels and not any(one.confirmed for one in subscriptions):
+            return [unheard(target, place[1], len(subscriptions))]
+        return [unposted(target, place[1], one.name) for one in channels if not self._posted_by(one)]
 
     async def _connection(self, target: Target) -> list[str]:
         place = api_destination_of(target.arn)
