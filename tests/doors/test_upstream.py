@@ -51,6 +51,15 @@ def test_objects_and_roles_are_made_through_the_one_endpoint(with_moto: RunningS
     assert with_moto.client("sts").get_caller_identity()["Account"] == "111122223333"
 
 
+def test_the_part_of_a_service_that_is_not_here_is_there(with_moto: RunningServer) -> None:
+    """Parameter Store is moto's, Run Command is ours."""
+    ssm = with_moto.client("ssm")
+    ssm.put_parameter(Name="/lab/word", Value="hush", Type="String")
+    assert ssm.get_parameter(Name="/lab/word")["Parameter"]["Value"] == "hush"
+    documents = ssm.list_documents()["DocumentIdentifiers"]
+    assert "Tocsin-CollectDiagnostics" in [one["Name"] for one in documents]
+
+
 def test_its_errors_are_its_own(with_moto: RunningServer) -> None:
     with pytest.raises(with_moto.client("s3").exceptions.NoSuchBucket):
         with_moto.client("s3").list_objects_v2(Bucket="nothing-of-the-kind")

@@ -34,10 +34,14 @@ Handler = Callable[[Context, dict[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 class Door(Struct, frozen=True, kw_only=True):
-    """`service` is botocore's folder name of the service; `operations` maps AWS's operation names to handlers."""
+    """`service` is botocore's folder name of the service; `operations` maps AWS's operation names to handlers.
+
+    `part`: the rest of the service has nothing to do with these, so an upstream may serve it.
+    """
 
     service: str
     operations: Mapping[str, Handler]
+    part: bool = False
 
 
 STALE_TRIES_MAX = 5  # each loses only to a writer that won, so contention this deep means something is wrong

@@ -128,12 +128,20 @@ class Front:
             return self._wire.fail(None, request, error, self._new_id())
 
     def _foreign(self, request: Request) -> str:
-        """The service that the signature names, when it is none of ours."""
+        """The service that the signature names, when it or this operation is none of ours."""
         try:
             signed = credential(request)
         except AwsError:
             return ""  # answered as any other request that is signed badly
-        return signed.service if signed and not self._wire.serves(signed.service) else ""
+        if signed is None or (self._wire.serves(signed.service) and not self._elsewhere(signed.service, request)):
+            return ""
+        return signed.service
+
+    def _elsewhere(self, service: str, request: Request) -> bool:
+        """Whether it is an operation of the part of a service that is not here."""
+        door = self._doors.get(service)
+        operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
+        return door is not None and door.part and bool(operation) and operation not in door.operations
 
     async def _pass_on(
         self, upstream: Upstream, service: str, request: Request, receive: Receive, send: Send

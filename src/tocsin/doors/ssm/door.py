@@ -22,6 +22,7 @@ def ssm_door(
     instances, tagging = Instances(fleet, links), Tagging(store, documents)
     return Door(
         service="ssm",
+        part=True,  # Parameter Store and the other hundred have their own state
         operations={
             "SendCommand": sending.send,
             "CancelCommand": sending.cancel,
