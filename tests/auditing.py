@@ -8,6 +8,7 @@ from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import Owed, World
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
+from tocsin.model.command import Command, Invocation
 from tocsin.model.event import Journaled
 from tocsin.model.logs import LogEvent, LogQuery
 from tocsin.model.machine import MachineState
@@ -37,6 +38,8 @@ async def read_state(
         outbounds=tuple(await store.find(Outbound)),
         machines=machines,
         steps=tuple(await store.find(ClusterEvent)),
+        commands=tuple(await store.find(Command)),
+        invocations=tuple(await store.find(Invocation)),
     )
 
 
@@ -56,6 +59,8 @@ async def read_world(
         routed=state.routed,
         rules_since=rules_since,
         outbounds=state.outbounds,
+        commands=state.commands,
+        invocations=state.invocations,
         delivered=await _delivered(store, state.rules),
         steps=state.steps,
         story=tuple([line for scope in sorted(scopes) for line in await _story(store, scope)]),

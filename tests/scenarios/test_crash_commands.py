@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.auditing import world_in
 from tests.harness import eventually
 from tests.scenarios.stage import WORKER, Stage, staged
+from tocsin.core.audit import audit
 
 KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "12"))
 SEED = int(os.environ.get("TOCSIN_CRASH_SEED", "1"))
@@ -25,7 +27,7 @@ NODES = 4
 COMMANDS = 50  # on all nodes: 200 invocations
 OPEN = ("Pending", "InProgress", "Delayed", "Cancelling")
 LINES = 5
-PAUSE_S = 0.25  # between two commands, so that they meet every fall
+PAUSE_S = 0.15  # between two commands, so that they meet every fall
 
 
 @pytest.fixture
@@ -125,6 +127,8 @@ def test_each_command_ran_at_most_once_on_a_node_and_ended_with_its_output(stage
     for one in invocations:
         check(one, (one["CommandId"], one["InstanceId"]), begun, ran)
     told = Counter(one["StatusDetails"] for one in invocations)
+    assert stage.stop() == 0
+    assert audit(world_in(stage.data)) == []
     assert told["Success"] > len(invocations) // 4, told
 
 

@@ -50,6 +50,7 @@ class Commands:
         self._file = file
         self._begun = tuple(begun)
         self._in_hand: dict[str, Taken] = {}
+        self._waiting: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(COMMANDS_AT_ONCE_MAX)
         self._folder = settings.directory / COMMANDS_FOLDER
@@ -60,12 +61,18 @@ class Commands:
         taken = Taken(order, asyncio.get_running_loop().time() + order.start_within_s)
         self._in_hand[order.work] = taken
         task = asyncio.create_task(self._work(taken))
+        self._waiting[order.work] = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def cancel(self, work: str) -> None:
-        taken = self._in_hand.get(work)
-        if taken:
+        """End it, or keep it from beginning."""
+        taken, waiting = self._in_hand.get(work), self._waiting.pop(work, None)
+        if taken and waiting:
+            waiting.cancel()
+            self._in_hand.pop(work)
+            self._end(taken.order, "cancelled", CANCELLED)
+        elif taken:
             taken.cancel.set()
 
     async def run(self) -> NoReturn:
@@ -88,15 +95,15 @@ class Commands:
                 self._end(order, "interrupted", FORGOTTEN)
                 return
             async with self._room:
+                self._waiting.pop(order.work, None)
                 await self._begin(taken)
         finally:
+            self._waiting.pop(order.work, None)
             self._in_hand.pop(order.work, None)
 
     async def _begin(self, taken: Taken) -> None:
         order = taken.order
-        if taken.cancel.is_set():
-            self._end(order, "cancelled", CANCELLED)
-        elif asyncio.get_running_loop().time() > taken.late_at:
+        if asyncio.get_running_loop().time() > taken.late_at:
             self._end(order, "late", LATE)
         elif not self._file(CommandStarted(n=0, work=order.work, at_ms=now_ms())):
             self._end(order, "not-started", NOT_KEPT)

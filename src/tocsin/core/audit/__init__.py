@@ -6,6 +6,7 @@ asks, nothing fails and time has passed. Both know records, journal, story and d
 
 from collections.abc import Callable, Iterable, Sequence
 
+from tocsin.core.audit.commands import commands, commands_told
 from tocsin.core.audit.deliveries import deliveries
 from tocsin.core.audit.history import health_events, journal, state_changes, told
 from tocsin.core.audit.operations import operations, software, steps
@@ -31,6 +32,8 @@ _CHECKS: Sequence[Callable[[World], Iterable[Note]]] = (
     deliveries,
     outbounds,
     settled,
+    commands,
+    commands_told,
 )
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
+from tocsin.model.command import Command, Invocation
 from tocsin.model.event import Journaled
 from tocsin.model.logs import LogEvent
 from tocsin.model.machine import MachineState
@@ -41,6 +42,8 @@ class World(Struct, frozen=True, kw_only=True):
     story: tuple[StoryLine, ...] | None = None
     machines: Mapping[str, MachineState] | None = None
     steps: tuple[ClusterEvent, ...] = ()
+    commands: tuple[Command, ...] = ()
+    invocations: tuple[Invocation, ...] = ()
 
 
 class Note(Struct, frozen=True):
