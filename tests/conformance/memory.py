@@ -92,7 +92,7 @@ class Memory:
                 self._demand(self.cursors[cursor] == expected)
                 self.cursors[cursor] = seq
             case Hold(held):
-                self.held.append(held)
+                self._hold(held)
             case Tell(line):
                 self.story.append(line)
             case Keep(scope=scope, archive=archive, at_ms=at_ms, body=body):
@@ -103,6 +103,10 @@ class Memory:
                 self.archived[scope, archive] = kept
             case _:
                 self._take_logs(change)
+
+    def _hold(self, held: Held) -> None:
+        if all((one.seq, one.target_id) != (held.seq, held.target_id) for one in self.held):
+            self.held.append(held)
 
     def _take_logs(self, change: Change) -> None:
         assert isinstance(change, Log | OpenStream | DropStream | DropLogs)

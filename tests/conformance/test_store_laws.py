@@ -21,6 +21,7 @@ from tocsin.model.changes import (
     DropLogs,
     DropStream,
     Forget,
+    Hold,
     Keep,
     Log,
     OpenStream,
@@ -31,6 +32,7 @@ from tocsin.model.errors import Stale
 from tocsin.model.event import Event
 from tocsin.model.logs import LogGroup, LogLine, LogPolicy, LogQuery
 from tocsin.model.names import Scope
+from tocsin.model.noise import Held
 from tocsin.model.records import Record
 from tocsin.model.story import Chapter, StoryLine
 from tocsin.model.tags import Tags
@@ -103,6 +105,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda s, t, b: Keep(scope=s, archive="k", at_ms=t, body=b), scopes, times, st.binary(max_size=20)),
     st.builds(lambda s, t: DropArchived(scope=s, archive="k", before_ms=t), scopes, st.none() | times),
     st.builds(lambda n: Forget(through_seq=n), st.integers(0, 4)),
+    st.builds(lambda n: Hold(Held(seq=n, rule_arn="r", target_id="t", gate="g", why="w")), st.integers(1, 1 << 30)),
 )
 # What is committed at the same moment; each commit is a few changes.
 bursts = st.lists(st.lists(changes, min_size=1, max_size=4), min_size=1, max_size=5)
@@ -136,6 +139,7 @@ async def compare(store: Store, memory: Memory) -> None:
     assert [entry.event for entry in journal] == [event for _, event in memory.journal]
     memory.journal = [(entry.seq, entry.event) for entry in journal]
     assert await store.cursor("c") == memory.cursors["c"]
+    assert await store.held(0, 1 << 40) == sorted(memory.held, key=lambda one: one.seq)
     for scope in SCOPES:
         kept = [(one.at_ms, one.body) for one in await store.archived(scope, "k")]
         assert kept == sorted(memory.archived[scope, "k"], key=lambda one: one[0])

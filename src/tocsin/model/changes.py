@@ -96,7 +96,7 @@ class Tell(Struct, frozen=True):
 
 
 class Hold(Struct, frozen=True):
-    """Note that a delivery was held back. It is told until the journal forgets its event."""
+    """Note that a delivery was held back. It is told until the journal forgets its event. A repeat does no harm."""
 
     held: Held
 

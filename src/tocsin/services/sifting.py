@@ -18,6 +18,8 @@ from tocsin.model.rule import Rule, Target
 
 # Keys told apart for one target. Beyond, the one that was used longest ago is forgotten: its next event passes.
 NOISE_KEYS_MAX = 10_000
+# Targets whose held back deliveries are counted by themselves; those of controls long gone stay among them.
+HELD_COUNTED_MAX = 10_000
 
 Place = tuple[str, str]  # a rule's ARN and a target's id
 
@@ -119,7 +121,9 @@ class Sifting:
             for window in gone:
                 del self._quieted[place].windows[window.key]
         self._strays.clear()
-        self._held.update((one.held.rule_arn, one.held.target_id) for one in self._holds)
+        for place, count in Counter((one.held.rule_arn, one.held.target_id) for one in self._holds).items():
+            if place in self._held or len(self._held) < HELD_COUNTED_MAX:
+                self._held[place] += count
         self._counts.update(held=len(self._holds), digests=len(self._digests))
 
     def _forget_keys(self) -> None:

@@ -83,7 +83,9 @@ BEGIN
 
     INSERT INTO held (seq, rule_arn, target_id, gate, why)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-    FROM json_each(NEW.held);
+    FROM json_each(NEW.held)
+    WHERE true
+    ON CONFLICT DO NOTHING;
 
     UPDATE counter SET value = value + NEW.pings WHERE name = 'ping' AND NEW.pings > 0;
 END;
