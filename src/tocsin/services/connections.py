@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tocsin.core.connections import check_parameters, merged, only, shown
+from tocsin.core.settle import printable
 from tocsin.model.changes import Change, Delete, Put
 from tocsin.model.connection import Authorization, Connection, ConnectionState, Credentials
 from tocsin.model.errors import LimitExceeded, ResourceAlreadyExists, ResourceNotFoundException, Stale
@@ -137,7 +138,7 @@ class Connections:
         why = await self._authorizer.authorize(connection, credentials) if credentials else "It has no credentials."
         now_ms = epoch_ms(self._clock.now())
         if why:
-            after = successor(connection, state=ConnectionState.DEAUTHORIZED, reason=why[:REASON_CHARS_MAX])
+            after = successor(connection, state=ConnectionState.DEAUTHORIZED, reason=printable(why)[:REASON_CHARS_MAX])
         else:
             after = successor(connection, state=ConnectionState.AUTHORIZED, authorized_ms=now_ms)
         try:

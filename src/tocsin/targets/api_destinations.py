@@ -42,6 +42,7 @@ from tocsin.model.names import API_DESTINATION, Scope
 from tocsin.model.outbound import Outbound, Outcome, Verdict
 from tocsin.ports import Arrivals, Clock, Store
 from tocsin.targets import oauth
+from tocsin.targets.http import beginning
 from tocsin.targets.oauth import Tokens
 from tocsin.targets.paces import Paces
 
@@ -178,7 +179,7 @@ class ApiDestinations:
         ) as answer:
             excerpt = b""
             with suppress(aiohttp.ClientError):  # the status is the answer, whatever follows it
-                excerpt = await answer.content.read(4 * EXCERPT_CHARS_MAX)
+                excerpt = await beginning(answer, 4 * EXCERPT_CHARS_MAX)
             text = blotted(excerpt.decode(errors="replace"), secrets)
             asked = answer.headers.get("Retry-After")
             return answer.status, verdict(answer.status, text, asked, self._clock.now())

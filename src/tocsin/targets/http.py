@@ -44,3 +44,12 @@ def certificates(settings: OutsideSettings) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as error:
             raise BadCertificates(f"outside.ca_file {ca_file}: no certificates can be read from it: {error}") from error
     return context
+
+
+async def beginning(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    """The answer's body, or so much of it, however it comes."""
+    parts: list[bytes] = []
+    while bytes_max > 0 and (part := await answer.content.read(bytes_max)):
+        parts.append(part)
+        bytes_max -= len(part)
+    return b"".join(parts)

@@ -13,6 +13,7 @@ from tocsin.core.invocation import blotted
 from tocsin.core.tokens import Asked, Token, asked, read_token
 from tocsin.model.connection import Connection, Credentials
 from tocsin.ports import Clock
+from tocsin.targets.http import beginning
 
 TOKEN_LIMIT_S = 5.0  # as for any request of an API destination
 TOKEN_BYTES_MAX = 64 << 10
@@ -79,4 +80,4 @@ class Tokens:
         async with self._session.request(
             what.method, what.url, headers=what.headers, data=what.body, allow_redirects=False
         ) as answer:
-            return answer.status, await answer.content.read(TOKEN_BYTES_MAX)
+            return answer.status, await beginning(answer, TOKEN_BYTES_MAX)
