@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from tocsin.model.cluster import Cluster, ClusterStatus, Health, Node, NodeStatus, ScriptState
+from tocsin.model.cluster import Cluster, ClusterStatus, Health, InstanceGroup, Node, NodeStatus, ScriptState
 from tocsin.model.story import Chapter, StoryLine
 from tocsin.model.times import epoch_ms
 
@@ -82,7 +82,7 @@ def _why(node: Node) -> str:
         case NodeStatus.SHUTTING_DOWN if node.repair or node.health is Health.UNHEALTHY:
             return f"to be replaced: {node.why or node.fault}"
         case NodeStatus.SHUTTING_DOWN:
-            return node.why
+            return "another one is tried" if node.retry_at and not node.joined else node.why
         case NodeStatus.SYSTEM_UPDATING:
             return node.why
         case NodeStatus.PENDING:
@@ -98,7 +98,7 @@ def _group_lines(before: Cluster, after: Cluster) -> list[str]:
     added = [f"group {name} added, {new[name].target} wanted" for name in new if name not in old]
     gone = [f"group {name} is gone" for name in old if name not in new]
     changed = [
-        f"group {name}: {old[name].target} → {new[name].target} wanted, {new[name].status}"
+        f"group {name}: {_counted(old[name], new[name])}{new[name].status}"
         for name in new
         if name in old and (old[name].target, old[name].status) != (new[name].target, new[name].status)
     ]
@@ -109,3 +109,7 @@ def _group_lines(before: Cluster, after: Cluster) -> list[str]:
         if was is None or was.status != update.status
     ]
     return added + changed + updated + gone
+
+
+def _counted(old: InstanceGroup, new: InstanceGroup) -> str:
+    return f"{old.target} → {new.target} wanted, " if old.target != new.target else ""
