@@ -50,5 +50,5 @@ def test_no_text_of_an_answer_but_a_vendors_word_is_told(status: int, body: byte
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"ok": "yes", "error": 7}', b'"ok"', b'{"error": "x"}'])
 def test_an_answer_that_is_not_slacks_is_no_delivery(body: bytes) -> None:
-    outcome, _ = of_slack_api(Answer(status=200, headers={}, body=body), NOW)
-    assert outcome.verdict is not Verdict.DELIVERED
+    said = of_slack_api(Answer(status=200, headers={}, body=body), NOW)
+    assert said.outcome.verdict is not Verdict.DELIVERED

@@ -175,3 +175,30 @@ def test_explain_tells_of_a_channel_that_the_settings_do_not_know(told: RunningS
     )
     said = "The channel lost-room hears the topic forgotten of target topic, and the settings name no webhook or token"
     assert obstacles() == [f"{said} for it: its posts wait."]
+
+
+def test_what_is_owed_and_the_threads_live_through_a_kill(tmp_path: Path, chat: StandIn) -> None:
+    config = tmp_path / "tocsin.toml"
+    config.write_text(f'[chat]\nslack_api = "{chat.url}/killed"\n[chat.workspaces.T1]\ntoken = "{TOKEN}"\n')
+    path = "/killed/chat.postMessage"
+    chat.answers[path] = [slack_says(ok=True, ts="2.1"), says(503)]
+    server = RunningServer(tmp_path / "data", "--config", str(config))
+    sns, chatbot = server.client("sns"), server.client("chatbot")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    chatbot.create_slack_channel_configuration(
+        ConfigurationName="room",
+        SlackTeamId="T1",
+        SlackChannelId="C1",
+        IamRoleArn=f"arn:aws:iam::{ACCOUNT}:role/r",
+        SnsTopicArns=[topic],
+    )
+    for status in ("Unhealthy", "Healthy"):
+        sns.publish(TopicArn=topic, Message=json.dumps({"detail-type": HEALTH, "detail": health(status)}))
+    eventually(lambda: len(chat.posts(path)) >= 2, "the recovery's first try")
+    server.kill()
+    chat.answers[path] = [slack_says(ok=True, ts="2.2")]
+    tried = len(chat.posts(path))
+    server = RunningServer(tmp_path / "data", "--config", str(config))
+    eventually(lambda: len(chat.posts(path)) > tried, "the recovery after the restart")
+    assert chat.posts(path)[-1]["thread_ts"] == "2.1"
+    assert server.stop() == 0

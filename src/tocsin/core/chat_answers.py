@@ -15,7 +15,7 @@ from msgspec import Struct
 from tocsin.model.outbound import DELIVERED, Outcome, Verdict
 
 THROTTLED, TIMED_OUT, REFUSED = "THROTTLING", "TIMEOUT", "SDK_CLIENT_ERROR"  # AWS's dead-letter codes
-BROKEN, UNREADABLE = "INTERNAL_ERROR", "INTERNAL_ERROR"
+BROKEN = "INTERNAL_ERROR"
 
 # Beyond that a chat asks for more patience than a message is worth; it is asked again in the meantime.
 RETRY_AFTER_S_MAX = 3600.0
@@ -62,7 +62,7 @@ def of_slack_webhook(answer: Answer, now: datetime) -> Outcome:
     """Slack says `ok` and nothing else; any other 200 is not from Slack."""
     outcome = by_status(answer, now)
     if outcome.verdict is Verdict.DELIVERED and answer.body.strip() != b"ok":
-        return Outcome(verdict=Verdict.AGAIN, code=UNREADABLE, message="The answer is not Slack's.")
+        return Outcome(verdict=Verdict.AGAIN, code=BROKEN, message="The answer is not Slack's.")
     return outcome
 
 
@@ -74,24 +74,35 @@ def of_teams_webhook(answer: Answer, now: datetime) -> Outcome:
     return by_status(Answer(status=int(refused[1]), headers=answer.headers), now)
 
 
-def of_slack_api(answer: Answer, now: datetime) -> tuple[Outcome, str]:
-    """The outcome of chat.postMessage, and the message's `ts`; Slack's errors come with status 200 and `ok` false."""
+class SlackSaid(Struct, frozen=True, kw_only=True):
+    """What chat.postMessage answered: a message's `ts` when it is delivered, Slack's word for the error when not."""
+
+    outcome: Outcome
+    ts: str = ""
+    error: str = ""
+
+
+def of_slack_api(answer: Answer, now: datetime) -> SlackSaid:
+    """Slack's errors come with status 200 and `ok` false."""
     outcome = by_status(answer, now)
     if outcome.verdict is not Verdict.DELIVERED:
-        return outcome, ""
+        return SlackSaid(outcome=outcome)
     try:
         said = json.loads(answer.body)
         fine, ts, error = said["ok"], str(said.get("ts", "")), str(said.get("error", ""))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return Outcome(verdict=Verdict.AGAIN, code=UNREADABLE, message="The answer is not Slack's."), ""
+        return SlackSaid(outcome=Outcome(verdict=Verdict.AGAIN, code=BROKEN, message="The answer is not Slack's."))
     if fine is True:
-        return DELIVERED, ts
+        return SlackSaid(outcome=DELIVERED, ts=ts)
     word = error if WORD.fullmatch(error) else "an error without a name"
-    said_so = f"Slack answered {word}."
+    return SlackSaid(outcome=_slack_error(word, _retry_after(answer.headers, now)), error=word)
+
+
+def _slack_error(word: str, after_s: float | None) -> Outcome:
+    message = f"Slack answered {word}."
     if word in SLACK_PASSING:
-        after = _retry_after(answer.headers, now)
-        return Outcome(verdict=Verdict.AGAIN, code=SLACK_PASSING[word], message=said_so, after_s=after), word
-    return Outcome(verdict=Verdict.NEVER, code=REFUSED, message=said_so), word
+        return Outcome(verdict=Verdict.AGAIN, code=SLACK_PASSING[word], message=message, after_s=after_s)
+    return Outcome(verdict=Verdict.NEVER, code=REFUSED, message=message)
 
 
 def _word(body: bytes) -> str:

@@ -30,17 +30,31 @@ class Elsewhere(Struct, frozen=True, kw_only=True):
         return "Elsewhere(…)"
 
 
-def chat_carriers(settings: ChatSettings, store: Store, clock: Clock, session: ClientSession) -> dict[str, Carrier]:
-    """By the names that outbound deliveries call them. Raises SettingsError."""
+class Chatting(Struct, frozen=True, kw_only=True):
+    """All of `[chat]` that is read at the start."""
+
+    addresses: Addresses
+    elsewhere: Elsewhere
+
+
+def read_chat(settings: ChatSettings) -> Chatting:
+    """Raises SettingsError."""
+    return Chatting(addresses=addresses(settings), elsewhere=elsewhere(settings))
+
+
+def chat_carriers(
+    settings: ChatSettings, chatting: Chatting, store: Store, clock: Clock, session: ClientSession
+) -> dict[str, Carrier]:
+    """By the names that outbound deliveries call them."""
     return {
         CHAT: ChatCarrier(
             store=store,
             clock=clock,
             poster=Poster(session, settings.post_limit_s),
-            addresses=addresses(settings),
+            addresses=chatting.addresses,
             slack_api=settings.slack_api,
         ),
-        APPRISE: AppriseCarrier(elsewhere(settings).addresses, clock, settings.post_limit_s),
+        APPRISE: AppriseCarrier(chatting.elsewhere.addresses, clock, settings.post_limit_s),
     }
 
 

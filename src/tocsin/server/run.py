@@ -60,7 +60,7 @@ from tocsin.orchestrators.slurm import Slurm
 from tocsin.server import moto
 from tocsin.server.chance import Chance
 from tocsin.server.chat_settings import ChatSettings
-from tocsin.server.chats import addresses, chat_carriers, elsewhere
+from tocsin.server.chats import chat_carriers, read_chat
 from tocsin.server.clock import SystemClock
 from tocsin.server.faults import load_catalogue
 from tocsin.server.http import endpoint_of, listen, served
@@ -246,11 +246,12 @@ async def _assembled(
     )
     drains = DrainService(fleet, Slurm(settings.slurm.conf), clock, settings.slurm)
     queues = Queues(store=store, clock=clock, endpoint=lambda: endpoint, new_id=chance.request_id)
+    chatting = read_chat(settings.chat)
     chats = Chats(
         store=store,
         arrived=lambda some: outbox.arrived(some),
         console_link=settings.chat.console_link,
-        elsewhere=elsewhere(settings.chat).by_topic,
+        elsewhere=chatting.elsewhere.by_topic,
     )
     topics = Topics(
         store=store,
@@ -291,7 +292,7 @@ async def _assembled(
                 API_DESTINATION: ApiDestinations(store, clock, session, tokens),
                 HTTP_CARRIER: Subscribed(endpoints, store),
                 MAIL_CARRIER: Subscribed(mails, store),
-                **chat_carriers(settings.chat, store, clock, session),
+                **chat_carriers(settings.chat, chatting, store, clock, session),
             }
         ),
         dead_letters=dead_letters,
@@ -350,7 +351,7 @@ async def _assembled(
         trials=Trials(store, clock, topics, chats, chance.request_id),
         outcomes=outcomes,
         chats=chats,
-        posted_by=addresses(settings.chat).how,
+        posted_by=chatting.addresses.how,
     )
     metrics = MetricsDoor(
         Sources(

@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tocsin.core.chat_answers import (
     SLACK_THREAD_GONE,
@@ -81,13 +82,13 @@ class ChatCarrier:
         answer = await self._poster.post(self._post_message, json.dumps(content, ensure_ascii=False).encode(), headers)
         if not isinstance(answer, Answer):
             return answer
-        outcome, word = of_slack_api(answer, self._clock.now())
-        if outcome.verdict is Verdict.DELIVERED:
-            await self._threads.keep(one, post, thread, ts=word)
-        elif thread is not None and word in SLACK_THREAD_GONE:
+        said = of_slack_api(answer, self._clock.now())
+        if said.outcome.verdict is Verdict.DELIVERED:
+            await self._threads.keep(one, post, thread, ts=said.ts)
+        elif thread is not None and said.error in SLACK_THREAD_GONE:
             await self._threads.close(thread)
-            return Outcome(verdict=Verdict.AGAIN, code=outcome.code, message=outcome.message)
-        return outcome
+            return replace(said.outcome, verdict=Verdict.AGAIN)
+        return said.outcome
 
     def _unaddressed(self, one: ChatConfiguration) -> Outcome:
         """Said once in the log for each configuration, and owed on: it is posted once somebody has put that right."""

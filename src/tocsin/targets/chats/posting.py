@@ -1,6 +1,7 @@
 """One POST to a chat, within a time limit; whatever goes wrong on the way is an outcome, and names no address."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 
 import aiohttp
@@ -33,7 +34,7 @@ class Poster:
             said = "The address that is configured is no HTTP address."
             return Outcome(verdict=Verdict.NEVER, code=REFUSED, message=said)
         except (aiohttp.ClientError, OSError) as error:
-            said = f"The chat cannot be reached: {type(error).__name__}."
+            said = f"The chat cannot be reached: {_why(error)}."
             return Outcome(verdict=Verdict.AGAIN, code=BROKEN, message=said)
 
     async def _answer(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -45,3 +46,9 @@ class Poster:
                     break
             found = {name.lower(): value for name, value in response.headers.items()}
             return Answer(status=response.status, headers=found, body=content)
+
+
+def _why(error: aiohttp.ClientError | OSError) -> str:
+    """The system's words for it, else the kind of error: its own text may hold the address."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else type(error).__name__
