@@ -12,7 +12,7 @@ def commands_over(
     store: Store, clock: Clock, nodes: Nodes, links: NodeLinks, limits: CommandLimits | None = None
 ) -> Commands:
     """Without topics to tell and buckets to write to."""
-    numbers, buckets, telling = itertools.count(1), BucketFolders(Path("/nowhere")), Telling(None)
+    numbers, buckets, telling = itertools.count(1), BucketFolders(Path("/nowhere")), Telling(nodes, None)
     drafting = Drafting(
         store=store,
         nodes=nodes,

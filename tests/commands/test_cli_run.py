@@ -40,6 +40,16 @@ def test_a_document_runs_with_its_parameters(fleet: Fleet) -> None:
     assert (ran.returncode, ran.stdout) == (0, "/\n")
 
 
+def test_the_story_of_a_node_tells_its_commands_and_events_show_them(fleet: Fleet) -> None:
+    command = fleet.run(commands=["exit 3"])
+    fleet.over(command)
+    told = tocsin("story", fleet.nodes[0], *where(fleet)).stdout
+    [line] = [line for line in told.splitlines() if command in line]
+    assert "AWS-RunShellScript: Failed" in line
+    shown = tocsin("events", "--source", "aws.ssm", *where(fleet)).stdout
+    assert [line for line in shown.splitlines() if command in line and f"Failed on {fleet.nodes[0]}" in line]
+
+
 def test_what_cannot_be_meant_is_said(fleet: Fleet) -> None:
     assert "either a command" in tocsin("run", fleet.nodes[0], *where(fleet)).stderr
     assert "one CLUSTER/GROUP" in tocsin("run", "lab", "other", *where(fleet), "--", "true").stderr

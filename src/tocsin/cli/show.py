@@ -82,6 +82,9 @@ def describe_event(event: Mapping[str, Any]) -> str:
         health = detail["HealthSummary"]
         facts = f"{escape(detail['ClusterName'])} {detail['InstanceId']} {styled(health['HealthStatus'])}"
         facts += f"  {escape(health['HealthStatusReason'])}  repair: {escape(health['RepairAction'])}"
+    elif "command-id" in detail:
+        where = f" on {escape(detail['instance-id'])}" if "instance-id" in detail else ""
+        facts = f"{escape(detail['document-name'])} {styled(detail['status'])}{where}  [dim]{detail['command-id']}[/]"
     else:
         facts = f"[dim]{escape(event['source'])}[/] {escape(json.dumps(detail))}"
     return f"[dim]{event['time']}[/] [cyan]{escape(what)}[/]  {facts}{_marks(event.get('tocsin', {}))}"

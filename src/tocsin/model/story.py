@@ -16,6 +16,7 @@ class Chapter(StrEnum):
     SCRIPT = "script"
     HEALTH = "health"
     DECISION = "decision"
+    COMMAND = "command"
 
 
 class StoryLine(Struct, frozen=True, kw_only=True):

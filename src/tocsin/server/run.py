@@ -266,7 +266,7 @@ async def _assembled(
         listeners=chats,
         console_link=settings.chat.console_link,
     )
-    documents, buckets, telling = Documents(store), BucketFolders(settings.s3), Telling(topics)
+    documents, buckets, telling = Documents(store), BucketFolders(settings.s3), Telling(fleet, topics)
     drafting = Drafting(store=store, nodes=fleet, documents=documents, buckets=buckets, new_id=chance.event_id)
     commands = Commands(
         store=store,
