@@ -34,6 +34,8 @@ class Digests:
                 await self.tell()
             except TocsinError as away:
                 log.warning("digests of noise control wait for the store: %s", away)
+            except Exception:
+                log.exception("digests of noise control failed; trying again")
 
     async def tell(self) -> None:
         """End what is over now."""

@@ -49,6 +49,9 @@ class NoiseControl:
         return answer({"controls": [told for rule in rules for told in await self._told(rule)]})
 
     async def _told(self, rule: Rule) -> list[dict[str, Any]]:
+        controls = self._noise.controls(rule)
+        if not controls:
+            return []
         prefix = f"{rule.bus}/{rule.name}/"
         settings = {one.target_id for one in await self._store.find(NoiseSetting, rule.scope, prefix=prefix)}
         return [
@@ -60,7 +63,7 @@ class NoiseControl:
                 "by": "setting" if target_id in settings else "tag",
                 "held": self._noise.held[rule.arn, target_id],
             }
-            for target_id, control in self._noise.controls(rule).items()
+            for target_id, control in controls.items()
         ]
 
     async def set(self, request: Request) -> Response:
