@@ -34,6 +34,16 @@ def refusal(call: Callable[..., Any], **request: Any) -> Refusal:
     )
 
 
+@contextlib.contextmanager
+def refused(code: str, text: str) -> Iterator[None]:
+    """The call within is answered with this code, and a message that holds the text."""
+    with pytest.raises(ClientError) as raised:
+        yield
+    error = raised.value.response["Error"]
+    assert error["Code"] == code
+    assert text in error["Message"]
+
+
 def members(answer: Mapping[str, Any]) -> dict[str, Any]:
     """What boto3 read of the body."""
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

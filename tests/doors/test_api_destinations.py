@@ -3,27 +3,15 @@
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from botocore.exceptions import ClientError
 
+from tests.doors.asking import refused
 from tests.doors.test_targets import Aim
 from tests.harness import REGION, RunningServer, eventually
 from tests.peer import Answer, HttpPeer, http_peer
-
-
-@contextmanager
-def refusal(code: str, text: str) -> Iterator[None]:
-    """A call that is answered with this error."""
-    with pytest.raises(ClientError) as raised:
-        yield
-    error = raised.value.response["Error"]
-    assert error["Code"] == code
-    assert text in error["Message"]
-
 
 BASIC = {"BasicAuthParameters": {"Username": "me", "Password": "pass-word"}}
 API_KEY = {"ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "key-value"}}
@@ -332,7 +320,7 @@ def test_an_update_changes_what_it_names(outside: Outside) -> None:
 
 
 def test_parameters_of_another_authorization_are_refused(outside: Outside) -> None:
-    with refusal("ValidationException", "ApiKeyAuthParameters must be specified"):
+    with refused("ValidationException", "ApiKeyAuthParameters must be specified"):
         outside.connect(kind="API_KEY", parameters=BASIC)
 
 
@@ -340,23 +328,23 @@ def test_connections_and_destinations_that_are_not_there(outside: Outside) -> No
     events = outside.events
     absent = "Failed to describe the connection(s). Connection 'x' does not exist."
     for call in (events.describe_connection, events.update_connection, events.delete_connection):
-        with refusal("ResourceNotFoundException", absent):
+        with refused("ResourceNotFoundException", absent):
             call(Name="x")
     absent = "Failed to describe the api-destination(s). An api-destination 'x' does not exist."
     for call in (events.describe_api_destination, events.update_api_destination, events.delete_api_destination):
-        with refusal("ResourceNotFoundException", absent):
+        with refused("ResourceNotFoundException", absent):
             call(Name="x")
 
 
 def test_names_are_used_once(outside: Outside) -> None:
     connection = outside.connect()
-    with refusal("ResourceAlreadyExistsException", "Connection c already exists."):
+    with refused("ResourceAlreadyExistsException", "Connection c already exists."):
         outside.connect()
     outside.destine(connection=connection)
-    with refusal("ResourceAlreadyExistsException", "An api-destination 'd' already exists."):
+    with refused("ResourceAlreadyExistsException", "An api-destination 'd' already exists."):
         outside.destine(connection=connection)
     outside.events.delete_connection(Name="c")
-    with refusal("ResourceNotFoundException", f"Connection '{connection}' does not exist."):
+    with refused("ResourceNotFoundException", f"Connection '{connection}' does not exist."):
         outside.destine(name="other", connection=connection)
 
 
@@ -364,7 +352,7 @@ def test_names_are_used_once(outside: Outside) -> None:
     "endpoint", ["http://example.com/", "ftp://example.com/", "https://", "https://me:pw@example.com/", "example.com"]
 )
 def test_only_https_goes_to_other_machines(outside: Outside, endpoint: str) -> None:
-    with refusal("ValidationException", "Parameter InvocationEndpoint is not valid."):
+    with refused("ValidationException", "Parameter InvocationEndpoint is not valid."):
         outside.events.create_api_destination(
             Name="d", ConnectionArn=outside.connect(), InvocationEndpoint=endpoint, HttpMethod="POST"
         )
@@ -408,7 +396,7 @@ def test_both_are_listed_page_by_page(outside: Outside) -> None:
 
 def test_a_target_needs_an_api_destination_of_its_own_account(outside: Outside) -> None:
     arn = outside.destine().replace(outside.account, "999988887777")
-    with refusal("ValidationException", "It must be in account and region of the rule."):
+    with refused("ValidationException", "It must be in account and region of the rule."):
         outside.target(arn)
 
 
