@@ -225,6 +225,15 @@ def test_a_patch_date_is_kept_once() -> None:
     assert group(world).spec["AutoPatchConfig"] == {"PatchingStrategy": "WhenIdle"}
 
 
+def test_an_image_of_a_group_s_own_stays_through_updates_by_schedule() -> None:
+    schedule = {"ScheduleExpression": "cron(0 3 * * ? *)"}
+    world = SmallWorld(group_spec(WORKER, 1, ImageId=IMAGE, ScheduledUpdateConfig=schedule))
+    world.settle()
+    world.skip_to(BEGIN + later(3 * 3600))
+    world.settle()
+    assert (status(world), group(world).image.id) == ("Succeeded", IMAGE)
+
+
 @pytest.mark.parametrize(
     ("request_", "error"),
     [

@@ -25,7 +25,6 @@ from tocsin.model.records import successor
 
 # There is one system image here, and nothing is in it: nodes are processes. Its id only has to look like one.
 DEFAULT_IMAGE_ID = "ami-70c51070c51070c51"
-DEFAULT = "default"
 
 
 def update_software(cluster: Cluster, request: dict[str, Any]) -> Cluster:

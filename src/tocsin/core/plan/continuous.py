@@ -92,19 +92,19 @@ def _in_service(draft: Draft) -> None:
 
 
 def _settle_groups(draft: Draft) -> None:
-    settled = (_settled(draft, group) for group in draft.cluster.groups)
+    worn = {node.group for node in draft.nodes.stirred() if worn_out(draft, node)}
+    settled = (_settled(draft, group, worn=group.name in worn) for group in draft.cluster.groups)
     groups = tuple(group for group in settled if group is not None)
     if groups != draft.cluster.groups:
         draft.cluster = replace(draft.cluster, groups=groups)
 
 
-def _settled(draft: Draft, group: InstanceGroup) -> InstanceGroup | None:
+def _settled(draft: Draft, group: InstanceGroup, *, worn: bool) -> InstanceGroup | None:
     """The group as it now stands; None when it is gone."""
     if group.status is GroupStatus.DELETING:
         return group if any(node.group == group.name for node in draft.nodes.values()) else None
     if group.status in (GroupStatus.CREATING, GroupStatus.UPDATING):
         return _waited_for(draft, group)
-    worn = any(worn_out(draft, node) for node in draft.of(group))
     return replace(group, status=GroupStatus.DEGRADED if worn else GroupStatus.IN_SERVICE)
 
 

@@ -52,7 +52,7 @@ class Draft:
         self.cluster: Cluster = cluster
         self.gone = False
         self.nodes = Members(nodes)
-        self._recorded = dict(nodes)
+        self._recorded = nodes
         self.seen = seen
         self.policy = policy
         self.health = health

@@ -54,7 +54,7 @@ def _to_replace(draft: Draft, node: Node) -> bool:
 
 def _try_again(draft: Draft, group: InstanceGroup, node: Node) -> None:
     """Continuous provisioning: nothing of use is lost, so no budget holds it up."""
-    if len(draft.of(group)) <= group.wanted:
+    if draft.size(group) <= group.wanted:
         _replace(draft, node)
 
 

@@ -13,7 +13,7 @@ from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.core.plan.mend import mend, worn_out
 from tocsin.core.plan.size import fill, shrinking
 from tocsin.core.plan.texts import FAULT_UPDATE, ROLLBACK_FAILED, SCRIPT_FAILED, UPDATE_ALARMED, UPDATE_FAILED
-from tocsin.core.software import batch_size, begun, next_update
+from tocsin.core.software import batch_size, begun, first_image_id, next_update
 from tocsin.model.cluster import (
     ClusterStatus,
     GroupStatus,
@@ -71,7 +71,8 @@ def _begin(draft: Draft, group: InstanceGroup, config: dict[str, Any], why: str)
     changed = replace(group, update_since=draft.now, spec=spec)
     groups = tuple(changed if one.name == group.name else one for one in draft.cluster.groups)
     cluster = replace(draft.cluster, groups=groups)
-    members = begun(cluster, [group.name], config, group.image.id, why=why)
+    image_id = group.image.id or first_image_id(group)
+    members = begun(cluster, [group.name], config, image_id, why=why)
     draft.cluster = replace(cluster, **members)
 
 
