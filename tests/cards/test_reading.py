@@ -91,6 +91,15 @@ def test_a_sick_node_tells_fault_repair_and_what_to_do_next() -> None:
     assert "i-12345678abcdefghi" in card.command
 
 
+def test_a_name_out_of_an_event_is_quoted_where_a_shell_will_read_it() -> None:
+    evil = "i-1; rm -rf ~"
+    for event in (health(instance=evil), cluster_event("Error", InstanceId=evil)):
+        assert card_of(event).command.endswith(f"--instance-ids '{evil}'")
+    event = golden("real-state-change-creating")
+    event["detail"]["ClusterName"] = "$(x)"
+    assert card_of(event).command == "tocsin story '$(x)'"
+
+
 def test_a_fault_and_its_recovery_are_one_thread_which_the_recovery_closes() -> None:
     fault, recovery = card_of(health()), card_of(health("Healthy"))
     assert fault.thread == recovery.thread != ""

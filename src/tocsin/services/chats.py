@@ -114,7 +114,7 @@ class Chats:
     def _note(self, service: str, card: Card, topic_arn: str, message: TopicMessage, now_ms: int) -> Outbound:
         body = markdown(card) or card.title
         about = {"service": service, "title": card.title or card.summary, "tone": str(card.tone)}
-        return _outbound(APPRISE, f"apprise/{service}", body, about, topic_arn, message, now_ms)
+        return _outbound(APPRISE, service, body, about, topic_arn, message, now_ms)
 
 
 def _outbound(

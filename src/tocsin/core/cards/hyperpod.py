@@ -1,6 +1,7 @@
 """HyperPod's three event types as cards: what changed, how bad it is, why, and what happens or is to be done next."""
 
 import re
+import shlex
 
 from tocsin.core.announce import HEALTHY_REPLACEMENT
 from tocsin.core.cards.card import Card, Tone, facts
@@ -19,8 +20,8 @@ LEVEL_TONES = {"Info": Tone.INFO, "Warn": Tone.WARNING, "Error": Tone.BAD}
 FAULT = re.compile(r"\bfault type (\w+)")
 REPLACED = re.compile(re.escape(HEALTHY_REPLACEMENT).replace(re.escape("{replaced}"), r"(i-\w+)"))
 
-DIAGNOSE = "aws ssm send-command --document-name Tocsin-CollectDiagnostics --instance-ids {instance}"
-TELL = "tocsin story {name}"
+DIAGNOSE = "aws ssm send-command --document-name Tocsin-CollectDiagnostics --instance-ids"
+TELL = "tocsin story"
 
 
 def state_change(event: Json, previous: str) -> Card:
@@ -40,7 +41,7 @@ def state_change(event: Json, previous: str) -> Card:
             ("Node recovery", text_of(detail, "NodeRecovery")),
         ),
         lines=tuple(_group(group) for group in groups),
-        command=TELL.format(name=name) if name else "",
+        command=_command(TELL, name),
     )
 
 
@@ -76,7 +77,7 @@ def node_health(event: Json) -> Card:
             ("Repair action", "" if healthy and repair == "None" else repair),
         ),
         steps=() if healthy else texts_of(health, "Recommendation"),
-        command=(TELL if healthy else DIAGNOSE).format(name=instance, instance=instance) if instance else "",
+        command=_command(TELL if healthy else DIAGNOSE, instance),
         thread="/".join(("hyperpod", *thread)) if instance else "",
         ends=healthy,
     )
@@ -101,8 +102,13 @@ def cluster_event(event: Json) -> Card:
             ("Operation", text_of(details, "OperationId")),
         ),
         steps=texts_of({"": found_in(details, "Recommendation")}, ""),
-        command=(DIAGNOSE.format(instance=instance) if instance and level != "Info" else TELL.format(name=cluster)),
+        command=_command(DIAGNOSE, instance) if instance and level != "Info" else _command(TELL, cluster),
     )
+
+
+def _command(command: str, name: str) -> str:
+    """A command for a shell. The name comes from an event, which anybody may put: it is quoted."""
+    return f"{command} {shlex.quote(name)}" if name else ""
 
 
 def cluster_named(event: Json) -> dict[str, str]:
