@@ -15,6 +15,7 @@ from tests.doors.mailbox import USER, smtp_server
 from tests.doors.tls import certificate
 from tocsin.model.names import Scope
 from tocsin.model.outbound import Outbound, Outcome, Verdict
+from tocsin.model.records import successor
 from tocsin.targets.mail import MailCarrier, MailSettings, complaint
 
 SENDER = "tocsin@example.com"
@@ -124,10 +125,12 @@ def test_a_password_file_that_is_gone_says_so(tmp_path: Path) -> None:
     assert "gone" in outcome.message
 
 
-def test_without_a_server_mails_wait() -> None:
-    outcome = carried(host="")
-    assert outcome.verdict is Verdict.AGAIN
-    assert outcome.message == "no mail server is configured: set mail.host"
+def test_without_a_server_mails_wait_and_cost_nothing() -> None:
+    carrier = MailCarrier(MailSettings(), lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    mail = outbound("me@example.com")
+    first, later = asyncio.run(carrier.carry(mail)), asyncio.run(carrier.carry(successor(mail, attempts=1)))
+    assert (first.verdict, later.verdict) == (Verdict.AGAIN, Verdict.NOT_YET)
+    assert first.message == later.message == "no mail server is configured: set mail.host"
 
 
 @pytest.mark.parametrize(

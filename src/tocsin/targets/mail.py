@@ -90,7 +90,9 @@ class MailCarrier:
     async def carry(self, outbound: Outbound) -> Outcome:
         if not self._settings.host:
             self._tell()
-            return Outcome(verdict=Verdict.AGAIN, code=NO_RESOURCE, message=NO_SERVER, after_s=NO_SERVER_PAUSE_S)
+            # The reason is kept with the mail once; after that its lane rests, which costs nothing.
+            verdict = Verdict.NOT_YET if outbound.attempts else Verdict.AGAIN
+            return Outcome(verdict=verdict, code=NO_RESOURCE, message=NO_SERVER, after_s=NO_SERVER_PAUSE_S)
         async with self._room:
             outcome = await self._tried(outbound)
         became = {Verdict.DELIVERED: "accepted", Verdict.NEVER: "refused"}.get(outcome.verdict, "failed")
