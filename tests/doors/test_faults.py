@@ -117,6 +117,20 @@ def test_a_replacement_without_capacity_is_tried_again_until_there_is_some(someo
     ]
 
 
+def test_a_continuous_cluster_is_in_service_with_what_can_be_had_and_tries_the_rest_again(someone: Someone) -> None:
+    someone.fault("capacity", "group-2", "--count", "2")
+    head = group_spec("group-1", 1, SlurmConfig={"NodeType": "Controller"})
+    someone.sagemaker.create_cluster(
+        ClusterName="c", InstanceGroups=[head, group_spec("group-2", 3)], NodeProvisioningMode="Continuous"
+    )
+    someone.cluster("InService")
+    eventually(
+        lambda: [group["CurrentCount"] for group in someone.cluster("InService")["InstanceGroups"]] == [1, 3],
+        "all are there",
+    )
+    assert sum(what.startswith("fault capacity") for what in someone.story()) == 2
+
+
 def test_a_script_that_fails_on_demand_says_so_and_fails_the_cluster(someone: Someone) -> None:
     [planned] = someone.fault("script-fails", "group-1", "--count", "1")
     someone.create(2)

@@ -7,6 +7,7 @@ import random
 import secrets
 import shutil
 import signal
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from starlette.applications import Starlette
 
 from tocsin.backends.folders import BucketFolders
 from tocsin.backends.sqlite import SqliteStore
+from tocsin.core.faults import Catalogue
 from tocsin.doors.bundles import Bundles
 from tocsin.doors.chatbot import chatbot_door
 from tocsin.doors.events import events_door
@@ -93,7 +95,7 @@ from tocsin.services.trials import Trials
 from tocsin.targets.api_destinations import ApiDestinations, ApiDestinationTargets
 from tocsin.targets.buses import BusTargets
 from tocsin.targets.commands import CommandTargets
-from tocsin.targets.http import BadCertificates, http_client
+from tocsin.targets.http import BadCertificates, certificates, http_client
 from tocsin.targets.loggroups import LogGroups
 from tocsin.targets.mail import MailCarrier
 from tocsin.targets.oauth import Tokens
@@ -129,10 +131,12 @@ KINDS = (
 
 
 class Ground(Struct, frozen=True):
-    """What outlives a world: the address we are at, and the server behind us."""
+    """What outlives a world: the address we are at, the server behind us, and what takes long to read."""
 
     endpoint: str
     upstream: Upstream | None
+    certificates: ssl.SSLContext
+    catalogue: Catalogue
 
 
 async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
@@ -148,7 +152,10 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
         loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
-        worlds = await _worlds(settings, Ground(endpoint, await _upstream(settings, stack)), stack)
+        ground = Ground(
+            endpoint, await _upstream(settings, stack), _certificates(settings), load_catalogue(settings.health)
+        )
+        worlds = await _worlds(settings, ground, stack)
         http = await stack.enter_async_context(served(worlds.front, listening))
         worlds.start()
         stack.push_async_callback(worlds.stop)
@@ -193,7 +200,7 @@ def _also_wiped(settings: Settings, ground: Ground) -> Callable[[], Awaitable[No
 async def _opened(settings: Settings, ground: Ground) -> AsyncIterator[World]:
     store = await SqliteStore.open(settings.data, KINDS, synced=not settings.test_mode)
     try:
-        async with _client(settings) as session, _assembled(settings, store, session, ground) as world:
+        async with http_client(ground.certificates) as session, _assembled(settings, store, session, ground) as world:
             yield world
     finally:
         await store.close()
@@ -201,10 +208,10 @@ async def _opened(settings: Settings, ground: Ground) -> AsyncIterator[World]:
             shutil.rmtree(settings.data)
 
 
-def _client(settings: Settings) -> aiohttp.ClientSession:
+def _certificates(settings: Settings) -> ssl.SSLContext:
     """Raises SettingsError."""
     try:
-        return http_client(settings.outside)
+        return certificates(settings.outside)
     except BadCertificates as error:
         raise SettingsError(str(error)) from error
 
@@ -214,8 +221,7 @@ async def _assembled(
     settings: Settings, store: SqliteStore, session: aiohttp.ClientSession, ground: Ground
 ) -> AsyncIterator[World]:
     """Front, loops and all they need. Machines end, or are let go, when this is left."""
-    clock, chance, endpoint = SystemClock(), Chance(), ground.endpoint
-    catalogue = load_catalogue(settings.health)
+    clock, chance, endpoint, catalogue = SystemClock(), Chance(), ground.endpoint, ground.catalogue
     settings.s3.mkdir(parents=True, exist_ok=True)
     links = Links()
     around = Surroundings(

@@ -67,9 +67,11 @@ class RenewedWorlds:
         self._renewing = asyncio.Lock()
         self._world: World | None = None
         self._closing = contextlib.AsyncExitStack()
+        self._leaving: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """The next world. It runs before the one before it is left."""
+        """The next world. It runs before the one before it is left, which nobody has to wait for."""
+        await self._left()
         async with contextlib.AsyncExitStack() as stack:
             world = await stack.enter_async_context(self._opened(next(self._folders)))
             world.start()
@@ -77,13 +79,18 @@ class RenewedWorlds:
             world.ended.add_done_callback(self._fallen)
             before, self._closing = self._closing, stack.pop_all()
             self._world = world
-        await before.aclose()
+        self._leaving = asyncio.create_task(before.aclose())
+
+    async def _left(self) -> None:
+        if self._leaving:
+            await self._leaving
 
     def start(self) -> None:
         """Worlds start as they are opened."""
 
     async def stop(self) -> None:
         """Leave the last world."""
+        await self._left()
         await self._closing.aclose()
 
     def _fallen(self, ended: asyncio.Future[str]) -> None:

@@ -21,12 +21,9 @@ class BadCertificates(TocsinError):
     """The file of certificates cannot be used."""
 
 
-def http_client(settings: OutsideSettings) -> aiohttp.ClientSession:
-    """To be made in the running loop, and closed. How much goes out at once is the outbox's to decide.
-
-    Raises BadCertificates.
-    """
-    connector = aiohttp.TCPConnector(limit=0, ssl=certificates(settings), keepalive_timeout=KEPT_OPEN_S)
+def http_client(believed: ssl.SSLContext) -> aiohttp.ClientSession:
+    """To be made in the running loop, and closed. How much goes out at once is the outbox's to decide."""
+    connector = aiohttp.TCPConnector(limit=0, ssl=believed, keepalive_timeout=KEPT_OPEN_S)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
