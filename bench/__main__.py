@@ -10,8 +10,8 @@ for name in (
     "bench.recovery",
     "bench.fleet",
     "bench.links",
+    "bench.health",
     "bench.commands",
-    "bench.notify",
     "bench.notify",
 ):
     print(f"\n===== {name}")

@@ -12,6 +12,7 @@ from tocsin.doors.bundles import Bundles
 from tocsin.doors.links import Links
 from tocsin.doors.nodes import NodesDoor
 from tocsin.machines.simulated import SimulatedSettings
+from tocsin.model.link import Report
 from tocsin.ports import Clock, Store
 from tocsin.server.providers import SimulatedProvider, Surroundings
 from tocsin.server.settings import Settings
@@ -54,6 +55,10 @@ class NumberFleet:
             beat_interval_s=1.0,
             catalogue=CATALOGUE,
         )
+
+    async def take(self, instance_id: str, report: Report) -> None:
+        """As if the node had reported it."""
+        await self._door.take(instance_id, report)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
