@@ -138,6 +138,7 @@ class Simulation:
         self._server: set[asyncio.Task[Any]] = set()
         self._wires: list[Wire] = []
         self._sent = 0
+        self._findings = 0
 
     # The server.
 
@@ -296,7 +297,9 @@ class Simulation:
     # Misfortune.
 
     async def misfortune(self) -> None:
-        match self.chance.choice(("kill", "lose", "flap", "flap", "mute", "crash", "stop", "none", "none")):
+        match self.chance.choice(
+            ("kill", "lose", "flap", "flap", "mute", "crash", "stop", "sicken", "sicken", "none", "none")
+        ):
             case "kill":
                 self._strike(self._kill)
             case "lose":
@@ -305,6 +308,8 @@ class Simulation:
                 self._strike(self._flap)
             case "mute":
                 self._strike(self._mute)
+            case "sicken":
+                self._strike(self._sicken)
             case "crash":
                 self.crash()
                 await asyncio.sleep(self.chance.uniform(0, 15))
@@ -327,6 +332,14 @@ class Simulation:
         agent.lost_until = self.loop.time() + self.chance.uniform(0, 40)
         if agent.wire:
             agent.wire.cut_by_agent()
+
+    def _sicken(self, agent: FrameAgent) -> None:
+        """A fault, or its end, of one of the kinds that lead to different deeds."""
+        self._findings += 1
+        fault, code = self.chance.choice(
+            (("oom-kill", 0), ("xid", 79), ("xid", 64), ("disk-full", 0), ("disk-full", 0))
+        )
+        agent.find(fault, code, f"finding {self._findings}", over=fault == "disk-full" and self.chance.random() < 0.5)
 
     def _flap(self, agent: FrameAgent) -> None:
         if agent.wire:
@@ -388,12 +401,12 @@ def job(number: int, at_ms: int) -> Event:
     return Event(scope=SCOPE, bus=DEFAULT_BUS, id=event_id, at_ms=at_ms, body=body)
 
 
-async def read_output(store: Store) -> dict[str, list[str]]:
-    """What lifecycle scripts wrote, by instance, in the order it was kept."""
+async def read_output(store: Store, kind: str = "LifecycleConfig/") -> dict[str, list[str]]:
+    """What lifecycle scripts wrote, or another kind of stream holds, by instance, in the order it was kept."""
     output: dict[str, list[str]] = {}
     for group in await store.find(LogGroup, SCOPE, prefix="/aws/sagemaker/Clusters/"):
         events = await store.log_events(LogQuery(scope=SCOPE, group=group.name))
-        for event in sorted(events, key=lambda one: one.id):
+        for event in sorted((one for one in events if one.stream.startswith(kind)), key=lambda one: one.id):
             output.setdefault(event.stream.rpartition("/")[2], []).append(event.message)
     return output
 
@@ -404,6 +417,14 @@ def check_output(agent: FrameAgent, lines: list[str]) -> None:
     if agent.machine.state is MachineState.RUNNING and agent.ended_works:
         boot = max(boot for boot, _ in agent.runs)
         assert lines[-LINES:] == [f"{boot}/{number}" for number in range(LINES)], lines
+
+
+def check_findings(agent: FrameAgent, lines: list[str]) -> None:
+    """Each finding once and in order, whatever was sent again; and all of them where the node lives."""
+    told = [text for line in lines if "details: " in line for text in agent.found if f'{text}\\"' in line]
+    assert told == agent.found[: len(told)], (told, agent.found)
+    if agent.machine.state is MachineState.RUNNING and not agent.session.outbox:
+        assert told == agent.found, (told, agent.found)
 
 
 @contextlib.asynccontextmanager
@@ -435,10 +456,12 @@ async def play(seed: int, loop: VirtualLoop, directory: Path) -> Simulation:
         assert [one for one in simulation.accepted if journaled[one] != 1] == []
         assert [one for one in simulation.refused if one in journaled] == []
         output = await read_output(simulation.store)
+        health = await read_output(simulation.store, "SagemakerHealthMonitoringAgent/")
         for agent in simulation.yard.agents.values():
             assert max(agent.runs.values(), default=0) <= 1, "a script ran twice in one life of its node"
             assert max(agent.ended_works.values(), default=0) <= 1, "a script that had ended ran again"
             check_output(agent, output.get(agent.order.instance_id, []))
+            check_findings(agent, health.get(agent.order.instance_id, []))
         return simulation
 
 

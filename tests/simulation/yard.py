@@ -16,8 +16,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from tocsin.core.link import Line, Session, at_rest, beyond, file, hear
 from tocsin.machines.simulated import Course, SimulatedMachine, SimulatedMachines
+from tocsin.model.health import Finding
 from tocsin.model.link import (
     Beat,
+    Found,
     FromAgent,
     Halt,
     Hello,
@@ -129,6 +131,7 @@ class FrameAgent:
         self.wire: Wire | None = None
         self.runs: Counter[tuple[int, str]] = Counter()  # (boot, work) -> times begun
         self.ended_works: Counter[str] = Counter()
+        self.found: list[str] = []  # texts of its findings, in order
         self._yard = yard
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -213,6 +216,12 @@ class FrameAgent:
         outcome = "failed" if faults.strike(SCRIPTS_FAIL) else "succeeded"
         self.ended_works[order.work] += 1
         self._file(ScriptEnded(n=0, work=order.work, at_ms=0, outcome=outcome, exit_code=0))
+
+    def find(self, fault: str, code: int, text: str, *, over: bool = False) -> None:
+        """A finding of the node's agent. It is on the disk before it is sent."""
+        self.found.append(text)
+        finding = Finding(fault=fault, code=code, at_ms=0, text=text, source="kmsg", over=over)
+        self._file(Found(n=0, finding=finding))
 
     def _file(self, report: Report) -> None:
         self.session = file(self.session, report)

@@ -72,17 +72,18 @@ def _replaced(world: World) -> Iterable[Note]:
 def _node_itself(node: Node) -> Iterable[Note]:
     """What the members of one record say of each other."""
     status, sick = node.status, node.health is Health.UNHEALTHY
+    found = bool(node.faults or node.advice)  # its last fault may be over, and its health not yet settled
     lawful = {
         "places count from 1": node.index >= 1,
         "who runs has joined": status is not NodeStatus.RUNNING or node.joined,
         "who is on the way in has not joined": status is not NodeStatus.PENDING or node.joined == node.rebooting,
         "who reboots is pending": not node.rebooting
         or status in (NodeStatus.PENDING, NodeStatus.SYSTEM_UPDATING, NodeStatus.SHUTTING_DOWN),
-        "who runs and is unhealthy has faults": status is not NodeStatus.RUNNING or not sick or bool(node.faults),
+        "who runs and is unhealthy has faults": status is not NodeStatus.RUNNING or not sick or found,
         "who runs has run its script": status is not NodeStatus.RUNNING
         or node.script in (ScriptState.NONE, ScriptState.SUCCEEDED),
         "who is unhealthy has faults, failed, reboots or leaves": not sick
-        or bool(node.faults)
+        or found
         or node.rebooting
         or status in (NodeStatus.FAILURE, NodeStatus.SHUTTING_DOWN),
         "who is unhealthy has a fault": sick == bool(node.fault),

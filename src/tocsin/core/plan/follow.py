@@ -57,7 +57,7 @@ def _follow_rebooting(draft: Draft, node: Node) -> None:
     elif since is None:
         return  # not begun yet: the step is listed again
     elif link is not None and link.connected and link.since >= since:
-        node = replace(node, faults=after_reboot(node.faults), advice="", due=None)
+        node = replace(node, faults=after_reboot(node.faults))
         if node.status is NodeStatus.SYSTEM_UPDATING:
             draft.set(node, rebooted_at=None)  # up from the new image; now its script
         else:
@@ -97,6 +97,8 @@ def _be_well(draft: Draft, node: Node) -> None:
         health=Health.HEALTHY,
         fault="",
         message="",
+        advice="",
+        due=None,
         why="",
         repair_at=None,
         rebooted_at=None,
