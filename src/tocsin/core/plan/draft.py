@@ -167,10 +167,17 @@ class Draft:
             return
         if self._ready is None:
             self._ready = self._controller_ready()
-        if self._ready or node.group == controller_group(self.cluster):
+        if self._ready or node.group == controller_group(self.cluster) or (node.joined and self._controller_lost()):
             self._steps.append(RunLifecycle(node))
         else:
             self.wait(f"{node.name} waits for the nodes of {controller_group(self.cluster)}, which come first")
+
+    def _controller_lost(self) -> bool:
+        """Whether no node of the controller group is on its way: a member that is updated does not wait for one that is
+        lost and left so."""
+        first = controller_group(self.cluster)
+        rest = (NodeStatus.RUNNING, NodeStatus.FAILURE)
+        return all(node.status in rest for node in self.nodes.values() if node.group == first)
 
     def _controller_ready(self) -> bool:
         """Whether scripts may run outside the controller group: its nodes go first, and must all be there; with
