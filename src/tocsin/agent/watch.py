@@ -76,7 +76,9 @@ class Watch:
                 works.append(self._rounds(boot))
             if self._watching.inject:
                 works.append(self.injections.run())
-            await asyncio.gather(*works)
+            async with asyncio.TaskGroup() as group:  # not gather: at the end it waits until all have cleaned up
+                for work in works:
+                    group.create_task(work)
         finally:
             for source in self._opened:
                 source.close()
