@@ -45,7 +45,7 @@ def steps(parameters: dict[str, Any], inputs: dict[str, Any], given: dict[str, l
         ({"type": "StringMap"}, ['{"a": 1}'], {"a": 1}),
         ({"type": "MapList"}, ['{"a": 1}', '{"b": 2}'], [{"a": 1}, {"b": 2}]),
         ({"type": "String", "allowedValues": ["a", "b"]}, ["b"], "b"),
-        ({"type": "StringList", "allowedPattern": "^x"}, ["xa", "xb"], ["xa", "xb"]),
+        ({"type": "StringList", "allowedPattern": "^x.*"}, ["xa", "xb"], ["xa", "xb"]),
         ({"type": "String", "minChars": 2, "maxChars": "3"}, ["abc"], "abc"),
     ],
 )
@@ -66,7 +66,9 @@ def test_a_value_is_read_by_its_type(spec: dict[str, Any], given: list[str] | No
         ({"type": "String", "allowedValues": ["a"]}, ["c"], "Allowed are: a"),
         ({"type": "String", "allowedPattern": "^[a-z]+$"}, ["a1"], "does not match"),
         ({"type": "String", "allowedPattern": "^[a-z]+$"}, ["abc\n"], "does not match"),
-        ({"type": "String", "allowedPattern": "a"}, ["a" * 5000], "does not match"),
+        ({"type": "String", "allowedPattern": "a*"}, ["a" * 5000], "does not match"),
+        ({"type": "String", "allowedPattern": "a"}, ["ab"], "does not match"),
+        ({"type": "String", "allowedPattern": "(a+)+"}, ["a" * 4000 + "b"], "does not match"),  # in bounded time
         ({"type": "String", "maxChars": 2}, ["abc"], "from 0 to 2"),
         ({"type": "StringList", "minItems": 1}, [], "from 1 to any"),
         ({"type": "StringList", "maxItems": 1}, ["a", "b"], "from 0 to 1"),

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wire.wire_models import SERVICES
-from tocsin.doors.wire.automaton import Automaton, walkable
-from tocsin.doors.wire.charset import Untranslatable
-from tocsin.doors.wire.patterns import matcher, may_explode, skipped
-from tocsin.doors.wire.regex import parsed, spelled
+from tocsin.core.regex.automaton import Automaton, walkable
+from tocsin.core.regex.charset import Untranslatable
+from tocsin.core.regex.matching import matcher, may_explode
+from tocsin.core.regex.syntax import parsed, spelled
 from tocsin.doors.wire.times import from_epoch, from_text, to_epoch, to_iso, to_rfc822
 from tocsin.doors.wire.tokens import Position, decode, encode
+from tocsin.doors.wire.validate import skipped
 from tocsin.model.errors import InvalidParameter, Validation
 
 MATCHES = [

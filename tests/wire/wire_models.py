@@ -16,8 +16,8 @@ from botocore.compat import HTTPHeaders
 from botocore.utils import percent_encode_sequence
 from hypothesis import strategies as st
 
+from tocsin.core.regex.syntax import parsed, spelled
 from tocsin.doors.wire import Call, Request, Response, Wire
-from tocsin.doors.wire.regex import parsed, spelled
 
 SERVICES = ("events", "logs", "sagemaker", "sts", "sns", "sqs", "ssm", "cloudcontrol", "chatbot")
 # Not served: their models bind members wherever REST-JSON can, and chatbot's only in the body.

@@ -3,6 +3,7 @@
 SendCommand gives every value as a list of strings; what a type makes of them stands in `_READ`.
 """
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from tocsin.core.regex.charset import Untranslatable
+from tocsin.core.regex.matching import Matcher, matcher
 from tocsin.model.command_errors import InvalidDocumentContent, InvalidParameters
 
 # A pattern comes from whoever writes documents: no text of any length is tried on it.
 PATTERN_CHARS_MAX = 1024
 MATCHED_CHARS_MAX = 4096
+PATTERNS_KEPT_MAX = 1_000
 
 Value = Any  # a str, list, bool, int or dict, by the type
 
@@ -66,8 +70,12 @@ def parameter_of(name: str, spec: Any) -> Parameter:
     kind, pattern = spec.get("type"), spec.get("allowedPattern", "")
     if kind not in _KIND:
         raise wrong(f"has the type {kind}; there are {', '.join(_KIND)}")
-    if not isinstance(pattern, str) or len(pattern) > PATTERN_CHARS_MAX or not _compiles(pattern):
-        raise wrong("has an allowedPattern that is no regular expression")
+    if not isinstance(pattern, str) or len(pattern) > PATTERN_CHARS_MAX:
+        raise wrong(f"has an allowedPattern that is no text of at most {PATTERN_CHARS_MAX} characters")
+    try:
+        _pattern(pattern)
+    except Untranslatable as error:
+        raise wrong(f"has an allowedPattern that cannot be used here: {error}") from error
     allowed = spec.get("allowedValues", [])
     if not isinstance(allowed, list):
         raise wrong("has allowedValues that are no list")
@@ -92,12 +100,10 @@ def parameter_of(name: str, spec: Any) -> Parameter:
     return parameter
 
 
-def _compiles(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return True
+@functools.lru_cache(PATTERNS_KEPT_MAX)
+def _pattern(text: str) -> Matcher:
+    """Raises Untranslatable."""
+    return matcher(text)
 
 
 def _count(spec: Mapping[str, Any], member: str, wrong: Callable[[str], InvalidDocumentContent]) -> int | None:
@@ -192,7 +198,5 @@ def _range(parameter: Parameter, what: str) -> str:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """A line end behind what `$` means is no part of a match: it would get into the script unseen."""
-    if len(text) > MATCHED_CHARS_MAX:
-        return False
-    return (re.fullmatch if text.endswith("\n") else re.search)(pattern, text) is not None
+    """The whole value, as Java's `matches` has it: what a pattern does not name does not get into a script."""
+    return len(text) <= MATCHED_CHARS_MAX and bool(_pattern(pattern)(text))

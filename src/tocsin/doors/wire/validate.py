@@ -5,13 +5,13 @@ Every protocol's parser comes before it, the handler after it. All violations go
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from tocsin.doors.wire.charset import Untranslatable
+from tocsin.core.regex.charset import Untranslatable
+from tocsin.core.regex.matching import Matcher, matcher
 from tocsin.doors.wire.coral import lower_camel, quoted
 from tocsin.doors.wire.model import Service, Shape
-from tocsin.doors.wire.patterns import Matcher, matcher
 
 # (value, where it stands, the violations found so far) -> nothing
 Check = Callable[[Any, str, list[str]], None]
@@ -58,7 +58,7 @@ def rules_of(shape: Shape) -> list[Rule]:
 
 @functools.cache
 def _enforced(pattern: str) -> Matcher:
-    """The pattern's matcher; one that cannot be translated lets everything pass (patterns.skipped lists them)."""
+    """The pattern's matcher; one that cannot be translated lets everything pass (`skipped` lists them)."""
     try:
         return matcher(pattern)
     except Untranslatable:
@@ -216,3 +216,15 @@ def _both(first: Check | None, second: Check | None) -> Check | None:
         second(value, where, violations)
 
     return both
+
+
+def skipped(services: Iterable[str]) -> dict[str, str]:
+    """The patterns of these services that are not enforced, and why."""
+    found: dict[str, str] = {}
+    for service in services:
+        for shape in Service(service).shapes.values():
+            try:
+                matcher(shape.get("pattern", ""))
+            except Untranslatable as error:
+                found[shape["pattern"]] = str(error)
+    return found

@@ -1,17 +1,16 @@
-"""From a model's pattern to a yes or no about a text: full match, in bounded time.
+"""From a pattern as AWS's models and people write it to a yes or no about a text: full match, in bounded time.
 
-The validators call it once per pattern and keep the answer. A pattern without a safe spelling in Python is skipped,
-and `skipped` lists it.
+Who asks keeps the answer: validators of the wire, and documents with their allowed patterns. A pattern without a safe
+spelling in Python is Untranslatable.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 
-from tocsin.doors.wire.automaton import Automaton, walkable
-from tocsin.doors.wire.charset import Untranslatable
-from tocsin.doors.wire.model import Service
-from tocsin.doors.wire.regex import (
+from tocsin.core.regex.automaton import Automaton, walkable
+from tocsin.core.regex.charset import Untranslatable
+from tocsin.core.regex.syntax import (
     Choice,
     Group,
     Mark,
@@ -136,15 +135,3 @@ def matcher(text: str) -> Matcher:
         return fast
     walk_it = Automaton(node).fullmatch
     return lambda value: fast(value) if len(value) <= backtrack_chars_max else walk_it(value)
-
-
-def skipped(services: Iterable[str]) -> dict[str, str]:
-    """The patterns of these services that are not enforced, and why."""
-    found: dict[str, str] = {}
-    for service in services:
-        for shape in Service(service).shapes.values():
-            try:
-                matcher(shape.get("pattern", ""))
-            except Untranslatable as error:
-                found[shape["pattern"]] = str(error)
-    return found

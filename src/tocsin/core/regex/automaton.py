@@ -6,8 +6,8 @@ text in many ways, and long texts under several open repetitions.
 
 import functools
 
-from tocsin.doors.wire.charset import Untranslatable
-from tocsin.doors.wire.regex import Choice, Group, Mark, Node, One, Repeat, Sequence, walk
+from tocsin.core.regex.charset import Untranslatable
+from tocsin.core.regex.syntax import Choice, Group, Mark, Node, One, Repeat, Sequence, walk
 
 # Counted repetitions are unrolled: {0,1024} of a group of three makes some 5,000 states.
 states_max = 20_000

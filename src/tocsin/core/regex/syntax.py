@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tocsin.doors.wire.charset import Untranslatable, bracket, class_escape, code_point, spell
+from tocsin.core.regex.charset import Untranslatable, bracket, class_escape, code_point, spell
 
 # Java's dot knows five line ends, Python's one.
 DOT = r"[^\n\r\x85\u2028\u2029]"

@@ -1,0 +1,1 @@
+"""Java's regular expressions, as AWS writes them, in bounded time."""
