@@ -327,6 +327,7 @@ def test_whatever_happens_a_faultless_world_settles_as_wanted(story: list[tuple[
             continue
     world.broken = set()
     world.settle()
+    assert world.replacing_most <= policy.replacements_at_once_max + 1, "one more for the controller"
     assert world.made().steps == ()
     assert world.living.status in (ClusterStatus.IN_SERVICE, ClusterStatus.FAILED)
     assert "Updating" not in world.statuses

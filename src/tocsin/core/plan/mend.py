@@ -18,7 +18,7 @@ def mend(draft: Draft) -> None:
         repair = _due(draft, node)
         if repair is None or node.group not in groups:
             continue
-        if not node.joined and node.logical_id and not node.repair:
+        if node.logical_id and not node.joined and not node.replaces and not node.repair:
             _try_again(draft, groups[node.group], node)
             continue
         if repair is Repair.REPLACE and draft.size(groups[node.group]) > groups[node.group].wanted:
@@ -53,7 +53,7 @@ def _to_replace(draft: Draft, node: Node) -> bool:
 
 
 def _try_again(draft: Draft, group: InstanceGroup, node: Node) -> None:
-    """Continuous provisioning: nothing of use is lost, so no budget holds it up."""
+    """Continuous provisioning: nothing was lost yet at this place, so no budget holds it up."""
     if draft.size(group) <= group.wanted:
         _replace(draft, node)
 
