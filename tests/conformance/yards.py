@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.machines.hosts import HostMachines
@@ -73,14 +73,41 @@ class AnyYard(Protocol):
     def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]: ...
 
 
-class Yard:
+class News:
+    """What yards have in common: the ends of their machines, and waiting for whatever happens."""
+
+    machines: Any
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+        self._news = asyncio.Condition()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S), self._news:
+            await self._news.wait_for(true)
+
+    def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]:
+        return lambda: self.machines.seen().get(instance_id) is state
+
+    def _changed(self, instance_id: str) -> None:
+        self.changed.append(instance_id)
+        self._tell()
+
+    def _tell(self) -> None:
+        async def tell() -> None:
+            async with self._news:
+                self._news.notify_all()
+
+        self._telling = asyncio.ensure_future(tell())
+
+
+class Yard(News):
     """Providers over one folder, one after the other, and the news of their agents."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.root = folder / "machines"
-        self.changed: list[str] = []
+        super().__init__()
         self.booted: dict[str, list[int]] = defaultdict(list)  # process ids, by instance
-        self._news = asyncio.Condition()
         self._told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._told.bind(str(folder / "news"))
         self._command = [*TINY, str(folder / "news"), *options]
@@ -93,7 +120,7 @@ class Yard:
     async def next_provider(self) -> Mapping[str, MachineState]:
         self.machines = self.provider()
         await self.machines.start()
-        return self.machines.seen()
+        return dict(self.machines.seen())
 
     async def launch(self, instance_id: str = ONE) -> int:
         """Launch and wait until the agent lives; returns its process id."""
@@ -121,13 +148,6 @@ class Yard:
     async def rest(self) -> None:
         await self.machines.close(detach=False)
 
-    async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S), self._news:
-            await self._news.wait_for(true)
-
-    def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]:
-        return lambda: self.machines.seen().get(instance_id) is state
-
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._told)
         self._told.close()
@@ -136,17 +156,6 @@ class Yard:
         instance_id, pid = self._told.recv(200).decode().split()
         self.booted[instance_id].append(int(pid))
         self._tell()
-
-    def _changed(self, instance_id: str) -> None:
-        self.changed.append(instance_id)
-        self._tell()
-
-    def _tell(self) -> None:
-        async def tell() -> None:
-            async with self._news:
-                self._news.notify_all()
-
-        self._telling = asyncio.ensure_future(tell())
 
 
 @asynccontextmanager
@@ -173,14 +182,13 @@ def gone(pid: int) -> bool:
         os.close(fd)
 
 
-class NumberYard:
+class NumberYard(News):
     """Simulated machines, whose agents count their boots."""
 
     def __init__(self) -> None:
-        self.changed: list[str] = []
+        super().__init__()
         self._booted: Counter[str] = Counter()
         self._disks: dict[str, int] = {}
-        self._news = asyncio.Condition()
         self.machines = self._provider()
 
     def _provider(self) -> SimulatedMachines:
@@ -195,20 +203,11 @@ class NumberYard:
         self._booted[instance_id] += 1
         self._disks[instance_id] = self._disks.get(instance_id, 0) + 1
 
-    def _changed(self, instance_id: str) -> None:
-        self.changed.append(instance_id)
-
-        async def tell() -> None:
-            async with self._news:
-                self._news.notify_all()
-
-        self._telling = asyncio.ensure_future(tell())
-
     async def next_provider(self) -> Mapping[str, MachineState]:
         known = list(self.machines.seen())
         self.machines = self._provider()
         self.machines.start(known)
-        return self.machines.seen()
+        return dict(self.machines.seen())
 
     async def boot(self, instance_id: str = ONE) -> None:
         await self.machines.launch(launch(instance_id))
@@ -227,13 +226,6 @@ class NumberYard:
 
     async def rest(self) -> None:
         self.machines.close()
-
-    async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S), self._news:
-            await self._news.wait_for(true)
-
-    def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]:
-        return lambda: self.machines.seen().get(instance_id) is state
 
 
 class CountingAgent:
@@ -294,13 +286,12 @@ class OneHost(Yard):
                 await self.machines.reboot(order.instance_id)
 
 
-class HostYard:
+class HostYard(News):
     """Real hosts, three of them, each with processes and a directory of its own."""
 
     def __init__(self, folder: Path, store: SqliteStore) -> None:
-        self.changed: list[str] = []
+        super().__init__()
         self._store = store
-        self._news = asyncio.Condition()
         self._serving: list[asyncio.Task[None]] = []
         self._hosts = {name: OneHost(folder / name, self._tell) for name in ("h-1", "h-2", "h-3")}
 
@@ -350,27 +341,9 @@ class HostYard:
     async def rest(self) -> None:
         await self.stop()
 
-    async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S), self._news:
-            await self._news.wait_for(true)
-
-    def is_(self, state: MachineState | None, instance_id: str = ONE) -> Callable[[], bool]:
-        return lambda: self.machines.seen().get(instance_id) is state
-
     def close(self) -> None:
         for host in self._hosts.values():
             host.close()
-
-    def _changed(self, instance_id: str) -> None:
-        self.changed.append(instance_id)
-        self._tell()
-
-    def _tell(self) -> None:
-        async def tell() -> None:
-            async with self._news:
-                self._news.notify_all()
-
-        self._telling = asyncio.ensure_future(tell())
 
 
 @asynccontextmanager

@@ -1,13 +1,14 @@
 """Real hosts: what the inventory says of them, what is recorded, and the tokens by which they join."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from tocsin.model.names import Scope
 from tocsin.model.records import Record
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z"  # of a host: it stands in logs and on command lines
 # Hosts belong to the server, not to an account.
 HOSTS_SCOPE = Scope("", "")
 
@@ -22,7 +23,7 @@ class HostState(StrEnum):
 class InventoryHost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A host as the inventory file has it. A spare is claimed for replacements only."""
 
-    name: str
+    name: Annotated[str, Meta(pattern=NAME)]
     address: str
     instance_type: str
     labels: dict[str, str] = field(default_factory=dict)

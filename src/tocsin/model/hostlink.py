@@ -4,8 +4,11 @@ Each frame of the host tells all that runs on it, and the last order it has carr
 link. The server gives an order again as long as things are not as they should be.
 """
 
-from msgspec import Struct
+from typing import Annotated
 
+from msgspec import Meta, Struct
+
+from tocsin.model.host import NAME
 from tocsin.model.machine import MachineState
 
 
@@ -55,7 +58,7 @@ class JoinAsked(Struct, frozen=True, kw_only=True):
     """The body of a request to join."""
 
     token: str
-    host: str
+    host: Annotated[str, Meta(pattern=NAME)]
 
 
 class Joined(Struct, frozen=True, kw_only=True):

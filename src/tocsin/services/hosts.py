@@ -179,7 +179,7 @@ class Hosts:
         async with self._changing:
             host = self._named(name)
             if host.state is not HostState.QUARANTINE:
-                raise Conflict(f"Host {name} is not in quarantine: it is {host.state}.")
+                raise Conflict(f"Host {name} is not in quarantine: its state is {host.state}.")
             await self._put(successor(host, state=HostState.POOL, why=""))
 
     def _named(self, name: str) -> Host:
