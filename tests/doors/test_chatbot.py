@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.doors.asking import members, refusal
+from tests.doors.asking import ask, connect, members, refusal
 from tests.harness import REGION, RunningServer
 
 TENANT, TEAM, OTHER_TEAM = (f"{digit * 8}-{digit * 4}-{digit * 4}-{digit * 4}-{digit * 12}" for digit in "123")
@@ -240,3 +240,24 @@ def test_the_aws_cli_speaks_it_too(desk: Desk, server: RunningServer) -> None:
 
 def tag(key: str, value: str) -> dict[str, str]:
     return {"TagKey": key, "TagValue": value}
+
+
+def test_an_unsigned_request_is_understood_by_its_path_and_no_content_has_no_length(
+    server: RunningServer,
+) -> None:
+    body = {
+        "SlackTeamId": "T1",
+        "SlackChannelId": "C1",
+        "IamRoleArn": "arn:aws:iam::111122223333:role/r",
+        "ConfigurationName": "unsigned",
+    }
+    with connect(server) as connection:
+        made = ask(connection, "POST", "/create-slack-channel-configuration", json.dumps(body).encode())
+        arn = made.json["ChannelConfiguration"]["ChatConfigurationArn"]
+        named = json.dumps({"ChatConfigurationArn": arn}).encode()
+        gone = ask(connection, "POST", "/delete-slack-channel-configuration", named)
+        again = ask(connection, "POST", "/delete-slack-channel-configuration", named)
+    assert (made.status, arn) == (201, "arn:aws:chatbot::111122223333:chat-configuration/slack-channel/unsigned")
+    assert (gone.status, gone.body, "content-length" in gone.headers) == (204, b"", False)
+    assert (again.status, again.headers["x-amzn-errortype"]) == (404, "ResourceNotFoundException")
+    assert list(again.json) == ["Message"]
