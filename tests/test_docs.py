@@ -54,7 +54,7 @@ DOORS = {
     "chatbot_door": lambda: chatbot_door(NOTHING, {}, NOTHING),
     "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING, NOTHING, NOTHING),
     "logs_door": lambda: logs_door(NOTHING),
-    "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING),
+    "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING, NOTHING),
     "sns_door": lambda: sns_door(NOTHING, NOTHING),
     "sqs_door": lambda: sqs_door(NOTHING),
     "ssm_door": lambda: ssm_door(

@@ -46,6 +46,7 @@ from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.command import Command, Document, Invocation, StepOutput
 from tocsin.model.connection import ApiDestination, Connection, Credentials
+from tocsin.model.governance import ComputeQuota, SchedulerConfig
 from tocsin.model.host import Host, JoinToken
 from tocsin.model.injection import Injection
 from tocsin.model.logs import LogGroup, LogPolicy
@@ -127,6 +128,7 @@ KINDS = (
     *(Document, Command, Invocation, StepOutput),
     *(Connection, Credentials, ApiDestination),
     *(Host, JoinToken),
+    *(SchedulerConfig, ComputeQuota),
 )
 
 
@@ -387,7 +389,7 @@ async def _assembled(
             chatbot_door(store, _names(settings.chat), chats.changed),
             events_door(store, bus, settings.events, chance.event_id, connections, chance.request_id, replays.wake),
             logs_door(store),
-            sagemaker_door(fleet, secrets.token_bytes),
+            sagemaker_door(store, fleet, secrets.token_bytes),
             sqs_door(queues),
             sns_door(topics, store),
             ssm_door(

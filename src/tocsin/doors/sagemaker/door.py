@@ -5,23 +5,24 @@ from typing import Any
 
 from tocsin.core.commit import World
 from tocsin.doors.door import Context, Door
-from tocsin.doors.paging import page
 from tocsin.doors.sagemaker.batches import batch_operations
 from tocsin.doors.sagemaker.describe import cluster_members, cluster_summary, node_members, node_summary
 from tocsin.doors.sagemaker.events import event_operations
+from tocsin.doors.sagemaker.governance import governance_operations
 from tocsin.doors.sagemaker.listing import sorted_page, within
 from tocsin.doors.sagemaker.operations import operations_of
+from tocsin.doors.sagemaker.tagging import Tagging
 from tocsin.model.cluster import Node, NodeStatus
 from tocsin.model.errors import ResourceNotFound, Validation
 from tocsin.model.names import cluster_id
+from tocsin.ports import Store
 from tocsin.services.fleet import Fleet
 
-TAGS_MAX = 50
 
-
-def sagemaker_door(fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
+def sagemaker_door(store: Store, fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
     """`chance` gives so many random bytes."""
     operations = _SageMaker(fleet, chance)
+    tagging = Tagging(store, fleet)
     return Door(
         service="sagemaker",
         operations={
@@ -33,12 +34,13 @@ def sagemaker_door(fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
             "DeleteCluster": operations.delete_cluster,
             "ListClusterNodes": operations.list_cluster_nodes,
             "DescribeClusterNode": operations.describe_cluster_node,
-            "AddTags": operations.add_tags,
-            "ListTags": operations.list_tags,
-            "DeleteTags": operations.delete_tags,
+            "AddTags": tagging.add,
+            "ListTags": tagging.list,
+            "DeleteTags": tagging.delete,
             **batch_operations(fleet),
             **operations_of(fleet),
             **event_operations(fleet),
+            **governance_operations(store, fleet, chance),
         },
     )
 
@@ -109,38 +111,6 @@ class _SageMaker:
             raise ResourceNotFound(f"Node {asked} does not exist in cluster {world.cluster.name}.")
         group = next((group for group in world.cluster.groups if group.name == node.group), None)
         return {"NodeDetails": node_members(node, group)}
-
-    async def add_tags(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        added = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
-        tags = await self._fleet.retag(context.scope, request["ResourceArn"], lambda old: _bounded(old | added))
-        return {"Tags": _tag_list(tags)}
-
-    async def list_tags(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        world = self._fleet.world_of(context.scope, request["ResourceArn"])
-        taken, token = page(
-            sorted(world.cluster.tags.items()),
-            kind=f"ListTags/{world.cluster.id}",
-            position=lambda item: [item[0]],
-            limit=request.get("MaxResults", TAGS_MAX),
-            token=request.get("NextToken"),
-        )
-        return {"Tags": _tag_list(dict(taken)), "NextToken": token}
-
-    async def delete_tags(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        gone = set(request["TagKeys"])
-        arn = request["ResourceArn"]
-        await self._fleet.retag(context.scope, arn, lambda old: {key: old[key] for key in old if key not in gone})
-        return {}
-
-
-def _bounded(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > TAGS_MAX:
-        raise Validation(f"A resource can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
-    return tags
-
-
-def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def _found(world: World, request: dict[str, Any]) -> Node | None:

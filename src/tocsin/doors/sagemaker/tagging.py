@@ -1,0 +1,88 @@
+"""Tags of clusters, which the fleet changes, and of cluster policies and compute quotas, which are changed here."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tocsin.doors.door import Context, decided
+from tocsin.doors.paging import page
+from tocsin.model.changes import Put
+from tocsin.model.errors import ResourceNotFound, Validation
+from tocsin.model.governance import ComputeQuota, Governance, SchedulerConfig
+from tocsin.model.names import split_arn
+from tocsin.model.records import successor
+from tocsin.ports import Store
+from tocsin.services.fleet import Fleet
+
+TAGS_MAX = 50
+
+Change = Callable[[dict[str, str]], dict[str, str]]
+
+# By what their ARNs call them.
+_GOVERNED: dict[str, type[Governance]] = {one.resource: one for one in (SchedulerConfig, ComputeQuota)}
+
+
+class Tagging:
+    def __init__(self, store: Store, fleet: Fleet) -> None:
+        self._store = store
+        self._fleet = fleet
+
+    async def add(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        added = told(request)
+        return {"Tags": _listed(await self._retag(context, request["ResourceArn"], lambda old: _bounded(old | added)))}
+
+    async def list(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        arn = request["ResourceArn"]
+        governed = await self._governed(context, arn)
+        tags = governed.tags if governed else self._fleet.world_of(context.scope, arn).cluster.tags
+        taken, token = page(
+            sorted(tags.items()),
+            kind=f"ListTags/{arn}",
+            position=lambda item: [item[0]],
+            limit=request.get("MaxResults", TAGS_MAX),
+            token=request.get("NextToken"),
+        )
+        return {"Tags": _listed(dict(taken)), "NextToken": token}
+
+    async def delete(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        gone = set(request["TagKeys"])
+        await self._retag(
+            context, request["ResourceArn"], lambda old: {key: old[key] for key in old if key not in gone}
+        )
+        return {}
+
+    async def _retag(self, context: Context, arn: str, change: Change) -> dict[str, str]:
+        async def attempt() -> dict[str, str]:
+            governed = await self._governed(context, arn)
+            if governed is None:
+                return await self._fleet.retag(context.scope, arn, change)
+            tags = change(governed.tags)
+            await self._store.commit(Put(successor(governed, tags=tags)))
+            return tags
+
+        return await decided(attempt)
+
+    async def _governed(self, context: Context, arn: str) -> Governance | None:
+        """None where the ARN names no policy and no quota. Raises ResourceNotFound for one that is not there."""
+        split = split_arn(arn)
+        resource, _, key = split[2].partition("/") if split else ("", "", "")
+        if split is None or resource not in _GOVERNED:
+            return None
+        found = await self._store.get(_GOVERNED[resource], context.scope, key)
+        if found is None or found.arn != arn:
+            raise ResourceNotFound(f"{arn} does not exist.")
+        return found
+
+
+def told(request: dict[str, Any]) -> dict[str, str]:
+    """The tags a request carries."""
+    return _bounded({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
+
+
+def _bounded(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > TAGS_MAX:
+        raise Validation(f"A resource can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
+    return tags
+
+
+def _listed(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
