@@ -14,10 +14,12 @@ SELECTOR = '{ $.HealthMonitoringAgentDetectionEvent = "HealthEvent" }'
 class Sickbay:
     """A cluster without scripts, and the kernel logs of its nodes."""
 
-    def __init__(self, server: RunningServer, account: str, nodes: int, recovery: str) -> None:
+    def __init__(
+        self, server: RunningServer, account: str, nodes: int, recovery: str, instance_type: str = "ml.t3.medium"
+    ) -> None:
         self.server, self.account = server, account
         self.api = server.client("sagemaker", account)
-        group = {"InstanceGroupName": "workers", "InstanceCount": nodes, "InstanceType": "ml.t3.medium"}
+        group = {"InstanceGroupName": "workers", "InstanceCount": nodes, "InstanceType": instance_type}
         script = {
             "SourceS3Uri": server.bucket(f"bucket-{account}", {"on_create.sh": "exit 0"}),
             "OnCreate": "on_create.sh",

@@ -1,6 +1,8 @@
 """Node health through the door: a record in a node's kernel log, and what boto3 sees become of the node."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +87,22 @@ def test_a_fault_with_an_end_of_its_own_comes_and_goes(reporting: Sickbay) -> No
     [told] = reporting.summaries(1)
     assert told["Recommendation"] == "Look at the power of the slot and the card's riser."
     assert reporting.nodes == {node: "Running"}
+
+
+def test_a_node_is_held_to_the_gpus_that_its_type_promises(tmp_path: Path) -> None:
+    config = tmp_path / "tocsin.toml"
+    config.write_text("[health]\nexpect_gpus = true\n")
+    server = RunningServer(tmp_path / "data", "--config", str(config))
+    try:
+        bay = Sickbay(server, "111122223333", 1, "None", instance_type="ml.g5.12xlarge")
+        [told] = bay.summaries(1)
+        assert "detected fault type NvidiaErrorReboot" in told["HealthStatusReason"]
+        [node] = bay.nodes
+        described = bay.api.describe_cluster_node(ClusterName="sick", NodeId=node)["NodeDetails"]
+        message = described["InstanceStatus"]["Message"]
+        assert message == "gpu-count: the NVIDIA library is not installed, and the instance type promises 4"
+        gpus = [{"bus": f"0000:0{number}:00"} for number in range(4)]
+        (server.data_dir / "machines" / node / "gpus.json").write_text(json.dumps({"state": "ready", "gpus": gpus}))
+        assert bay.summaries(2)[1]["HealthStatus"] == "Healthy"
+    finally:
+        server.stop()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.faults.table import CATALOGUE, CODES, NOW_MS, POLICY, TABLE, finding, known_of, verdict
 from tocsin.core.faults import after_reboot, assess, cleared, lapse, read_catalogue, weigh
-from tocsin.core.faults.assess import KNOWN_MAX, MOMENTS_MAX
+from tocsin.core.faults.assess import KNOWN_MAX, MOMENTS_MAX, often
 from tocsin.model.health import Clearing, Finding, Known, Mended, Remedy
 
 HOUR_MS = 3_600_000
@@ -45,7 +45,16 @@ def test_what_lapses_is_what_was_quiet(story: list[Finding], hours: int) -> None
     left = set(lapse(known, now_ms))
     for one in known:
         quiet = one.judged.clears is Clearing.QUIET and one.last_ms + one.judged.quiet_s * 1000 <= now_ms
-        assert (one in left) is not quiet
+        rare = one.judged.clears is not Clearing.QUIET and not often(one)
+        assert (one in left) is not (quiet or (rare and one.last_ms + one.judged.window_s * 1000 <= now_ms))
+
+
+def test_what_was_not_seen_often_enough_is_forgotten_with_its_window() -> None:
+    once = known_of(finding("soft-lockup", subject="CPU#1"))
+    assert lapse(once, NOW_MS + 599_000) == once
+    assert lapse(once, NOW_MS + 600_000) == ()
+    counting = known_of(*[finding("soft-lockup", subject="CPU#1")] * 3)
+    assert lapse(counting, NOW_MS + 30 * 24 * HOUR_MS) == counting
 
 
 @given(stories())

@@ -118,8 +118,21 @@ def lapse(known: Iterable[Known], now_ms: int) -> tuple[Known, ...]:
 
 
 def lapses_ms(known: Known) -> int:
-    """When the fault is over if it does not come again; 0: not by itself."""
-    return known.last_ms + int(known.judged.quiet_s * 1000) if known.judged.clears is Clearing.QUIET else 0
+    """When the fault is over if it does not come again; 0: not by itself.
+
+    One that was not seen often enough to count is forgotten with its window.
+    """
+    judged = known.judged
+    if judged.clears is Clearing.QUIET:
+        return known.last_ms + int(judged.quiet_s * 1000)
+    return 0 if often(known) or not judged.window_s else known.last_ms + int(judged.window_s * 1000)
+
+
+def often(known: Known) -> bool:
+    """Whether it was seen as often as it takes to count."""
+    judged = known.judged
+    within = [at for at in known.moments if at >= known.last_ms - judged.window_s * 1000] if judged.window_s else None
+    return (len(within) if within is not None else known.count) >= judged.needed
 
 
 def after_reboot(known: Iterable[Known]) -> tuple[Known, ...]:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from tocsin.model.errors import TocsinError
 from tocsin.model.health import Clearing, Remedy, Severity
@@ -200,8 +199,3 @@ def _check(catalogue: Catalogue) -> None:
     unknown = [name for name in (*named, *catalogue.changes, *catalogue.observed) if not catalogue.knows(name)]
     if unknown:
         raise CatalogueError(f"there is no fault type {unknown[0]}: docs/faults.md lists them")
-
-
-def changed(catalogue: Catalogue, *, profile: Profile) -> Catalogue:
-    """The same table under another profile."""
-    return replace(catalogue, profile=profile)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from tocsin.core.faults.assess import lapses_ms
+from tocsin.core.faults.assess import lapses_ms, often
 from tocsin.core.faults.codes import RECOVERY_CHANGED
 from tocsin.core.faults.policy import HealthPolicy
 from tocsin.model.health import REMEDIES, SEVERITIES, Known, Mended, Remedy, Severity
@@ -49,17 +49,11 @@ def unhealthy(known: Known) -> bool:
 
 def counts(known: Known, now_ms: int) -> bool:
     """Whether it was seen often enough, for long enough, and is not over."""
-    return _settled(known, now_ms) and _often(known) and not (0 < lapses_ms(known) <= now_ms)
+    return _settled(known, now_ms) and often(known) and not (0 < lapses_ms(known) <= now_ms)
 
 
 def _settled(known: Known, now_ms: int) -> bool:
     return now_ms >= known.since_ms + known.judged.settle_s * 1000
-
-
-def _often(known: Known) -> bool:
-    judged = known.judged
-    within = [at for at in known.moments if at >= known.last_ms - judged.window_s * 1000] if judged.window_s else None
-    return (len(within) if within is not None else known.count) >= judged.needed
 
 
 def _turns(known: Known, now_ms: int) -> list[int]:
