@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.commands.desk import commands_over
 from tests.core.world import group_spec
 from tocsin.backends.sqlite import SqliteStore
@@ -229,6 +231,11 @@ def test_no_node_has_more_in_hand_than_it_may(tmp_path: Path) -> None:
         assert len(hand.ordered) == 3
 
     by_hand(tmp_path, story, CommandLimits(in_hand_max=2))
+
+
+def test_a_node_is_not_given_more_than_it_can_remember() -> None:
+    with pytest.raises(ValueError, match="in_hand_max is 1 to 512"):
+        CommandLimits(in_hand_max=513)
 
 
 def test_what_is_over_and_old_is_forgotten_with_its_output_and_what_is_young_stays(tmp_path: Path) -> None:

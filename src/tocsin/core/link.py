@@ -33,7 +33,7 @@ from tocsin.model.link import (
 )
 
 # Names of ended works remembered. The server orders an ended work again only when it has not yet read that it ended,
-# and it keeps no more works in flight to one node than a tenth of this.
+# and it keeps no more works in flight to one node than half of this (services/commands).
 WORKS_KEPT_MAX = 1024
 
 

@@ -17,6 +17,7 @@ from tocsin.core.commands.progress import concluded
 from tocsin.core.commands.rendering import render
 from tocsin.core.commands.targets import Chosen, Member, choose, share
 from tocsin.core.commit import World
+from tocsin.core.link import WORKS_KEPT_MAX
 from tocsin.model.changes import Accept, Change, Put
 from tocsin.model.cluster import Node
 from tocsin.model.command import Command, Invocation
@@ -60,6 +61,11 @@ class CommandLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     # "Total documents: 500", "Document versions: 1,000" (AWS, Systems Manager quotas).
     documents_max: int = 500
     versions_max: int = 1_000
+
+    def __post_init__(self) -> None:
+        """A node remembers so many works that ended; what it forgot it might run again."""
+        if not 1 <= self.in_hand_max <= WORKS_KEPT_MAX // 2:
+            raise ValueError(f"in_hand_max is 1 to {WORKS_KEPT_MAX // 2}")
 
 
 class Draft(Struct, frozen=True, kw_only=True):
