@@ -44,6 +44,8 @@ Granted = batches.Batch | additions.Added
 RETRY_PAUSE_S = 1.0
 # Passes one cluster may take in a row before the others get their turn; every pass must bring it further.
 PASSES_MAX = 20
+# Reports of one cluster in one commit: enough to share the disk, and with their output some megabytes.
+REPORTS_TOGETHER_MAX = 200
 
 
 class Fleet:
@@ -222,9 +224,9 @@ class Fleet:
         waiting.append(mine)
         async with self._held(found[0]) as world:
             if not mine.settled:
-                together = [mine, *(one for one in waiting if one is not mine)]
-                waiting.clear()
-                await self._take_reports(world, together)
+                others = [one for one in waiting if one is not mine]
+                waiting[:] = others[REPORTS_TOGETHER_MAX - 1 :]
+                await self._take_reports(world, [mine, *others[: REPORTS_TOGETHER_MAX - 1]])
             if mine.failure:
                 raise mine.failure
 
