@@ -89,6 +89,13 @@ def test_what_takes_too_long_is_ended_with_all_it_started(fleet: Fleet, tmp_path
     assert fleet.over(command)["StatusDetails"] == "ExecutionTimedOut"
 
 
+def test_why_it_ended_is_told_however_much_it_said(fleet: Fleet) -> None:
+    command = fleet.run(commands=["seq 1 5000 >&2; sleep 600"], Parameters={"executionTimeout": ["1"]})
+    told = fleet.ended(command)["StandardErrorContent"]
+    assert len(told) == 8_000
+    assert told.endswith("did not end within 1 s and its process group was ended.\n")
+
+
 def test_cancel_ends_the_process_group(fleet: Fleet, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     command = fleet.run(commands=[f"sleep 600 & echo $! > {pid_file}", "echo begun", "wait"])

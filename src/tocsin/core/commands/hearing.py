@@ -94,11 +94,14 @@ def said(output: StepOutput, result: StepResult) -> StepOutput:
         return output
     if result.outcome == "skipped":
         return written(output, "stdout", result.detail)
-    return written(output, "stderr", f"{_gap(output.stderr)}[Tocsin] {result.detail}\n")
+    return successor(output, stderr=reasoned(output.stderr, result.detail))
 
 
-def _gap(text: str) -> str:
-    return "" if not text or text.endswith("\n") else "\n"
+def reasoned(stderr: str, reason: str) -> str:
+    """The text with our reason at its end, which is kept, whatever else has to go for it."""
+    gap = "" if not stderr or stderr.endswith("\n") else "\n"
+    end = f"{gap}[Tocsin] {reason}\n"[-STDERR_CHARS_MAX:]
+    return stderr[: STDERR_CHARS_MAX - len(end)] + end
 
 
 def log_lines(pieces: Sequence[tuple[int, str]]) -> tuple[LogLine, ...]:

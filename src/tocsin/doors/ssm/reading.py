@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tocsin.core.commands.happenings import iso_ms
-from tocsin.core.commands.hearing import STDERR_CHARS_MAX, STDOUT_CHARS_MAX, object_url
+from tocsin.core.commands.hearing import STDERR_CHARS_MAX, STDOUT_CHARS_MAX, object_url, reasoned
 from tocsin.core.commands.targets import instance_of
 from tocsin.doors.door import Context
 from tocsin.doors.ssm.members import run_of
@@ -69,7 +69,7 @@ def _told(
     stdout = "".join(outputs[step.name].stdout for step in steps if step.name in outputs)
     stderr = "".join(outputs[step.name].stderr for step in steps if step.name in outputs)
     if one.reason:
-        stderr += f"{'' if not stderr or stderr.endswith(chr(10)) else chr(10)}[Tocsin] {one.reason}\n"
+        stderr = reasoned(stderr, one.reason)
     return {
         "CommandId": command.id,
         "InstanceId": request["InstanceId"],
