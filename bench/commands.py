@@ -27,7 +27,7 @@ from tocsin.doors.nodes import LINK_PATH, NodesDoor
 from tocsin.model.command import Command, Details, Invocation
 from tocsin.model.machine import LaunchOrder, MachineState
 from tocsin.server.clock import SystemClock
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 from tocsin.services.commands import Commands
 from tocsin.services.fleet import Fleet
 

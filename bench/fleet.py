@@ -18,7 +18,7 @@ from tocsin.core.policy import FleetPolicy
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.cluster import ClusterStatus
 from tocsin.server.clock import SystemClock
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 
 SIZES = (100, 1000, 10_000)
 GROUP_MAX = 5000  # InstanceCount goes to 6,758

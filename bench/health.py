@@ -30,7 +30,7 @@ from tocsin.model.link import Found, Report
 from tocsin.model.nodedir import WATCH_FILE
 from tocsin.model.watching import Watching
 from tocsin.server.clock import SystemClock
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 
 INJECTIONS = 200
 QUIET_S = 30.0

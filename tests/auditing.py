@@ -17,7 +17,7 @@ from tocsin.model.outbound import Outbound
 from tocsin.model.rule import Rule
 from tocsin.model.story import StoryLine
 from tocsin.ports import Store
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 from tocsin.services.bus import ROUTER
 from tocsin.targets.loggroups import log_place
 

@@ -19,7 +19,7 @@ from tocsin.model.command import Command, Details, Invocation, StepOutput
 from tocsin.model.link import CommandEnded, CommandOutput, CommandStarted, Order, RunCommand
 from tocsin.model.machine import LinkSeen
 from tocsin.model.names import Scope
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 from tocsin.services.commands import CommandLimits, Commands
 
 SCOPE = Scope("111122223333", "us-west-2")

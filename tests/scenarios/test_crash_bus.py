@@ -24,7 +24,7 @@ from tests.peer import Answer, HttpPeer, Seen
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import World, audit, unrest
 from tocsin.model.queue import Queue, QueueMessage
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 
 KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "3"))
 SEED = int(os.environ.get("TOCSIN_CRASH_SEED", "1"))

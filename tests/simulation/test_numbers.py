@@ -19,7 +19,7 @@ from tocsin.core.policy import FleetPolicy
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.cluster import Cluster, ClusterStatus, Node
 from tocsin.ports import Store
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 
 HOUR_S = 3600.0
 POLICY = FleetPolicy(instances_max=1000)

@@ -39,7 +39,7 @@ from tocsin.model.machine import MachineState
 from tocsin.model.names import DEFAULT_BUS, cluster_id, derived_uuid, log_group_arn
 from tocsin.model.rule import Rule, Target
 from tocsin.ports import Store
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
 from tocsin.targets.loggroups import LogGroups

@@ -12,7 +12,7 @@ from tocsin.core.topics.messages import Draft
 from tocsin.model.outbound import Outbound
 from tocsin.model.times import epoch_ms
 from tocsin.model.topic import Subscription, Topic
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 from tocsin.services.queues import Queues
 from tocsin.services.topics import Prepared, Signer, Topics, TopicsLimits
 from tocsin.services.topics.signing import made
