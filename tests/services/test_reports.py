@@ -16,7 +16,7 @@ from tocsin.model.cluster import ClusterStatus, Node, NodeCursor
 from tocsin.model.errors import Stale
 from tocsin.model.logs import LogLine
 from tocsin.server.clock import SystemClock
-from tocsin.server.run import KINDS
+from tocsin.server.kinds import KINDS
 from tocsin.services import fleet as module
 from tocsin.services.fleet import Fleet
 
