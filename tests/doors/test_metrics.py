@@ -8,7 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.doors.asking import ask, configured, connect, log_lines
+from tests.doors.test_api_destinations import Outside
 from tests.harness import RunningServer, eventually
+from tests.peer import Answer, http_peer
 from tocsin.doors.metrics import METRICS
 from tocsin.doors.metrics.table import Kind
 
@@ -90,6 +92,47 @@ def test_rules_and_targets_are_counted_as_cloudwatch_counts_them(server: Running
     assert now("tocsin_store_commits_total", outcome="committed") > before(
         "tocsin_store_commits_total", outcome="committed"
     )
+
+
+def test_what_is_owed_to_the_outside_is_counted_by_target(server: RunningServer, account: str) -> None:
+    with http_peer() as peer:
+        peer.answers["/bad"] = [Answer(status=500)]
+        outside = Outside(server, account, peer)
+        connection = outside.connect()
+        once = {"RetryPolicy": {"MaximumRetryAttempts": 1}}
+        dead_letters = {"DeadLetterConfig": {"Arn": outside.queue("dlq")[1]}}
+        good, bad = (outside.destine(f"/{name}", name, connection) for name in ("good", "bad"))
+        outside.events.put_rule(Name="r", EventPattern='{"source": ["my.app"]}')
+        outside.events.put_targets(
+            Rule="r",
+            Targets=[
+                {"Id": "good", "Arn": good},
+                {"Id": "lost", "Arn": bad, **once},
+                {"Id": "told", "Arn": bad, **once, **dead_letters},
+            ],
+        )
+        outside.put()
+        where = {"account": account, "region": "us-west-2", "bus": "default", "rule": "r"}
+        failed = "tocsin_events_failed_invocations_total"
+        now = eventually(
+            lambda: (
+                found
+                if all((found := Scraped(server))(failed, **where, target=one) for one in ("lost", "told"))
+                else None
+            ),
+            "both given up",
+        )
+    counted = {
+        target: [
+            now(f"tocsin_events_{name}_total", **where, target=target)
+            for name in (
+                *("invocations", "failed_invocations", "retry_invocation_attempts", "dead_letter_invocations"),
+                "invocations_failed_to_be_sent_to_dlq",
+            )
+        ]
+        for target in ("good", "lost", "told", "")
+    }
+    assert counted == {"good": [1, 0, 0, 0, 0], "lost": [1, 1, 1, 0, 1], "told": [1, 1, 1, 1, 0], "": [0, 0, 0, 0, 0]}
 
 
 def test_what_noise_control_holds_back_is_counted(server: RunningServer, account: str) -> None:

@@ -22,7 +22,7 @@ def test_what_is_owed_is_delivered_once_and_forgotten(tmp_path: Path) -> None:
             assert post.peer.calls == [("a", "1"), ("a", "2")]
             assert await post.owed() == []
             assert post.outbox.waiting == 0
-            assert post.outbox.by_origin == {"rule of a": {"arrived": 2, "attempts": 2, "delivered": 2}}
+            assert post.outbox.by_origin == {("rule of a", ""): {"arrived": 2, "attempts": 2, "delivered": 2}}
 
     run(main())
 

@@ -55,7 +55,8 @@ class Outbound(Record, frozen=True, kw_only=True):
     `lane` names what shares a fate (one endpoint, one mailbox): lanes do not delay each other, and within one the older
     goes first. `carrier` names who can make it; `about` is all that carrier needs beside `body`, as plain JSON.
     `id` is derived from what is owed, so that a repeat is the same delivery; it is also what the receiver can
-    deduplicate by. `origin` tells in the log and the counts on whose behalf (a rule's ARN, a subscription's).
+    deduplicate by. `origin` tells in the log and the counts on whose behalf (a rule's ARN, a subscription's), and
+    `target` for which of its targets, where it has more than one.
     """
 
     kind: ClassVar[str] = "outbound"
@@ -64,6 +65,7 @@ class Outbound(Record, frozen=True, kw_only=True):
     id: str
     carrier: str
     origin: str
+    target: str = ""
     body: str
     about: dict[str, Any] = field(default_factory=dict)
     first_ms: int

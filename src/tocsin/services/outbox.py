@@ -30,7 +30,7 @@ STORE_PAUSE_S = 0.5
 LOOK_EVERY_S = 60.0
 # For attempts under way at a stop. What is cut is tried again at the next start.
 STOP_GRACE_S = 0.5
-# Rules and subscriptions that are counted by themselves.
+# Targets of rules, and subscriptions, that are counted by themselves.
 ORIGINS_COUNTED_MAX = 10_000
 
 
@@ -80,7 +80,8 @@ class Outbox:
         self.counts: Counter[str] = Counter(
             arrived=0, attempts=0, delivered=0, retried=0, dead_lettered=0, dropped=0, crowded_out=0, throttled=0
         )
-        self.by_origin: dict[str, Counter[str]] = {}
+        # By origin and target.
+        self.by_origin: dict[tuple[str, str], Counter[str]] = {}
 
     @property
     def waiting(self) -> int:
@@ -115,7 +116,7 @@ class Outbox:
         """These are on disk: take them up."""
         for one in outbounds:
             self._lanes.owe((one.scope, one.lane), one.key, one.due_ms)
-            self._count(one.origin, "arrived")
+            self._count(one, "arrived")
         self._woken.set()
 
     async def run(self) -> None:
@@ -210,13 +211,13 @@ class Outbox:
             self._lanes.again(lane, key, outbound.due_ms)
             return
         self._note(lane, outcome, now_ms)
-        self._count(outbound.origin, "attempts")
+        self._count(outbound, "attempts")
         await self._settled(lane, outbound, settle(outbound, outcome, now_ms, self._chance()))
 
     async def _crowd_out(self, lane: Lane, outbound: Outbound) -> None:
         lane.leaving += 1
         try:
-            self._count(outbound.origin, "crowded_out")
+            self._count(outbound, "crowded_out")
             await self._settled(lane, outbound, crowded_out(outbound, self._limits.lane_owed_max))
         finally:
             lane.leaving -= 1
@@ -279,26 +280,27 @@ class Outbox:
         match fate:
             case RetryAt(after):
                 self._lanes.again(lane, outbound.key, after.due_ms)
-                self._count(outbound.origin, "retried")
+                self._count(outbound, "retried")
                 return
             case Done():
-                self._count(outbound.origin, "delivered")
+                self._count(outbound, "delivered")
             case DeadLetter():
-                self._count(outbound.origin, "dead_lettered" if buried else "dropped")
+                self._count(outbound, "dead_lettered" if buried else "dropped")
                 if not buried:
-                    self._tell_dropped(fate)
+                    self._tell_dropped(outbound, fate)
         self._lanes.gone(lane, outbound.key)
 
-    def _tell_dropped(self, letter: DeadLetter) -> None:
+    def _tell_dropped(self, outbound: Outbound, letter: DeadLetter) -> None:
         """Of the many that a dead peer costs, the first, the second, the fourth, and so on are logged."""
-        dropped = self.by_origin.get(letter.origin, self.counts)["dropped"]
+        dropped = self.by_origin.get(_whose(outbound), self.counts)["dropped"]
         if dropped & (dropped - 1) == 0:
             log.warning("%d deliveries of %s dropped, the last: %s", dropped, letter.origin, letter.message)
 
-    def _count(self, origin: str, what: str) -> None:
+    def _count(self, outbound: Outbound, what: str) -> None:
         self.counts[what] += 1
-        if origin in self.by_origin or len(self.by_origin) < ORIGINS_COUNTED_MAX:
-            self.by_origin.setdefault(origin, Counter())[what] += 1
+        whose = _whose(outbound)
+        if whose in self.by_origin or len(self.by_origin) < ORIGINS_COUNTED_MAX:
+            self.by_origin.setdefault(whose, Counter())[what] += 1
 
     async def lanes(self, scope: Scope) -> list[LaneView]:
         """What is owed in an account and region, by lane. Lanes that owe nothing are left out."""
@@ -308,6 +310,10 @@ class Outbox:
             if oldest:
                 views.append(_view(lane, oldest[0]))
         return sorted(views, key=lambda view: view.lane)
+
+
+def _whose(outbound: Outbound) -> tuple[str, str]:
+    return outbound.origin, outbound.target
 
 
 def _view(lane: Lane, oldest: Outbound) -> LaneView:

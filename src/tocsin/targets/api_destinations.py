@@ -93,6 +93,7 @@ def _owed(delivery: Delivery, now_ms: int) -> Outbound:
         id=event.id,
         carrier=API_DESTINATION,
         origin=rule.arn,
+        target=target.id,
         body=delivery.payload.decode(),
         about={"arn": target.arn, "http": asdict(http_parameters(target.spec, event.body))},
         first_ms=now_ms,

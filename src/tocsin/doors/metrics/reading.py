@@ -16,7 +16,7 @@ from tocsin.services.outbox import Outbox
 Labels = tuple[str, ...]
 Samples = dict[str, dict[Labels, float]]
 
-# How the outbox calls what CloudWatch calls so. It counts by rule.
+# How the outbox calls what CloudWatch calls so.
 _OWED = {
     "retried": ("RetryInvocationAttempts",),
     "crowded_out": ("ThrottledRules",),
@@ -67,12 +67,12 @@ def _of_rules(sources: Sources, found: Samples) -> None:
 
 
 def _owed(outbox: Outbox) -> Iterator[tuple[Labels, str, int]]:
-    """What the outbox counts of rules: it does not know by which of their targets."""
-    for origin, counts in outbox.by_origin.items():
+    """What the outbox counts of rules and their targets."""
+    for (origin, target), counts in outbox.by_origin.items():
         where = _rule_labels(origin)
         for what, names in _OWED.items() if where else ():
             for name in names if counts[what] else ():
-                yield (*where, ""), name, counts[what]
+                yield (*where, target), name, counts[what]
 
 
 def _rule_labels(arn: str) -> Labels:
