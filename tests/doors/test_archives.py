@@ -230,6 +230,19 @@ def test_a_replay_takes_its_window_and_reaches_its_rules_only(here: Account) -> 
     assert [line["detail"]["n"] for line in here.lines("left", 6)[5:]] == [9]
 
 
+def test_what_a_replay_s_rules_send_on_to_another_bus_reaches_all_rules_there(here: Account) -> None:
+    here.events.create_event_bus(Name="next")
+    here.archive("a")
+    here.route("there", bus="next")
+    on = here.events.put_rule(Name="on", EventPattern=PATTERN)["RuleArn"]
+    here.events.put_targets(Rule="on", Targets=[{"Id": "1", "Arn": here.arn("event-bus/next")}])
+    here.put(0)
+    here.lines("there", 1)
+    request = here.request()
+    here.events.start_replay(**request | {"Destination": request["Destination"] | {"FilterArns": [on]}})
+    assert [line.get("replay-name") for line in here.lines("there", 2)] == [None, "again"]
+
+
 def test_what_cannot_be_replayed_is_refused(here: Account) -> None:
     here.events.create_event_bus(Name="b")
     here.archive("a")

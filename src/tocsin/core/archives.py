@@ -16,7 +16,7 @@ from tocsin.model.archive import Archive, Archived, Replay
 from tocsin.model.changes import Change, Keep
 from tocsin.model.delivery import Delivery, Refused
 from tocsin.model.event import Event
-from tocsin.model.names import Scope, derived_uuid
+from tocsin.model.names import derived_uuid
 from tocsin.model.times import epoch_ms
 
 # The envelope's member that marks a replayed event, and the one it stands before (facts/peers.md §3.2).
@@ -38,7 +38,7 @@ class Archives(Struct, frozen=True):
     """All archives, ready to match, by bus; and the rules that replays are limited to. A change builds a new one."""
 
     of_bus: Mapping[BusName, tuple[Index[str] | None, tuple[str, ...]]] = {}
-    filters: Mapping[tuple[Scope, str], frozenset[str]] = {}
+    filters: Mapping[tuple[BusName, str], frozenset[str]] = {}
 
     @staticmethod
     def of(archives: Iterable[Archive], replays: Iterable[Replay]) -> "Archives":
@@ -52,7 +52,7 @@ class Archives(Struct, frozen=True):
             )
             for bus, some in by_bus.items()
         }
-        filters = {(one.scope, one.name): frozenset(one.filter_arns) for one in replays if one.filter_arns}
+        filters = {((one.scope, one.bus), one.name): frozenset(one.filter_arns) for one in replays if one.filter_arns}
         return Archives(of_bus, filters)
 
 
@@ -81,9 +81,9 @@ def let_through(
     event: Event, owed: tuple[list[Delivery], list[Refused]], archives: Archives
 ) -> tuple[list[Delivery], list[Refused]]:
     """Of what an event owes, what its replay is meant for: all, where it is no replayed event or its replay has no
-    filter."""
+    filter. Filters name rules of the replay's own bus: where the event went on to another, they have had their say."""
     name = replay_of(event.body)
-    rules = archives.filters.get((event.scope, name)) if name else None
+    rules = archives.filters.get(((event.scope, event.bus), name)) if name else None
     if rules is None:
         return owed
     deliveries, refused = owed

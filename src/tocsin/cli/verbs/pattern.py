@@ -24,7 +24,7 @@ def pattern() -> None:
 @click.argument("event_text", metavar="EVENT")
 @click.option("--explain", is_flag=True, help="Say which fields hold and which do not, what was there, what is near.")
 def test(pattern_text: str, event_text: str, explain: bool, output: str) -> None:
-    """Whether the pattern matches the event.
+    """Whether the pattern matches the event. Each is JSON, or @FILE, or - for standard input.
 
     Exits 0 when it does, 1 when it does not, 2 when either is not valid.
     """
@@ -62,7 +62,7 @@ def test(pattern_text: str, event_text: str, explain: bool, output: str) -> None
 @pattern.command()
 @click.argument("pattern_text", metavar="PATTERN")
 def lint(pattern_text: str, output: str) -> None:
-    """What the pattern costs, and what in it can hardly be meant.
+    """What the pattern costs, and what in it can hardly be meant. It is JSON, or @FILE, or - for standard input.
 
     Exits 0 when there is nothing to say, 1 when there is, 2 when the pattern is not valid.
     """
