@@ -137,3 +137,20 @@ def test_the_policy_that_is_named_is_the_one_that_lets_it() -> None:
     )
     assert may_write([only], rule, target)
     assert not may_write([needed_policy(target.arn).replace(', "logs:PutLogEvents"', "")], rule, target)
+
+
+@pytest.mark.parametrize(
+    ("principal", "let_in"),
+    [
+        ({"AWS": "222233334444"}, True),
+        ({"AWS": ["1", "arn:aws:iam::222233334444:root"]}, True),
+        ("*", True),
+        ({"AWS": "111122223333"}, False),
+        ({"AWS": "arn:aws:iam::222233334444:user/one"}, False),
+        ({"Service": "events.amazonaws.com"}, False),
+        ({"AWS": ""}, False),
+    ],
+)
+def test_an_account_is_named_by_its_number_or_its_root(principal: Any, let_in: bool) -> None:
+    wish = Wish((), "logs:PutLogEvents", STREAM, {}, "222233334444")
+    assert allowed([policy(ALLOW | {"Principal": principal})], wish) is let_in

@@ -136,3 +136,60 @@ def test_events_sent_in_a_circle_come_to_an_end(aim: Aim) -> None:
         lambda: len(found := log_lines(aim.server, aim.account, "/there", REGION)) >= 2 and found, "both lines"
     )
     assert [json.loads(line)["id"] for line in lines] == [first, second], "each once"
+
+
+FOREIGN = "arn:aws:events:{}:{}:event-bus/hub"
+
+
+def _hub(aim: Aim, account: str, region: str = REGION) -> tuple[Any, Any, str]:
+    """A bus in another account or region, whose rule writes all to the log group /hub; the clients there, its ARN."""
+    events, logs = (aim.server.client(name, account, region) for name in ("events", "logs"))
+    events.create_event_bus(Name="hub")
+    logs.create_log_group(logGroupName="/hub")
+    events.put_rule(Name="all", EventBusName="hub", EventPattern=PATTERN)
+    group = f"arn:aws:logs:{region}:{account}:log-group:/hub"
+    events.put_targets(Rule="all", EventBusName="hub", Targets=[{"Id": "log", "Arn": group}])
+    return events, logs, FOREIGN.format(region, account)
+
+
+def _lines(aim: Aim, account: str, region: str = REGION) -> list[Any]:
+    found = eventually(lambda: log_lines(aim.server, account, "/hub", region), "a line at the hub")
+    return [json.loads(line) for line in found]
+
+
+def test_a_bus_of_another_account_takes_what_its_policy_lets_in(aim: Aim) -> None:
+    hub = f"9{aim.account[1:]}"
+    events, _, arn = _hub(aim, hub)
+    url, dead = aim.queue("dead")
+    aim.target(arn, DeadLetterConfig={"Arn": dead})
+    aim.put()
+    told = {name: one["StringValue"] for name, one in aim.received(url)["MessageAttributes"].items()}
+    assert (told["ERROR_CODE"], told["RETRY_ATTEMPTS"], told["TARGET_ARN"]) == ("NO_PERMISSIONS", "0", arn)
+    events.put_permission(EventBusName="hub", StatementId="s", Action="events:PutEvents", Principal=aim.account)
+    event_id = aim.put()
+    [line] = _lines(aim, hub)
+    assert (line["id"], line["account"], line["region"]) == (event_id, aim.account, REGION)
+    events.remove_permission(EventBusName="hub", StatementId="s")
+    aim.put()
+    assert aim.received(url)["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+
+def test_in_another_region_an_event_has_an_id_of_its_own_and_is_not_sent_on_to_a_third(aim: Aim) -> None:
+    events, _, arn = _hub(aim, aim.account, "eu-west-1")
+    aim.target(arn)
+    queue = aim.server.client("sqs", aim.account, "eu-west-1")
+    url = queue.create_queue(QueueName="dead")["QueueUrl"]
+    back = {
+        "Id": "back",
+        "Arn": f"arn:aws:events:{REGION}:{aim.account}:event-bus/default",
+        "DeadLetterConfig": {"Arn": f"arn:aws:sqs:eu-west-1:{aim.account}:dead"},
+    }
+    events.put_targets(Rule="all", EventBusName="hub", Targets=[back])
+    event_id = aim.put('{"id":"x","n":1.50}')
+    [line] = _lines(aim, aim.account, "eu-west-1")
+    assert line["id"] != event_id
+    assert (line["account"], line["region"], line["detail"]) == (aim.account, REGION, {"id": "x", "n": 1.5})
+    asked = {"MessageAttributeNames": ["All"], "WaitTimeSeconds": 20}
+    [letter] = queue.receive_message(QueueUrl=url, **asked)["Messages"]
+    assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "INVALID_PARAMETER"
+    assert json.loads(letter["Body"])["id"] == line["id"]

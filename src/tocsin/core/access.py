@@ -1,4 +1,5 @@
-"""Resource policies: what they let an AWS service do. Asked by targets before they deliver, and by `rule explain`.
+"""Resource policies: what they let a service or an account do. Asked by targets before they deliver, and by
+`rule explain`.
 
 The language is IAM's (JSON policy elements reference): no statement that allows means no, and one that denies wins over
 all that allow. What cannot be understood here never allows, and denies where it stands in a Deny.
@@ -12,6 +13,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from tocsin.model.names import PARTITION
+
 # Documents and texts with wildcards that stay taken apart.
 REMEMBERED_MAX = 1024
 
@@ -19,12 +22,14 @@ Statement = Mapping[str, Any]
 
 
 class Wish(Struct, frozen=True):
-    """Who (service principals that act as one) wants to do what to what. `facts` are condition keys, their values."""
+    """Who (service principals that act as one, or an account) wants to do what to what. `facts` are condition keys,
+    their values."""
 
     services: tuple[str, ...]
     action: str
     resource: str
     facts: Mapping[str, str]
+    account: str = ""
 
 
 def allowed(documents: Iterable[str], wish: Wish) -> bool:
@@ -48,7 +53,7 @@ def statements_of(document: str) -> tuple[Statement, ...]:
 def _concerns(statement: Statement, wish: Wish, *, unsure: bool) -> bool:
     """`unsure`: the answer where a condition is none that can be judged here."""
     return (
-        _either(statement, "Principal", lambda one: _names(one, wish.services))
+        _either(statement, "Principal", lambda one: _names(one, wish))
         and _either(statement, "Action", lambda one: _any_like(one, wish.action, fold=True))
         and _either(statement, "Resource", lambda one: _any_like(one, wish.resource))
         and _holds(statement.get("Condition", {}), wish.facts, unsure=unsure)
@@ -62,12 +67,13 @@ def _either(statement: Statement, element: str, said: Callable[[Any], bool]) -> 
     return f"Not{element}" in statement and not said(statement[f"Not{element}"])
 
 
-def _names(principal: Any, services: tuple[str, ...]) -> bool:
+def _names(principal: Any, wish: Wish) -> bool:
     if not _is_object(principal):
         return bool(principal == "*")
-    if "*" in _listed(principal.get("AWS", [])):
+    accounts = ("*", wish.account, f"arn:{PARTITION}:iam::{wish.account}:root") if wish.account else ("*",)
+    if any(one in accounts for one in _listed(principal.get("AWS", []))):
         return True
-    return any(one == "*" or one in services for one in _listed(principal.get("Service", [])))
+    return any(one == "*" or one in wish.services for one in _listed(principal.get("Service", [])))
 
 
 def _any_like(patterns: Any, name: str, *, fold: bool = False) -> bool:

@@ -1,4 +1,7 @@
-"""Who may put events on a bus: its resource policy, statement by statement or whole. Kept and shown, not asked."""
+"""Who may put events on a bus: its resource policy, statement by statement or whole.
+
+Rules of other accounts are let in by it (targets/buses.py).
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -37,6 +37,8 @@ _KINDS: dict[str, tuple[Callable[[str], tuple[Scope, str] | None], frozenset[str
 }
 # What is built in belongs to no account, and its ARN names none.
 _EVERYBODYS = frozenset({"ssm"})
+# May be of another account or region. Whether they take events is asked at each delivery.
+_ANYWHERE = frozenset({"events"})
 
 
 def to_target(spec: dict[str, Any], scope: Scope) -> Target:
@@ -52,7 +54,8 @@ def to_target(spec: dict[str, Any], scope: Scope) -> Target:
     place = where(arn)
     if place is None:
         raise _malformed(arn)
-    if place[0] != scope and not (kind in _EVERYBODYS and place[0] == Scope("", scope.region)):
+    at_home = place[0] == scope or (kind in _EVERYBODYS and place[0] == Scope("", scope.region))
+    if not at_home and kind not in _ANYWHERE:
         raise Validation(f"Parameter {arn} is not valid. Reason: It must be in account and region of the rule.")
     later = sorted(spec.keys() - members)
     if later:
