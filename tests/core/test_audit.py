@@ -212,7 +212,7 @@ BROKEN: dict[str, list[World]] = {
     # operations
     "one operation at a time scales a group": [cluster(operations=(OPERATION, replace(OPERATION, id="other")))],
     "an operation's id is its own": [cluster(operations=(OPERATION, OPERATION))],
-    "only continuous provisioning has operations": [cluster(operations=(OPERATION,))],
+    "only continuous provisioning has scaling operations": [cluster(operations=(OPERATION,))],
     "a logical node is one instance at a time": [
         replace(GOOD, nodes=tuple(replace(one, logical_id="same") for one in GOOD.nodes))
     ],

@@ -4,6 +4,7 @@ import pytest
 from tools.faults_page import PAGE, page
 
 from tests.faults.table import CATALOGUE, CODES, TABLE, finding, verdict
+from tocsin.core.deep import FAULTS
 from tocsin.core.faults import CatalogueError, judge, read_catalogue
 from tocsin.core.faults.lines import diagnose
 from tocsin.model.health import Line, Remedy, Severity
@@ -15,7 +16,7 @@ def test_the_page_of_faults_is_made_from_the_table() -> None:
 
 def test_every_fault_type_is_shown_by_something_and_by_one_thing() -> None:
     for fault in CATALOGUE.faults.values():
-        shown = [bool(fault.pattern), bool(fault.check), fault.name == "quarantine"]
+        shown = [bool(fault.pattern), bool(fault.check), fault.name in ("quarantine", *FAULTS)]
         assert shown.count(True) == 1, fault.name
         assert not fault.check or (fault.above is None) != (fault.below is None), fault.name
 

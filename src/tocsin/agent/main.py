@@ -55,11 +55,21 @@ async def _live(settings: AgentSettings) -> int:
         loop.add_signal_handler(number, stop.set)
     # Here, not above: they take as long to load as all the rest, and a second agent should be refused at once.
     from tocsin.agent.commands import Commands
+    from tocsin.agent.deep.checks import DeepChecks
     from tocsin.agent.link import Link
     from tocsin.agent.scripts import Scripts
     from tocsin.agent.spool import Spool
     from tocsin.agent.watch import Watch
-    from tocsin.model.link import CancelCommand, Inject, Order, RunCommand, RunScript, TakeOut
+    from tocsin.model.link import (
+        AnswerPeers,
+        CancelCommand,
+        Inject,
+        Order,
+        RunCommand,
+        RunDeepCheck,
+        RunScript,
+        TakeOut,
+    )
 
     try:
         spool = Spool(settings.directory / SPOOL_FILE)
@@ -71,17 +81,21 @@ async def _live(settings: AgentSettings) -> int:
         RunScript: lambda order: scripts.take(order),
         RunCommand: lambda order: commands.take(order),
         CancelCommand: lambda order: commands.cancel(order.work),
+        RunDeepCheck: lambda order: deep.take(order),
+        AnswerPeers: lambda order: deep.answer(order),
         Inject: lambda order: watch.injections.take(order),
         TakeOut: lambda order: watch.injections.take_out(order),
     }
     link = Link(settings, secrets.token_hex(8), spool, lambda order: heed[type(order)](order))
     scripts = Scripts(settings, link.file)
     commands = Commands(settings, link.file, spool.session.begun)
+    deep = DeepChecks(settings, link.file)
     watch = Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected)
     linking = asyncio.create_task(link.run())
     working = [
         asyncio.create_task(scripts.run()),
         asyncio.create_task(commands.run()),
+        asyncio.create_task(deep.run()),
         asyncio.create_task(watch.run()),
     ]
     stopping = asyncio.create_task(stop.wait())

@@ -12,6 +12,7 @@ from tocsin.model.cluster import Health, Node, NodeStatus, Repair
 from tocsin.model.scheduling import Scheduled
 
 OURS = "HMA:"
+CHECK = "DeepHealthCheck"
 ASKED = {"Action:Reboot": Repair.REBOOT, "Action:Replace": Repair.REPLACE}
 
 
@@ -39,10 +40,16 @@ def decide(
             free.add(node.instance_id)  # what the workload manager does not know has no jobs
         if there is None:
             continue
+        checked = node.status is NodeStatus.DEEP_HEALTH_CHECK or node.deep_due
         sick = node.health is Health.UNHEALTHY and bool(node.faults)
-        well = node.status is NodeStatus.RUNNING and node.health is Health.HEALTHY and node.repair is None
-        if sick and not there.drained:
-            reason = f"{OURS}{node.fault}"
+        well = (
+            node.status is NodeStatus.RUNNING
+            and not node.deep_due
+            and node.health is Health.HEALTHY
+            and node.repair is None
+        )
+        if (sick or checked) and not there.drained:
+            reason = f"{OURS}{node.fault if sick else CHECK}"
             drain[reason] = (*drain.get(reason, ()), name)
         elif well and there.drained and (there.reason.startswith(OURS) or node.instance_id in answered):
             resume.append(name)

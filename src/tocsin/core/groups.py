@@ -19,7 +19,6 @@ FIXED = ("InstanceType", "ExecutionRole", "ThreadsPerCore", "OverrideVpcConfig",
 # What is kept and described back, while nothing here can act on it.
 UNHEEDED = (
     "InstanceStorageConfigs",
-    "OnStartDeepHealthChecks",
     "TrainingPlanArn",
     "OverrideVpcConfig",
     "KubernetesConfig",

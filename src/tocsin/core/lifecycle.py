@@ -47,12 +47,12 @@ GROUP_MOVES: dict[G | None, frozenset[G | None]] = {
 
 NODE_MOVES: dict[N | None, frozenset[N | None]] = {
     None: frozenset({N.PENDING}),
-    N.PENDING: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
-    N.RUNNING: frozenset({N.PENDING, N.SYSTEM_UPDATING, N.FAILURE, N.SHUTTING_DOWN}),
-    N.FAILURE: frozenset({N.PENDING, N.RUNNING, N.SHUTTING_DOWN}),
+    N.PENDING: frozenset({N.RUNNING, N.DEEP_HEALTH_CHECK, N.FAILURE, N.SHUTTING_DOWN}),
+    N.RUNNING: frozenset({N.PENDING, N.SYSTEM_UPDATING, N.DEEP_HEALTH_CHECK, N.FAILURE, N.SHUTTING_DOWN}),
+    N.FAILURE: frozenset({N.PENDING, N.RUNNING, N.DEEP_HEALTH_CHECK, N.SHUTTING_DOWN}),
     N.SHUTTING_DOWN: frozenset({None}),
-    N.SYSTEM_UPDATING: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
-    N.DEEP_HEALTH_CHECK: frozenset({N.RUNNING, N.FAILURE, N.SHUTTING_DOWN}),
+    N.SYSTEM_UPDATING: frozenset({N.RUNNING, N.DEEP_HEALTH_CHECK, N.FAILURE, N.SHUTTING_DOWN}),
+    N.DEEP_HEALTH_CHECK: frozenset({N.RUNNING, N.PENDING, N.FAILURE, N.SHUTTING_DOWN}),
 }
 
 # Default provisioning allows one operation at a time: everything else waits with ConflictException. A cluster may be

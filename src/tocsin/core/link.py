@@ -4,7 +4,8 @@ Theory. A report gets the next number, lies in the outbox until the server ackno
 on every new connection until then; the server counts an old number as seen. So whatever is lost, cut or doubled, each
 report takes effect once and in order. An order names a work; a work in hand or ended is not taken a second time. What
 a process had in hand dies with it: a script that never ended may be taken by the next agent, when it is ordered again.
-A command may not: its CommandStarted is on the disk before its process is; what began and did not end was broken off.
+So may a deep health check. A command may not: its CommandStarted is on the disk before its process is; what began and
+did not end was broken off.
 """
 
 from enum import StrEnum
@@ -15,7 +16,9 @@ from msgspec.structs import replace
 from tocsin.model.errors import TocsinError
 from tocsin.model.link import (
     Ack,
+    AnswerPeers,
     CancelCommand,
+    CheckEnded,
     CommandEnded,
     CommandStarted,
     Found,
@@ -24,6 +27,7 @@ from tocsin.model.link import (
     Order,
     Report,
     RunCommand,
+    RunDeepCheck,
     RunScript,
     ScriptEnded,
     ScriptOutput,
@@ -55,6 +59,8 @@ LINK_MOVES: dict[Phase, dict[type[ToAgent], Phase]] = {
         RunScript: Phase.OPEN,
         RunCommand: Phase.OPEN,
         CancelCommand: Phase.OPEN,
+        RunDeepCheck: Phase.OPEN,
+        AnswerPeers: Phase.OPEN,
         Inject: Phase.OPEN,
         TakeOut: Phase.OPEN,
         Halt: Phase.HALTED,
@@ -121,7 +127,7 @@ def _append(session: Session, report: Report) -> Session:
         session = replace(session, places=session.places | {report.finding.source: report.place})
     if isinstance(report, CommandStarted):
         return replace(session, begun=(*(work for work in session.begun if work != report.work), report.work))
-    if not isinstance(report, ScriptEnded | CommandEnded):
+    if not isinstance(report, ScriptEnded | CommandEnded | CheckEnded):
         return session
     ended = tuple(work for work in session.ended if work != report.work)
     return replace(
@@ -152,7 +158,7 @@ def at_rest(session: Session) -> Session:
     return replace(session, taken=frozenset())
 
 
-def may_take(session: Session, order: RunScript | RunCommand) -> bool:
+def may_take(session: Session, order: RunScript | RunCommand | RunDeepCheck) -> bool:
     return order.work not in session.taken and order.work not in session.ended and order.work not in session.begun
 
 
@@ -170,9 +176,9 @@ def hear(session: Session, line: Line, frame: ToAgent) -> Heard:
             if frame.n > line.sent:
                 raise LinkBroken(f"the server acknowledged report {frame.n}, but {line.sent} was the last sent")
             return Heard(session=acknowledge(session, frame.n), line=line)
-        case RunScript() | RunCommand():
+        case RunScript() | RunCommand() | RunDeepCheck():
             if not may_take(session, frame):
                 return Heard(session=session, line=line)
             return Heard(session=replace(session, taken=session.taken | {frame.work}), line=line, orders=(frame,))
-        case CancelCommand() | Inject() | TakeOut() | Halt():
+        case CancelCommand() | AnswerPeers() | Inject() | TakeOut() | Halt():
             return Heard(session=session, line=line, orders=(frame,))

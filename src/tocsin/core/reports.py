@@ -9,8 +9,11 @@ from tocsin.core.faults import Catalogue, after_reboot, assess
 from tocsin.core.plan import SCRIPT_FAILED, SCRIPT_TIMED_OUT
 from tocsin.model.cluster import Node, NodeStatus, ScriptState
 from tocsin.model.health import BOOT, Finding
-from tocsin.model.link import Found, NodeReport, ScriptEnded, ScriptOutput, ScriptStarted
+from tocsin.model.link import CheckEnded, Found, NodeReport, ScriptEnded, ScriptOutput, ScriptStarted
 from tocsin.model.times import epoch_ms
+
+# Of one check: 8 GPUs and the peers of a large group come to no more. Nodes are records, and are read whole.
+RESULTS_KEPT_MAX = 256
 
 
 def effect(report: NodeReport, catalogue: Catalogue) -> Callable[[Node], Node]:
@@ -19,6 +22,8 @@ def effect(report: NodeReport, catalogue: Catalogue) -> Callable[[Node], Node]:
     def change(node: Node) -> Node:
         if isinstance(report, Found):
             return found(node, report.finding, catalogue)
+        if isinstance(report, CheckEnded):
+            return checked(node, report)
         if report.work != node.script_work or node.status not in (NodeStatus.PENDING, NodeStatus.SYSTEM_UPDATING):
             return node
         match report:
@@ -39,6 +44,14 @@ def found(node: Node, finding: Finding, catalogue: Catalogue) -> Node:
     if finding.fault == BOOT:
         return replace(node, faults=after_reboot(node.faults))
     return replace(node, faults=assess(node.faults, finding, catalogue))
+
+
+def checked(node: Node, report: CheckEnded) -> Node:
+    """The node with the results of its check. A check that is no longer the node's changes nothing."""
+    deep = node.deep
+    if deep is None or report.work != node.deep_work or node.status is not NodeStatus.DEEP_HEALTH_CHECK:
+        return node
+    return replace(node, deep=replace(deep, ended=True, results=report.results[:RESULTS_KEPT_MAX]))
 
 
 def failure(report: ScriptEnded) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from tocsin.model.link import Hello, Order, RunScript, ToAgent
+from tocsin.model.link import AnswerPeers, Hello, Order, RunDeepCheck, RunScript, ToAgent
 from tocsin.model.machine import LinkSeen
 
 # Orders waiting to be written to one agent. A node has a script and a few commands at a time; more means it is stuck.
@@ -42,7 +42,7 @@ class Links:
         if link is None or link.outgoing.full():
             return
         link.outgoing.put_nowait(order)
-        if isinstance(order, RunScript):
+        if isinstance(order, RunScript | RunDeepCheck | AnswerPeers):
             seen = self._seen[instance_id]
             self._seen[instance_id] = replace(seen, ordered=seen.ordered | {order.work})
 

@@ -25,6 +25,7 @@ from tocsin.model.errors import Stale, TocsinError
 from tocsin.model.link import (
     Ack,
     Beat,
+    CheckEnded,
     Found,
     FromAgent,
     Halt,
@@ -157,7 +158,7 @@ class NodesDoor:
     async def take(self, instance_id: str, report: Report) -> None:
         """Commit what a node reports."""
         match report:
-            case ScriptStarted() | ScriptOutput() | ScriptEnded() | Found():
+            case ScriptStarted() | ScriptOutput() | ScriptEnded() | Found() | CheckEnded():
                 await self._take(instance_id, report)
             case _:
                 await self._commands.report(instance_id, report)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
+from tocsin.model.deep import DeepCheck, DeepState
 from tocsin.model.health import Known, Mended
 from tocsin.model.names import cluster_arn, cluster_log_group
 from tocsin.model.operation import Operation
@@ -131,7 +132,8 @@ class InstanceGroup(Struct, frozen=True, kw_only=True):
     """`image` is what its nodes run when no update is under way, `updates` how many were ever begun.
 
     `update_since`: times of its schedule before this are over. `waiting_since`: it waits for its minimum since then;
-    if that takes too long it goes back to `fallback` instances, and `message` says so.
+    if that takes too long it goes back to `fallback` instances, and `message` says so. `baselines` are what its nodes
+    reached in the deep health checks they passed, by metric, the last ones last.
     """
 
     name: str
@@ -146,6 +148,7 @@ class InstanceGroup(Struct, frozen=True, kw_only=True):
     waiting_since: datetime | None = None
     fallback: int = 0
     message: str = ""
+    baselines: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def minimum(self) -> int:
@@ -236,6 +239,7 @@ class Node(Record, frozen=True, kw_only=True):
     first, `tries` those of the update under way.
     `faults` is what its agent found and what is not over, `mended` what was done about faults at this place before;
     `advice` is what a person is told to do about it, `due` what will be done once jobs and budgets let it.
+    `deep` is its deep health check: the one that is due or under way, else the last.
     """
 
     kind: ClassVar[str] = "node"
@@ -270,6 +274,7 @@ class Node(Record, frozen=True, kw_only=True):
     updated_at: datetime | None = None
     runs: int = 0
     tries: int = 0
+    deep: DeepCheck | None = None
 
     @property
     def key(self) -> str:
@@ -279,6 +284,15 @@ class Node(Record, frozen=True, kw_only=True):
     def rebooting(self) -> bool:
         """On its way down and up again: a member all the while, with the id and the disk it had."""
         return self.reboot_due or self.rebooted_at is not None
+
+    @property
+    def deep_due(self) -> bool:
+        return self.deep is not None and self.deep.state is DeepState.DUE
+
+    @property
+    def deep_work(self) -> str:
+        """The name of this node's deep health check: a node does each once."""
+        return f"deep/{self.instance_id}/{self.deep.n if self.deep else 0}"
 
     @property
     def name(self) -> str:

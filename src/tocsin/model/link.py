@@ -6,6 +6,7 @@ committed, and the node keeps a report on disk until then. Orders carry a `work`
 
 from msgspec import Struct, field
 
+from tocsin.model.deep import CheckResult, Peer
 from tocsin.model.health import Finding
 from tocsin.model.injection import Injectable
 
@@ -66,6 +67,15 @@ class Found(Struct, frozen=True, kw_only=True, tag_field="t", tag="found"):
     work: str = ""
 
 
+class CheckEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="check-ended"):
+    """The results of a deep health check. What they amount to is the server's to say: it knows the others' too."""
+
+    n: int
+    work: str
+    at_ms: int
+    results: tuple[CheckResult, ...]
+
+
 class CommandStarted(Struct, frozen=True, kw_only=True, tag_field="t", tag="command-started"):
     """The node has made up its mind: from here on it never runs this work again, whatever happens to it."""
 
@@ -112,11 +122,20 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="comman
     steps: tuple[StepResult, ...] = ()
 
 
-NodeReport = ScriptStarted | ScriptOutput | ScriptEnded | Found
+NodeReport = ScriptStarted | ScriptOutput | ScriptEnded | Found | CheckEnded
 CommandReport = CommandStarted | CommandOutput | CommandEnded
 Report = NodeReport | CommandReport
 FromAgent = (
-    Hello | Beat | ScriptStarted | ScriptOutput | ScriptEnded | Found | CommandStarted | CommandOutput | CommandEnded
+    Hello
+    | Beat
+    | ScriptStarted
+    | ScriptOutput
+    | ScriptEnded
+    | Found
+    | CheckEnded
+    | CommandStarted
+    | CommandOutput
+    | CommandEnded
 )
 
 
@@ -191,6 +210,33 @@ class CancelCommand(Struct, frozen=True, kw_only=True, tag_field="t", tag="cance
     work: str
 
 
+class RunDeepCheck(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-deep-check"):
+    """Check the node in depth: `kinds`, each test for `seconds`, all of it within `time_limit_s`; DCGM's diagnostics at
+    `dcgm_level` (0: none). It answers at `address` and `port` meanwhile, to those who know `secret`, and reaches for
+    `peers` there."""
+
+    work: str
+    kinds: tuple[str, ...]
+    address: str
+    port: int
+    secret: str
+    peers: tuple[Peer, ...] = ()
+    seconds: float
+    time_limit_s: float
+    dcgm_level: int = 0
+    fault: str = ""  # on demand: the check fails without being made, with this for a reason
+
+
+class AnswerPeers(Struct, frozen=True, kw_only=True, tag_field="t", tag="answer-peers"):
+    """Answer nodes that are being checked, for a while."""
+
+    work: str
+    address: str
+    port: int
+    secret: str
+    for_s: float
+
+
 class Inject(Struct, frozen=True, kw_only=True, tag_field="t", tag="inject"):
     """Put a fault in, for a while: a test's tool, which an agent heeds only where it is told that it may.
 
@@ -217,5 +263,5 @@ class Halt(Struct, frozen=True, kw_only=True, tag_field="t", tag="halt"):
     reason: str
 
 
-Order = RunScript | RunCommand | CancelCommand | Inject | TakeOut | Halt
-ToAgent = Welcome | Ack | RunScript | RunCommand | CancelCommand | Inject | TakeOut | Halt
+Order = RunScript | RunCommand | CancelCommand | RunDeepCheck | AnswerPeers | Inject | TakeOut | Halt
+ToAgent = Welcome | Ack | RunScript | RunCommand | CancelCommand | RunDeepCheck | AnswerPeers | Inject | TakeOut | Halt

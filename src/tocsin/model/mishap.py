@@ -13,6 +13,7 @@ class MishapKind(StrEnum):
 
     CAPACITY = "capacity"  # there is no machine to be had
     SCRIPT_FAILS = "script-fails"
+    CHECK_FAILS = "check-fails"
     BOOT_SLOW = "boot-slow"
     BOOT_NEVER = "boot-never"
 

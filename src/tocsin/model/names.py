@@ -125,6 +125,10 @@ def health_stream(group: str, instance_id: str) -> str:
     return f"SagemakerHealthMonitoringAgent/{group}/{instance_id}"
 
 
+def deep_check_stream(instance_id: str) -> str:
+    return f"DeepHealthCheckResults/{instance_id}"
+
+
 def _digest(parts: tuple[object, ...]) -> bytes:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
 

@@ -12,6 +12,7 @@ INJECTED_FILE = "injected.json"  # faults that were put in, and until when
 SCRIPT_FILE = "script"  # process id and start time of the running script, so that a later agent finds a leftover
 COMMANDS_FOLDER = "commands"  # a folder for each command that runs; in it, as above, the process of its step
 STEP_FILE = "process"
+DEEP_FOLDER = "deep"  # of the deep health check that runs; in it, as above, its process
 
 # Set for the agent and for all that its scripts start: whoever has it in the environment belongs to that machine and
 # goes down with it.

@@ -1,4 +1,5 @@
-"""Operations of a cluster with continuous provisioning: what was asked for, group by group, and how far it came."""
+"""Operations of a cluster: what was asked for, group by group, and how far it came. Scaling is one only with
+continuous provisioning."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -29,9 +30,19 @@ class Scaling(Struct, frozen=True, kw_only=True):
     status: OperationStatus = OperationStatus.IN_PROGRESS
 
 
+class GroupCheck(Struct, frozen=True, kw_only=True):
+    """A deep health check of nodes of one group."""
+
+    group: str
+    instances: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
 class Operation(Struct, frozen=True, kw_only=True):
-    """A scaling operation. `token` is the client token it was asked for with, `asked` a fingerprint of that request,
-    `added` the logical ids of the nodes it added, each with its group."""
+    """An operation. `token` is the client token it was asked for with, `asked` a fingerprint of that request,
+    `added` the logical ids of the nodes it added, each with its group.
+
+    One with `checks` is a deep health check, and `checked` once all its nodes are through."""
 
     id: str
     created_at: datetime
@@ -39,10 +50,18 @@ class Operation(Struct, frozen=True, kw_only=True):
     token: str = ""
     asked: str = ""
     added: tuple[tuple[str, str], ...] = ()
+    checks: tuple[GroupCheck, ...] = ()
+    checked: bool = False
+
+    @property
+    def type(self) -> str:
+        return "DeepHealthCheck" if self.checks else "Scaling"
 
     @property
     def status(self) -> OperationStatus:
         """In progress as long as one group is; superseded when another operation took a group over."""
+        if self.checks:
+            return OperationStatus.DONE if self.checked else OperationStatus.IN_PROGRESS
         found = {scaling.status for scaling in self.scalings}
         order = (OperationStatus.IN_PROGRESS, OperationStatus.SUPERSEDED)
         return next((status for status in order if status in found), OperationStatus.DONE)

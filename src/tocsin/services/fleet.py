@@ -14,10 +14,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tocsin.core import additions, batches, requests, software
+from tocsin.core import additions, batches, deep, requests, software
 from tocsin.core.commit import World, commit
 from tocsin.core.faults import HealthPolicy
-from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate, plan, refused, taken
+from tocsin.core.plan import Launch, Observed, Plan, Reboot, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.tell import line
 from tocsin.model.changes import Change, Delete, Put, Tell
@@ -30,9 +30,10 @@ from tocsin.model.names import Scope, split_arn
 from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Machines, NodeLinks, Store
+from tocsin.services.checks import checks_told
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.orders import Orders
-from tocsin.services.reported import Reported
+from tocsin.services.reported import Reported, folded
 from tocsin.services.roster import Roster, after
 from tocsin.services.stored import events_in, worlds_in
 from tocsin.services.telling import asked
@@ -72,7 +73,7 @@ class Fleet:
         self._policy = policy
         self._health = health or HealthPolicy()
         self._secret = secret
-        self._orders = Orders(policy, self.token, mishaps)
+        self._orders = Orders(policy, self._health, self.token, mishaps)
         self._ringing = ringing
         self._free = free
         self._since = clock.now()
@@ -137,6 +138,12 @@ class Fleet:
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
             return await self._request(world, software.update_software(world.cluster, request), "UpdateClusterSoftware")
 
+    async def check_health(self, scope: Scope, request: dict[str, Any]) -> Cluster:
+        """StartClusterHealthCheck. Raises ConflictException while another one is under way, Validation."""
+        async with self._held(self.world_of(scope, request["ClusterName"])) as world:
+            cluster, nodes = deep.start(world.cluster, world.nodes, request, self._clock.now())
+            return await self._request(replace(world, nodes=nodes), cluster, "StartClusterHealthCheck", world)
+
     async def delete(self, scope: Scope, request: dict[str, Any]) -> Cluster:
         """DeleteCluster: from any status but Deleting."""
         async with self._held(self.world_of(scope, request["ClusterName"])) as world:
@@ -198,9 +205,9 @@ class Fleet:
             await self._commit(world, replace(world, cluster=replace(world.cluster, tags=tags)))
             return tags
 
-    async def _request(self, world: World, cluster: Cluster, operation: str) -> Cluster:
+    async def _request(self, world: World, cluster: Cluster, operation: str, before: World | None = None) -> Cluster:
         told = asked(cluster, self._clock.now(), operation, known=requests.unheeded(world.cluster))
-        after = await self._commit(world, replace(world, cluster=cluster), *told)
+        after = await self._commit(before or world, replace(world, cluster=cluster), *told)
         assert after is not None, "a request never removes the record"
         return after.cluster
 
@@ -243,19 +250,7 @@ class Fleet:
             one.settled = True
 
     async def _commit_reports(self, world: World, together: list[Reported]) -> None:
-        nodes: dict[str, Node] = {}
-        moved: dict[str, NodeCursor] = {}
-        changes: list[Change] = []
-        for one in together:
-            node = nodes.get(one.instance_id) or world.nodes.get(one.instance_id)
-            cursor = self._cursors.get(one.instance_id)
-            heard = moved.get(one.instance_id) or cursor
-            if node is None or one.n <= (heard.n if heard else 0):
-                continue  # gone, or committed before
-            first = cursor_of(node)
-            moved[one.instance_id] = replace(cursor or first, n=one.n, revision=(cursor or first).revision + 1)
-            nodes[one.instance_id] = one.change(node)
-            changes += one.extra
+        nodes, moved, changes = folded(together, world.nodes, self._cursors)
         if moved:
             after = replace(world, nodes=world.nodes | nodes)
             await self._commit(world, after, *map(Put, moved.values()), *changes)
@@ -353,7 +348,8 @@ class Fleet:
                 self._roster.keep(planned, ())
                 await self._apply(made)
                 return
-            await self._commit(world, planned)
+            told = await checks_told(self._store, world, planned, self._clock.now())
+            await self._commit(world, planned, *told)
             await self._apply(made)
         self._mark(cluster_id, ())
 
@@ -411,8 +407,8 @@ class Fleet:
                 await self._machines.terminate(node.instance_id)
             case Reboot(node):
                 await self._machines.reboot(node.instance_id)
-            case RunLifecycle(node):
-                self._links.send(node.instance_id, await self._orders.script(node, made))
+            case _:
+                self._links.send(step.node.instance_id, await self._orders.of_agent(step, made))
         return None
 
     # Commits.

@@ -12,7 +12,7 @@ from tocsin.core.plan import NO_CAPACITY
 from tocsin.model.changes import Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node
 from tocsin.model.errors import LimitExceeded, ResourceNotFound
-from tocsin.model.link import RunScript
+from tocsin.model.link import RunDeepCheck, RunScript
 from tocsin.model.machine import NEVER_S, LaunchOrder, LaunchRefused
 from tocsin.model.mishap import Met, Mishap, MishapKind
 from tocsin.model.names import Scope
@@ -111,6 +111,11 @@ class Mishaps:
         """The order as it goes to the agent."""
         fails = await self.strike(MishapKind.SCRIPT_FAILS, cluster.scope, _met(cluster, node))
         return replace(order, fault=f"the script was not run: fault {fails.id} was asked for") if fails else order
+
+    async def at_check(self, order: RunDeepCheck, cluster: Cluster, node: Node) -> RunDeepCheck:
+        """The order as it goes to the agent."""
+        fails = await self.strike(MishapKind.CHECK_FAILS, cluster.scope, _met(cluster, node))
+        return replace(order, fault=f"the check was not made: fault {fails.id} was asked for") if fails else order
 
     def _line(self, mishap: Mishap, met: Met) -> StoryLine:
         return StoryLine(

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
-from tocsin.core.plan import Plan
+from tocsin.core.faults import HealthPolicy
+from tocsin.core.plan import Answer, Plan, RunDeep, RunLifecycle
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.resource_config import resource_config
 from tocsin.model.cluster import Node
-from tocsin.model.link import RunScript
+from tocsin.model.deep import Peer
+from tocsin.model.link import AnswerPeers, Order, RunDeepCheck, RunScript
 from tocsin.model.machine import LaunchOrder
 from tocsin.services.mishaps import Mishaps
 
@@ -16,8 +18,11 @@ BUNDLE_PATH = "/_tocsin/node/bundle"
 class Orders:
     """`token` is what an instance's agent must show."""
 
-    def __init__(self, policy: FleetPolicy, token: Callable[[str], str], mishaps: Mishaps | None) -> None:
+    def __init__(
+        self, policy: FleetPolicy, health: HealthPolicy, token: Callable[[str], str], mishaps: Mishaps | None
+    ) -> None:
         self._policy = policy
+        self._health = health
         self._token = token
         self._mishaps = mishaps
         self._told_of: Plan | None = None
@@ -44,6 +49,42 @@ class Orders:
         if self._told_of is not made:
             self._told_of, self._config = made, resource_config(made.cluster, made.nodes.values())
         return self._config
+
+    async def of_agent(self, step: RunLifecycle | RunDeep | Answer, made: Plan) -> Order:
+        """What the node's agent is to do."""
+        match step:
+            case RunDeep():
+                return await self._check(step, made)
+            case Answer(node, work):
+                health = self._health
+                return AnswerPeers(
+                    work=work,
+                    address=node.address,
+                    port=health.deep_port,
+                    secret=self._secret(node),
+                    for_s=health.deep_time_limit_s,
+                )
+        return await self.script(step.node, made)
+
+    def _secret(self, node: Node) -> str:
+        """What the nodes of a group know each other by."""
+        return self._token(f"deep/{node.cluster_id}/{node.group}")
+
+    async def _check(self, step: RunDeep, made: Plan) -> RunDeepCheck:
+        assert made.cluster is not None, "only nodes of a cluster are checked"
+        assert step.node.deep is not None, "only a check that is due is ordered"
+        order = RunDeepCheck(
+            work=step.node.deep_work,
+            kinds=step.node.deep.kinds,
+            address=step.node.address,
+            port=self._health.deep_port,
+            secret=self._secret(step.node),
+            peers=tuple(Peer(instance_id=one.instance_id, address=one.address) for one in step.peers),
+            seconds=self._health.deep_test_s,
+            time_limit_s=self._health.deep_time_limit_s,
+            dcgm_level=self._health.deep_dcgm_level,
+        )
+        return await self._mishaps.at_check(order, made.cluster, step.node) if self._mishaps else order
 
     async def script(self, node: Node, made: Plan) -> RunScript:
         assert made.cluster is not None, "only nodes of a cluster run scripts"

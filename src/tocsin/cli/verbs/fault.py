@@ -95,6 +95,16 @@ def script_fails(
 @reads
 @fault.command()
 @plans
+def check_fails(
+    group: str | None, cluster: str | None, count: int | None, for_s: float | None, **where: str | None
+) -> None:
+    """The deep health check of instances of GROUP fails without being made."""
+    _plan("check-fails", where, group=group, cluster=cluster, count=count, for_s=for_s)
+
+
+@reads
+@fault.command()
+@plans
 @click.option("--delay", type=Span(), default="30s", show_default=True, help="How long the boot is held back.")
 def boot_slow(
     group: str | None, cluster: str | None, count: int | None, for_s: float | None, delay: float, **where: str | None

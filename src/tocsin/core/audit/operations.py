@@ -32,8 +32,8 @@ def operations(world: World) -> Iterable[Note]:
         ]
         yield from twins("one operation at a time scales a group", under_way)
         yield from twins("an operation's id is its own", (operation.id for operation in cluster.operations))
-        if cluster.operations and not cluster.continuous:
-            yield Note("only continuous provisioning has operations", cluster.name)
+        if not cluster.continuous and not all(operation.checks for operation in cluster.operations):
+            yield Note("only continuous provisioning has scaling operations", cluster.name)
     staying = [node for node in world.nodes if node.logical_id and node.status is not NodeStatus.SHUTTING_DOWN]
     yield from twins("a logical node is one instance at a time", (node.logical_id for node in staying))
 

@@ -126,6 +126,9 @@ def _not_updated(_cluster: Cluster, _old: Node, new: Node) -> Iterator[Said]:
 
 _STEPS: dict[tuple[N, N], Callable[[Cluster, Node, Node], Iterator[Said]]] = {
     (N.PENDING, N.RUNNING): _created,
+    (N.PENDING, N.DEEP_HEALTH_CHECK): _created,
+    (N.DEEP_HEALTH_CHECK, N.PENDING): _rebooting,
+    (N.SYSTEM_UPDATING, N.DEEP_HEALTH_CHECK): _updated,
     (N.PENDING, N.FAILURE): _not_created,
     (N.RUNNING, N.PENDING): _rebooting,
     (N.FAILURE, N.PENDING): _rebooting,

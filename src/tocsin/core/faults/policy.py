@@ -27,3 +27,16 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     repairs_floor: int = 1
     # A repair waits for the jobs on its node at most so long; 0: until they have ended.
     jobs_wait_max_s: float = 0.0
+    # Deep health checks: each test of a node runs so long, and a node's whole check may last so long.
+    deep_test_s: float = 60.0
+    deep_time_limit_s: float = 7_200.0
+    # Nodes that are checked answer each other at this port of their addresses.
+    deep_port: int = 29_517
+    # `dcgmi diag -r`, where there is one: 2 takes minutes, 3 a quarter of an hour, 4 up to two hours. 0: not at all.
+    deep_dcgm_level: int = 3
+    # A result counts as too slow below so many percent of the median of the group's earlier results: of a GPU's, and of
+    # a host's. The latter is low because local machines share one host; raise it where they do not.
+    deep_gpu_percent_min: float = 90.0
+    deep_host_percent_min: float = 10.0
+    # A check that somebody asked for waits so long for the jobs on its node, which takes no new ones; then it is left.
+    deep_jobs_wait_s: float = 600.0

@@ -8,12 +8,23 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tocsin.core.faults import HealthPolicy
+from tocsin.core.plan.deep import judge_checks, list_checks
 from tocsin.core.plan.draft import Draft, controller_group, named_controller_group
 from tocsin.core.plan.follow import follow
 from tocsin.core.plan.heal import heal
 from tocsin.core.plan.outcome import refused, taken
 from tocsin.core.plan.pursue import pursue
-from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
+from tocsin.core.plan.steps import (
+    Answer,
+    Launch,
+    Observed,
+    Plan,
+    Reboot,
+    RunDeep,
+    RunLifecycle,
+    Step,
+    Terminate,
+)
 from tocsin.core.plan.texts import FAULT_ENDED, FAULT_SILENT, FAULT_UPDATE, NO_CAPACITY, SCRIPT_FAILED, SCRIPT_TIMED_OUT
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Cluster, Node
@@ -25,10 +36,12 @@ __all__ = [
     "NO_CAPACITY",
     "SCRIPT_FAILED",
     "SCRIPT_TIMED_OUT",
+    "Answer",
     "Launch",
     "Observed",
     "Plan",
     "Reboot",
+    "RunDeep",
     "RunLifecycle",
     "Step",
     "Terminate",
@@ -55,7 +68,9 @@ def plan(
     draft = Draft(cluster, nodes, seen, policy, health, now)
     for node in draft.restless():
         follow(draft, node)
+    judge_checks(draft)
     heal(draft)
     pursue(draft)
     draft.list_steps()
+    list_checks(draft)
     return draft.result()

@@ -90,6 +90,9 @@ class Draft:
     def move(self, status: ClusterStatus, groups: Iterable[InstanceGroup], **changes: object) -> None:
         self.cluster = replace(self.cluster, status=status, groups=tuple(groups), **changes)
 
+    def step(self, step: Step) -> None:
+        self._steps.append(step)
+
     def wait(self, reason: str) -> None:
         self._waiting.append(reason)
 

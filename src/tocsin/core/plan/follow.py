@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from tocsin.core.faults import after_reboot
+from tocsin.core.plan.deep import be_well, due, interrupted, up
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.outcome import failed_provision
 from tocsin.core.plan.texts import (
@@ -36,7 +37,7 @@ def _follow_pending(draft: Draft, node: Node) -> None:
     elif machine is MachineState.DEAD:
         _fail_provision(draft, node, ENDED_EARLY)
     elif link is not None and link.connected and node.script in (ScriptState.NONE, ScriptState.SUCCEEDED):
-        draft.set(node, status=NodeStatus.RUNNING, joined=True, message="", attempts=0, retry_at=None)
+        draft.set(node, joined=True, message="", attempts=0, retry_at=None, **up(draft, node))
     elif link is None or not link.connected:
         timeout = draft.policy.launch_timeout_s
         if draft.expired(node.launched_at if link is None else link.since, timeout):
@@ -61,7 +62,7 @@ def _follow_rebooting(draft: Draft, node: Node) -> None:
         if node.status is NodeStatus.SYSTEM_UPDATING:
             draft.set(node, rebooted_at=None)  # up from the new image; now its script
         else:
-            _be_well(draft, node)
+            be_well(draft, node)
     elif draft.expired(since, timeout):
         _lose(draft, node, FAULT_SILENT, NEVER_CAME_BACK)
 
@@ -75,6 +76,7 @@ def _lose(draft: Draft, node: Node, fault: str, message: str) -> None:
         message=message.format(fault=fault),
         reboot_due=False,
         rebooted_at=None,
+        deep=interrupted(node.deep),
     )
 
 
@@ -87,28 +89,15 @@ def _follow_system_updating(draft: Draft, node: Node) -> None:
     if fault:
         _lose(draft, node, fault, UNHEALTHY)
     elif node.script in (ScriptState.NONE, ScriptState.SUCCEEDED):
-        _be_well(draft, replace(node, updated_at=draft.now, tries=0))
-
-
-def _be_well(draft: Draft, node: Node) -> None:
-    draft.set(
-        node,
-        status=NodeStatus.RUNNING,
-        health=Health.HEALTHY,
-        fault="",
-        message="",
-        advice="",
-        due=None,
-        why="",
-        repair_at=None,
-        rebooted_at=None,
-    )
+        be_well(draft, replace(node, updated_at=draft.now, tries=0))
 
 
 def _follow_running(draft: Draft, node: Node) -> None:
     fault = _fault(draft, node)
     if fault:
         _lose(draft, node, fault, UNHEALTHY)
+    elif node.deep_due and node.repair is None:
+        due(draft, node)
 
 
 def _fault(draft: Draft, node: Node) -> str:
@@ -137,7 +126,7 @@ def _follow_failure(draft: Draft, node: Node) -> None:
     lost = node.joined and node.fault in (FAULT_ENDED, FAULT_SILENT) and node.repair is None
     whole = node.script in (ScriptState.NONE, ScriptState.SUCCEEDED)
     if lost and whole and link is not None and link.connected and not _fault(draft, node):
-        _be_well(draft, node)
+        be_well(draft, node)
 
 
 def _follow_shutting_down(draft: Draft, node: Node) -> None:

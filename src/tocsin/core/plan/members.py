@@ -11,7 +11,8 @@ from tocsin.model.cluster import Node, NodeStatus
 
 def calm(node: Node) -> bool:
     """It runs, nothing is wrong with it, and nothing is to be done with it."""
-    return node.status is NodeStatus.RUNNING and node.repair is None and not node.faults and not node.advice
+    quiet = node.repair is None and not node.faults and not node.advice and not node.deep_due
+    return quiet and node.status is NodeStatus.RUNNING
 
 
 class Members(dict[str, Node]):

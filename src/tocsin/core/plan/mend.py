@@ -5,6 +5,7 @@ What is unhealthy, or failed while replacing, is replaced unless NodeRecovery is
 whatever failed on its way in is tried again.
 """
 
+from tocsin.core.plan.deep import afresh
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.model.cluster import InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
 
@@ -66,7 +67,7 @@ def _replace(draft: Draft, node: Node) -> None:
 
 
 def _reboot(draft: Draft, node: Node) -> None:
-    draft.set(node, status=NodeStatus.PENDING, repair=None, reboot_due=True)
+    draft.set(node, status=NodeStatus.PENDING, repair=None, reboot_due=True, deep=afresh(node.deep))
 
 
 _DONE = {Repair.REPLACE: "replaced", Repair.REBOOT: "rebooted"}

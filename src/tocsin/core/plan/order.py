@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from tocsin.core.instance_types import types_of
 from tocsin.model.cluster import Cluster, InstanceGroup, Node, NodeStatus, ScriptState
+from tocsin.model.deep import DeepCheck
 from tocsin.model.names import derived_instance_id, derived_uuid, loopback_address
 
 
@@ -45,9 +46,15 @@ def order(
         attempts=attempts,
         mended=before.mended if before else (),
         image=group.wanted_image,
+        deep=_on_start(group),
         logical_id=inherited or (logical_id(cluster, instance_id) if cluster.continuous else ""),
     )
     return replace(cluster, launches=number), node
+
+
+def _on_start(group: InstanceGroup) -> DeepCheck | None:
+    kinds = group.spec.get("OnStartDeepHealthChecks")
+    return DeepCheck(kinds=tuple(dict.fromkeys(kinds))) if kinds else None
 
 
 def logical_id(cluster: Cluster, instance_id: str) -> str:

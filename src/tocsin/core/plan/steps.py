@@ -49,7 +49,21 @@ class Reboot(Struct, frozen=True):
     node: Node
 
 
-Step = Launch | Terminate | RunLifecycle | Reboot
+class RunDeep(Struct, frozen=True):
+    """Have the node's agent check it in depth, with these of its group."""
+
+    node: Node
+    peers: tuple[Node, ...]
+
+
+class Answer(Struct, frozen=True):
+    """Have the node's agent answer those that are checked; `work` names the occasion."""
+
+    node: Node
+    work: str
+
+
+Step = Launch | Terminate | RunLifecycle | Reboot | RunDeep | Answer
 
 
 class Plan(Struct, frozen=True, kw_only=True):

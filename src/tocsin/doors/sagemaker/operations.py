@@ -1,4 +1,5 @@
-"""What only clusters with continuous provisioning have: nodes added by the batch, and operations."""
+"""Operations of clusters: deep health checks, and what only continuous provisioning has: nodes added by the batch,
+and the list of operations."""
 
 from typing import Any
 
@@ -7,7 +8,7 @@ from tocsin.doors.door import Context, Handler
 from tocsin.doors.sagemaker.listing import sorted_page, within
 from tocsin.model.cluster import Cluster
 from tocsin.model.errors import ResourceNotFound, Validation
-from tocsin.model.operation import Counts, Operation, Scaling
+from tocsin.model.operation import Counts, GroupCheck, Operation, Scaling
 from tocsin.services.fleet import Fleet
 
 
@@ -16,6 +17,7 @@ def operations_of(fleet: Fleet) -> dict[str, Handler]:
     return {
         "BatchAddClusterNodes": operations.batch_add_cluster_nodes,
         "ListClusterOperations": operations.list_cluster_operations,
+        "StartClusterHealthCheck": operations.start_cluster_health_check,
         "DescribeClusterOperation": operations.describe_cluster_operation,
     }
 
@@ -46,7 +48,7 @@ class _Operations:
             one
             for one in cluster.operations
             if request.get("Status", one.status) == one.status
-            and request.get("Type", "Scaling") == "Scaling"
+            and request.get("Type", one.type) == one.type
             and within(one.created_at, request)
         ]
         taken, token = sorted_page(
@@ -64,16 +66,29 @@ class _Operations:
         found = next((one for one in cluster.operations if one.id == request["OperationId"]), None)
         if found is None:
             raise ResourceNotFound(f"Operation {request['OperationId']} does not exist in cluster {cluster.name}.")
+        if found.checks:
+            return _summary(cluster, found) | {"DeepHealthCheckDetails": [_check(one) for one in found.checks]}
         return _summary(cluster, found) | {"ScalingDetails": [_details(one) for one in found.scalings]}
+
+    async def start_cluster_health_check(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        return {"ClusterArn": (await self._fleet.check_health(context.scope, request)).arn}
 
 
 def _summary(cluster: Cluster, operation: Operation) -> dict[str, Any]:
     return {
         "OperationId": operation.id,
         "ClusterArn": cluster.arn,
-        "Type": "Scaling",
+        "Type": operation.type,
         "Status": operation.status,
         "CreationTime": operation.created_at,
+    }
+
+
+def _check(check: GroupCheck) -> dict[str, Any]:
+    return {
+        "InstanceGroupName": check.group,
+        "InstanceIds": list(check.instances),
+        "DeepHealthChecks": list(check.kinds),
     }
 
 

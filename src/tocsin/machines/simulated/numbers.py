@@ -13,12 +13,16 @@ from msgspec.structs import replace
 
 from tocsin.machines.simulated.course import Course
 from tocsin.machines.simulated.machines import SimulatedMachine
+from tocsin.model.deep import CheckResult
 from tocsin.model.errors import TocsinError
 from tocsin.model.link import (
+    AnswerPeers,
+    CheckEnded,
     CommandEnded,
     Order,
     Report,
     RunCommand,
+    RunDeepCheck,
     RunScript,
     ScriptEnded,
     ScriptOutput,
@@ -145,6 +149,11 @@ class NumberAgent:
             self.ordered |= {order.work}
             self._report(ScriptStarted(n=0, work=order.work, at_ms=self._now_ms()))
             self._after(self.machine.course.script_s, self._end_script, order)
+        elif isinstance(order, RunDeepCheck):
+            self.ordered |= {order.work}
+            self._after(self.machine.course.script_s, self._end_check, order)
+        elif isinstance(order, AnswerPeers):
+            self.ordered |= {order.work}
         elif isinstance(order, RunCommand):
             words = "a simulated machine: the command is not run"
             at_ms = self._now_ms()
@@ -164,6 +173,14 @@ class NumberAgent:
             n=0, work=order.work, at_ms=self._now_ms(), outcome=outcome, exit_code=code, detail=order.fault
         )
         self._report(ended)
+
+    def _end_check(self, order: RunDeepCheck) -> None:
+        """Well, unless a failure was asked for: a machine of numbers has nothing that could be measured."""
+        outcome, detail = ("failed", order.fault) if order.fault else ("passed", "a simulated machine: nothing is run")
+        results = tuple(
+            CheckResult(kind=kind, test="simulated", outcome=outcome, detail=detail) for kind in order.kinds
+        )
+        self._report(CheckEnded(n=0, work=order.work, at_ms=self._now_ms(), results=results))
 
     def _report(self, report: Report) -> None:
         self._filed += 1

@@ -1,0 +1,21 @@
+"""Deep health checks, as decisions: who is checked on request, what the results amount to, how they are told. Pure."""
+
+from tocsin.core.deep.floors import FLOORS, Floor
+from tocsin.core.deep.judge import BASELINE_KEPT_MAX, BASELINE_MIN, FAULTS, Judged, failing, grown, judge
+from tocsin.core.deep.start import finished, start
+from tocsin.core.deep.wording import verdict_lines
+
+__all__ = [
+    "BASELINE_KEPT_MAX",
+    "BASELINE_MIN",
+    "FAULTS",
+    "FLOORS",
+    "Floor",
+    "Judged",
+    "failing",
+    "finished",
+    "grown",
+    "judge",
+    "start",
+    "verdict_lines",
+]
