@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.doors.asking import log_lines, refusal
+from tests.doors.asking import log_lines, refusal, tocsin
 from tests.harness import REGION, RunningServer, eventually
 
 PATTERN = '{"source":["my.app"]}'
@@ -165,6 +165,10 @@ def test_a_bus_of_another_account_takes_what_its_policy_lets_in(aim: Aim) -> Non
     aim.put()
     told = {name: one["StringValue"] for name, one in aim.received(url)["MessageAttributes"].items()}
     assert (told["ERROR_CODE"], told["RETRY_ATTEMPTS"], told["TARGET_ARN"]) == ("NO_PERMISSIONS", "0", arn)
+    where = ("--endpoint-url", aim.server.endpoint, "--account", aim.account, "--region", REGION)
+    why = tocsin("rule", "explain", "rule", *where).stdout
+    assert f"does not let account {aim.account} put events: deliveries go to {dead}" in why
+    assert f"put-permission --event-bus-name hub --statement-id from-{aim.account}" in why
     events.put_permission(EventBusName="hub", StatementId="s", Action="events:PutEvents", Principal=aim.account)
     event_id = aim.put()
     [line] = _lines(aim, hub)

@@ -6,6 +6,7 @@ Knows rules; what is missing in the world is told by the caller.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
+from tocsin.core.busgrants import needed_permission
 from tocsin.core.loggrants import POLICY_NAME, needed_policy
 from tocsin.model.command import document_of
 from tocsin.model.connection import api_destination_of
@@ -69,6 +70,16 @@ def unposted(target: Target, topic: str, configuration: str) -> str:
     """Of a chat's channel that hears the topic, and that the settings do not know."""
     what = f"The channel {configuration} hears the topic {topic} of target {target.id}"
     return f"{what}, and the settings name no webhook or token for it: its posts wait."
+
+
+def not_let_in(target: Target, account: str) -> str:
+    """Of an event bus of another account, whose policy does not name this one."""
+    bus = bus_of(target.arn)
+    assert bus is not None, "the target is a bus"
+    return (
+        f"The policy of the event bus of target {target.id} does not let account {account} put events: deliveries "
+        f"{_end(target)}. In account {bus[0].account} this would: {needed_permission(account, bus[1])}"
+    )
 
 
 def failing(target: Target, owed: int, since_ms: int, error: str, next_try_ms: int | None) -> str:

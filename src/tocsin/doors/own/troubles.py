@@ -1,12 +1,14 @@
-"""What keeps deliveries to the outside from arriving, target by target: connections, and lanes that fail."""
+"""What keeps deliveries from arriving, target by target: connections, lanes that fail, buses that let nobody in."""
 
 from collections import defaultdict
 from collections.abc import Callable
 
-from tocsin.core.obstacles import failing, made_anew, not_authorized, unheard, unposted
+from tocsin.core.busgrants import may_send
+from tocsin.core.obstacles import failing, made_anew, not_authorized, not_let_in, unheard, unposted
+from tocsin.model.bus import EventBus, default_bus
 from tocsin.model.chat import ChatConfiguration, chat_scope
 from tocsin.model.connection import ApiDestination, Connection, ConnectionState, api_destination_of, connection_of
-from tocsin.model.names import topic_of
+from tocsin.model.names import DEFAULT_BUS, bus_of, topic_of
 from tocsin.model.rule import Rule, Target
 from tocsin.model.topic import Subscription, Topic
 from tocsin.ports import Store
@@ -28,6 +30,7 @@ class Troubles:
         for target in rule.targets:
             told[target.id] += await self._connection(target)
             told[target.id] += await self._unheard(target, channels[target.id])
+            told[target.id] += await self._closed_bus(rule, target)
         for view in await self._outbox.lanes(rule.scope):
             for target in rule.targets:
                 about = view.oldest.about.get("arn")
@@ -53,6 +56,15 @@ class Troubles:
         if not channels and not any(one.confirmed for one in subscriptions):
             return [unheard(target, place[1], len(subscriptions))]
         return [unposted(target, place[1], one.name) for one in channels if not self._posted_by(one)]
+
+    async def _closed_bus(self, rule: Rule, target: Target) -> list[str]:
+        place = bus_of(target.arn)
+        bus = await self._store.get(EventBus, *place) if place else None
+        if place and bus is None and place[1] == DEFAULT_BUS:
+            bus = default_bus(place[0])
+        if bus is None or may_send(bus.policy, rule.arn, target.arn):
+            return []
+        return [not_let_in(target, rule.scope.account)]
 
     async def _connection(self, target: Target) -> list[str]:
         place = api_destination_of(target.arn)
