@@ -82,6 +82,9 @@ def test_rules_and_targets_are_counted_as_cloudwatch_counts_them(server: Running
         for target in ("good", "gone", "told")
     }
     assert counted == {"good": [3, 0, 0, 0], "gone": [3, 3, 0, 3], "told": [3, 3, 3, 0]}
+    assert [
+        now("tocsin_events_target_latency_seconds_count", **rule, target=one) for one in ("good", "gone", "told")
+    ] == [3, 3, 3]
     latency = "tocsin_events_ingestion_to_invocation_seconds"
     assert now(f"{latency}_count") - before(f"{latency}_count") >= 9
     assert now(f"{latency}_bucket", le="+Inf") == now(f"{latency}_count")
@@ -132,6 +135,12 @@ def test_what_is_owed_to_the_outside_is_counted_by_target(server: RunningServer,
         ]
         for target in ("good", "lost", "told", "")
     }
+    took = {
+        target: [now(f"tocsin_events_target_latency_seconds_{of}", **where, target=target) for of in ("count", "sum")]
+        for target in ("good", "lost", "told")
+    }
+    assert [count for count, _ in took.values()] == [1, 1, 1]
+    assert took["good"][1] < took["lost"][1], "a retry comes later than a first attempt"
     assert counted == {"good": [1, 0, 0, 0, 0], "lost": [1, 1, 1, 0, 1], "told": [1, 1, 1, 1, 0], "": [0, 0, 0, 0, 0]}
 
 

@@ -82,6 +82,8 @@ class Outbox:
         )
         # By origin and target.
         self.by_origin: dict[tuple[str, str], Counter[str]] = {}
+        # Likewise, of those that are delivered or given up: the time from their being owed, together.
+        self.ended_ms: Counter[tuple[str, str]] = Counter()
 
     @property
     def waiting(self) -> int:
@@ -288,6 +290,8 @@ class Outbox:
                 self._count(outbound, "dead_lettered" if buried else "dropped")
                 if not buried:
                     self._tell_dropped(outbound, fate)
+        if _whose(outbound) in self.by_origin:
+            self.ended_ms[_whose(outbound)] += max(0, epoch_ms(self._clock.now()) - outbound.first_ms)
         self._lanes.gone(lane, outbound.key)
 
     def _tell_dropped(self, outbound: Outbound, letter: DeadLetter) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from tocsin.core.histogram import Histogram
 from tocsin.model.delivery import Delivery, Refused, by_target
-from tocsin.model.names import Scope
+from tocsin.model.names import API_DESTINATION, Scope, target_kind
 from tocsin.model.rule import Rule
 
 # Rules, and rules with a target, that are counted by themselves: some 5 MB here, and as many lines of /metrics.
@@ -17,6 +17,9 @@ PLACES_COUNTED_MAX = 10_000
 # Whose: scope, bus, rule, and a target's id, or none where it is about the rule.
 Place = tuple[Scope, str, str, str]
 OTHERS: Place = (Scope("", ""), "", "", "")
+
+# Deliveries that came to an end, and how long they took together.
+ENDED, ENDED_MS = "Ended", "EndedMilliseconds"
 
 
 class Tally:
@@ -33,7 +36,11 @@ class Tally:
     def made(self, deliveries: Sequence[Delivery], now_ms: int) -> None:
         """All that were handed to their targets, whatever came of it."""
         for some in by_target(deliveries):
-            self._of(place_of(some[0].rule, some[0].target.id))["Invocations"] += len(some)
+            counts = self._of(place_of(some[0].rule, some[0].target.id))
+            counts["Invocations"] += len(some)
+            if target_kind(some[0].target.arn) != API_DESTINATION:  # those end when the outbox says so
+                counts[ENDED] += len(some)
+                counts[ENDED_MS] += sum(max(0, now_ms - one.event.at_ms) for one in some)
         for at_ms, count in Counter(one.event.at_ms for one in deliveries).items():
             self.latency_s.observe(max(0, now_ms - at_ms) / 1000, count)
 

@@ -6,7 +6,7 @@ The registry is our own and lives as long as its world: nothing of it is the pro
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tocsin.core.histogram import Histogram
-from tocsin.doors.metrics.reading import Samples, histograms, samples
+from tocsin.doors.metrics.reading import Samples, histograms, latencies, samples
 from tocsin.doors.metrics.sources import Sources
-from tocsin.doors.metrics.table import METRICS, Kind
+from tocsin.doors.metrics.table import METRICS, Kind, Metric
 
 
 class MetricsDoor(Collector):
@@ -41,11 +41,20 @@ class MetricsDoor(Collector):
             if metric.kind is Kind.HISTOGRAM:
                 yield _histogram(name, metric.help, measured[name])
                 continue
+            if metric.kind is Kind.SUMMARY:
+                yield self._summary(name, metric)
+                continue
             made = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
             family = made(name, metric.help, labels=metric.labels)
             for labels, value in self._samples.get(name, {}).items():
                 family.add_metric(labels, value)
             yield family
+
+    def _summary(self, name: str, metric: Metric) -> Family:
+        family = SummaryMetricFamily(name, metric.help, labels=metric.labels)
+        for labels, (count, seconds) in latencies(self._sources).items():
+            family.add_metric(labels, count_value=count, sum_value=seconds)
+        return family
 
 
 def _histogram(name: str, told: str, measured: Histogram) -> Family:

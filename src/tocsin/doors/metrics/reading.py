@@ -12,6 +12,7 @@ from tocsin.doors.metrics.table import OF_RULES
 from tocsin.model.names import rule_bus_of, split_arn
 from tocsin.services.bus import ROUTER
 from tocsin.services.outbox import Outbox
+from tocsin.services.tally import ENDED, ENDED_MS
 
 Labels = tuple[str, ...]
 Samples = dict[str, dict[Labels, float]]
@@ -50,11 +51,26 @@ def histograms(sources: Sources) -> dict[str, Histogram]:
     }
 
 
+def latencies(sources: Sources) -> dict[Labels, tuple[int, float]]:
+    """By target: how many deliveries came to an end, and the seconds they took together."""
+    found: dict[Labels, tuple[int, float]] = {}
+    for (scope, *where), counts in sources.bus.tally.counts.items():
+        if counts[ENDED]:
+            found[scope.account, scope.region, *where] = counts[ENDED], counts[ENDED_MS] / 1000
+    for (origin, target), counts in sources.outbox.by_origin.items():
+        labels = _rule_labels(origin)
+        ended = sum(counts[what] for what in ("delivered", "dead_lettered", "dropped"))
+        if labels and ended:
+            found[*labels, target] = ended, sources.outbox.ended_ms[origin, target] / 1000
+    return found
+
+
 def _of_rules(sources: Sources, found: Samples) -> None:
     for (scope, bus, rule, target), counts in sources.bus.tally.counts.items():
         where = (scope.account, scope.region, bus, rule)
-        for what, count in counts.items():
-            found[OF_RULES[what]][where if what == "MatchedEvents" else (*where, target)] = count
+        for what, metric in OF_RULES.items():
+            if what in counts:
+                found[metric][where if what == "MatchedEvents" else (*where, target)] = counts[what]
         if counts["MatchedEvents"]:
             triggered = found["tocsin_events_triggered_rules"]
             triggered[where[:3]] = triggered.get(where[:3], 0) + counts["MatchedEvents"]

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    SUMMARY = "summary"
 
 
 class Metric(Struct, frozen=True):
@@ -48,6 +49,9 @@ METRICS: dict[str, Metric] = {
         Kind.COUNTER, "Deliveries given up without a dead-letter queue that took them", _TARGET
     ),
     "tocsin_events_held_back": Metric(Kind.COUNTER, "Deliveries that noise control held back", _TARGET),
+    "tocsin_events_target_latency_seconds": Metric(
+        Kind.SUMMARY, "From an event's acceptance to its delivery being made or given up", _TARGET
+    ),
     "tocsin_events_ingestion_to_invocation_seconds": Metric(
         Kind.HISTOGRAM, "From an event's acceptance to its delivery being committed"
     ),
