@@ -6,14 +6,31 @@ v2() { for aws in /usr/bin/aws /usr/local/bin/aws; do [ -x "$aws" ] && "$aws" --
 
 slurm() { for one in slurmctld slurmd scontrol munged; do command -v "$one" >/dev/null || return 1; done; }
 
-v2 && slurm && exit 0
+exim() { [ -x /usr/sbin/exim4 ]; }
+
+# Another mail server stays what it is: Debian has one at a time.
+mails() { exim || [ -x /usr/sbin/sendmail ]; }
+
+# Packages, without the daemons that Debian would start with them.
+install() {
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+  fi
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null || true
+}
+
+v2 && slurm && mails && exit 0
 SLURM="slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get update -qq
   export DEBIAN_FRONTEND=noninteractive
-  v2 || apt-get install -y -qq --no-install-recommends awscli >/dev/null || true
+  v2 || install awscli
   # shellcheck disable=SC2086
-  slurm || apt-get install -y -qq --no-install-recommends $SLURM >/dev/null || true
+  slurm || install $SLURM
+  mails || install exim4-daemon-light
 fi
 v2 || echo "tests: no AWS CLI v2 (Debian: apt-get install awscli); its tests are skipped"
 slurm || echo "tests: no Slurm (Debian: apt-get install $SLURM); its tests are skipped"
+exim || echo "tests: no Exim (Debian: apt-get install exim4-daemon-light); its tests are skipped"
