@@ -95,6 +95,8 @@ def test_steps_go_on_exit_and_end_as_they_say(fleet: Fleet) -> None:
     command = fleet.run(name)
     whole = fleet.ended(command)
     assert (whole["Status"], whole["ResponseCode"], whole["PluginName"]) == ("Failed", 3, "")
+    begins = [line.partition(" ")[0] for line in whole["StandardOutputContent"].splitlines()]
+    assert begins == ["a", "Step", "Step", "b", "c"]
     [invocation] = fleet.ssm.list_command_invocations(CommandId=command, Details=True)["CommandInvocations"]
     plugins = {one["Name"]: (one["Status"], one["Output"]) for one in invocation["CommandPlugins"]}
     assert plugins["fails"] == ("Failed", "a\n")

@@ -1,7 +1,7 @@
 """GetCommandInvocation: what became of a command on a node, and what it wrote."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tocsin.core.commands.happenings import iso_ms
@@ -66,8 +66,8 @@ def _told(
 ) -> dict[str, Any]:
     """Of one step; or, of a document with several, of the whole with the output of all."""
     run = run_of(one, steps[0]) if len(steps) == 1 else _whole(one, [run_of(one, step) for step in steps])
-    stdout = "".join(outputs[step.name].stdout for step in steps if step.name in outputs)
-    stderr = "".join(outputs[step.name].stderr for step in steps if step.name in outputs)
+    stdout = _together(outputs[step.name].stdout for step in steps if step.name in outputs)
+    stderr = _together(outputs[step.name].stderr for step in steps if step.name in outputs)
     if one.reason:
         stderr = reasoned(stderr, one.reason)
     return {
@@ -90,6 +90,15 @@ def _told(
         "CloudWatchOutputConfig": command.request.get("CloudWatchOutputConfig")
         or {"CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": False},
     }
+
+
+def _together(texts: Iterable[str]) -> str:
+    """What each step wrote begins on a line of its own."""
+    whole = ""
+    for text in texts:
+        between = "\n" if whole and text and not whole.endswith("\n") else ""
+        whole += between + text
+    return whole
 
 
 def _whole(one: Invocation, runs: list[StepRun]) -> StepRun:
