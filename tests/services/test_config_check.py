@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -136,6 +137,15 @@ def test_online_a_running_server_tells_of_channels_without_an_address(tmp_path: 
         port = server.endpoint.rpartition(":")[2]
         [only] = found(tmp_path, f"port = {port}", online=True)
     assert only[:2] == ("warning", "chat.channels.room")
+
+
+def test_online_a_server_that_does_not_tell_its_channels_is_told_and_none_is_no_matter(tmp_path: Path) -> None:
+    with beside() as chat:  # takes posts only
+        port = urlsplit(chat.url).port
+        [only] = found(tmp_path, f"port = {port}", online=True)
+    assert only[:2] == ("warning", "port")
+    assert "does not tell the channels, and they are not looked at: HTTP Error 405" in only[2]
+    assert found(tmp_path, f"port = {port}", online=True) == []
 
 
 EXITS = [

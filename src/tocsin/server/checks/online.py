@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ from tocsin.server.settings import Settings, SettingsError
 from tocsin.targets.mail import PORTS
 
 CONNECT_LIMIT_S = 5.0
+ANSWER_LIMIT_S = 30.0  # of our own server, which may be busy; one that is away refuses at once
 HTTP_PORTS = {"http": 80, "https": 443}
 
 
@@ -60,10 +63,19 @@ def _unaddressed(settings: Settings) -> Iterator[Finding]:
     """Configurations of the server that runs, if one does, for which its settings name no address."""
     url = f"http://{settings.host}:{settings.port}/_tocsin/v1/channels"
     try:
-        with urllib.request.urlopen(url, timeout=CONNECT_LIMIT_S) as answer:
+        with urllib.request.urlopen(url, timeout=ANSWER_LIMIT_S) as answer:
             channels = json.load(answer)["channels"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, http.client.HTTPException) as wrong:
+        if not _nobody(wrong):
+            yield warning("port", f"{url} does not tell the channels, and they are not looked at: {wrong}")
+        if isinstance(wrong, urllib.error.HTTPError):
+            wrong.close()
         return
     for one in channels:
         if not one["address"]:
             yield warning(f"chat.channels.{one['configuration']}", f"missing, and {one['arn']} hears topics")
+
+
+def _nobody(wrong: Exception) -> bool:
+    """No server runs, as before the first start: nothing to be told of."""
+    return isinstance(wrong, urllib.error.URLError) and isinstance(wrong.reason, ConnectionRefusedError)
