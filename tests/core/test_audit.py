@@ -202,7 +202,7 @@ BROKEN: dict[str, list[World]] = {
     "who is unhealthy has a fault": [node(fault="x"), node(health=Health.UNHEALTHY)],
     "only members turn unhealthy": [node(joined=False, health=Health.UNHEALTHY, fault="x")],
     "a member that fails is unhealthy": [node(status=NodeStatus.FAILURE, message="why")],
-    "only a replacement is tried again": [node(replaces="", retry_at=BEGIN)],
+    "only who failed on its way in is tried again": [node(joined=True, retry_at=BEGIN)],
     "reports are counted for living nodes only": [
         replace(GOOD, cursors=(NodeCursor(scope=SCOPE, instance_id="i-00000000000000001", n=1),))
     ],

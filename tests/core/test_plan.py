@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -379,6 +379,15 @@ def _act(world: SmallWorld, verb: str, number: int) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(acts(), max_size=12), counts)
+@example(
+    [("kill", 4), ("kill", 1), ("break", 0), ("turn", 0), ("delete", 1), ("pass", 2), ("scale", 2), ("pass", 2)], 2
+)
+@example(
+    [
+        *(("kill", 4), ("kill", 0), ("delete", 1), ("pass", 3), ("kill", 2), ("scale", 3), ("turn", 0), ("kill", 3)),
+    ],
+    3,
+)
 def test_whatever_happens_a_faultless_world_settles_as_wanted(story: list[tuple[str, int]], workers: int) -> None:
     policy = FleetPolicy(replacements_at_once_max=2)
     world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, workers), policy=policy)

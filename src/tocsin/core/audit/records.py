@@ -90,7 +90,7 @@ def _node_itself(node: Node) -> Iterable[Note]:
         "only members turn unhealthy": not sick or node.joined,
         "who fails says why": status is not NodeStatus.FAILURE or bool(node.message),
         "a member that fails is unhealthy": status is not NodeStatus.FAILURE or node.joined == sick,
-        "only a replacement is tried again": node.retry_at is None or bool(node.replaces or node.logical_id),
+        "only who failed on its way in is tried again": node.retry_at is None or not node.joined,
     }
     return [Note(law, node.instance_id, f"{status}, {node.health}") for law, holds in lawful.items() if not holds]
 

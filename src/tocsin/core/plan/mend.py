@@ -1,8 +1,8 @@
 """Mending: rebooting and replacing nodes, within the budget.
 
 What to do with a node comes from its record: `repair`, whoever wrote it there, is done whatever NodeRecovery says.
-What is unhealthy, or failed while replacing, is replaced unless NodeRecovery is None. With continuous provisioning
-whatever failed on its way in is tried again.
+What is unhealthy, or failed while replacing, is replaced unless NodeRecovery is None. What failed on its way to a place
+that nobody had yet is tried again, unless the operation under way fails by it.
 """
 
 from tocsin.core.plan.deep import afresh
@@ -19,7 +19,7 @@ def mend(draft: Draft) -> None:
         repair = _due(draft, node)
         if repair is None or node.group not in groups:
             continue
-        if node.logical_id and not node.joined and not node.replaces and not node.repair:
+        if _newcomer(node) and not node.repair:
             _try_again(draft, groups[node.group], node)
             continue
         if repair is Repair.REPLACE and draft.size(groups[node.group]) > groups[node.group].wanted:
@@ -42,19 +42,25 @@ def _due(draft: Draft, node: Node) -> Repair | None:
         return None
     if node.repair is not None:
         return node.repair
-    wanted = draft.cluster.node_recovery is not NodeRecovery.NONE or (bool(node.logical_id) and not node.joined)
+    left = draft.cluster.node_recovery is NodeRecovery.NONE and not _newcomer(node)
+    wanted = not left or bool(node.logical_id and not node.joined)
     return Repair.REPLACE if wanted and _to_replace(draft, node) else None
 
 
 def _to_replace(draft: Draft, node: Node) -> bool:
-    """A member that is unhealthy, or a replacement that failed once its pause is over."""
+    """A member that is unhealthy, or one that failed on its way in once its pause is over."""
     if node.status is not NodeStatus.FAILURE:
         return False
     return node.joined or (node.retry_at is not None and draft.expired(node.retry_at, 0))
 
 
+def _newcomer(node: Node) -> bool:
+    """Nobody was at its place before."""
+    return not node.joined and not node.replaces
+
+
 def _try_again(draft: Draft, group: InstanceGroup, node: Node) -> None:
-    """Continuous provisioning: nothing was lost yet at this place, so no budget holds it up."""
+    """Nothing was lost yet at this place, so no budget holds it up."""
     if draft.size(group) <= group.wanted:
         _replace(draft, node)
 

@@ -29,9 +29,8 @@ def refused(step: Step, message: str, policy: FleetPolicy, now: datetime) -> Nod
 
 
 def failed_provision(node: Node, message: str, policy: FleetPolicy, now: datetime) -> Node:
-    """A node that failed on its way in. A replacement is tried again, each time after twice the pause; so is every node
-    of continuous provisioning."""
+    """A node that failed on its way in. Unless an operation fails by it, it is tried again, each time after twice the
+    pause."""
     text = REPLACEMENT_FAILED.format(message=message) if node.replaces else message
     pause = min(policy.replacement_pause_s * 2.0**node.attempts, policy.replacement_pause_max_s)
-    retry_at = now + timedelta(seconds=pause) if node.replaces or node.logical_id else None
-    return replace(node, status=NodeStatus.FAILURE, message=text, retry_at=retry_at)
+    return replace(node, status=NodeStatus.FAILURE, message=text, retry_at=now + timedelta(seconds=pause))
