@@ -197,3 +197,30 @@ def test_in_another_region_an_event_has_an_id_of_its_own_and_is_not_sent_on_to_a
     [letter] = queue.receive_message(QueueUrl=url, **asked)["Messages"]
     assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "INVALID_PARAMETER"
     assert json.loads(letter["Body"])["id"] == line["id"]
+
+
+def test_events_are_put_on_a_bus_of_another_account_as_its_policy_lets(aim: Aim) -> None:
+    hub = f"8{aim.account[1:]}"
+    events, _, arn = _hub(aim, hub)
+    entry = {"Source": "my.app", "DetailType": "thing", "Detail": "{}"}
+
+    def put(bus: str) -> Any:
+        return aim.events.put_events(Entries=[entry | {"EventBusName": bus}, entry])
+
+    for bus in (arn, f"{arn}-that-is-not-there"):
+        answer = put(bus)
+        assert (answer["FailedEntryCount"], answer["Entries"][0]["ErrorCode"]) == (1, "AccessDeniedException")
+        assert f"on resource: {bus}" in answer["Entries"][0]["ErrorMessage"]
+    events.put_permission(EventBusName="hub", StatementId="s", Action="events:PutEvents", Principal="*")
+    answer = put(arn)
+    assert answer["FailedEntryCount"] == 0
+    [line] = _lines(aim, hub)
+    assert (line["id"], line["account"]) == (answer["Entries"][0]["EventId"], aim.account)
+
+
+def test_a_detail_type_has_at_most_128_characters(aim: Aim) -> None:
+    entries = [{"Source": "my.app", "DetailType": "é" * number, "Detail": "{}"} for number in (128, 129)]
+    taken, refused = aim.events.put_events(Entries=entries)["Entries"]
+    assert "EventId" in taken
+    assert refused["ErrorCode"] == "InvalidArgument"
+    assert refused["ErrorMessage"].startswith("Parameter DetailType is not valid. Reason: ")

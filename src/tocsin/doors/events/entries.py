@@ -13,6 +13,7 @@ from tocsin.model.names import Scope
 from tocsin.model.times import iso_second
 
 ENTRIES_BYTES_MAX = 1 << 20  # AWS: the entries of one request together stay below 1 MB
+DETAIL_TYPE_CHARS_MAX = 128  # AWS: botocore's model of PutEvents
 _TIME_BYTES = 14  # what AWS counts for an entry that carries a Time
 _REQUIRED = ("Source", "DetailType", "Detail")
 _SPACE_OUTSIDE_STRINGS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
@@ -43,6 +44,9 @@ def to_event(
     for name in _REQUIRED:
         if not entry.get(name):
             return Refusal("InvalidArgument", f"Parameter {name} is not valid. Reason: {name} is a required argument.")
+    if len(entry["DetailType"]) > DETAIL_TYPE_CHARS_MAX:
+        reason = f"DetailType is longer than {DETAIL_TYPE_CHARS_MAX} characters."
+        return Refusal("InvalidArgument", f"Parameter DetailType is not valid. Reason: {reason}")
     if entry["Source"].startswith("aws."):
         return Refusal("NotAuthorizedForSourceException", "Not authorized for the source.")
     detail = compact_object(entry["Detail"])

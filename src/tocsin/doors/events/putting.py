@@ -3,18 +3,31 @@
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tocsin.core.busgrants import ACTION, may_put
 from tocsin.core.patterns import load_event, matches, parse
 from tocsin.doors.door import Context
 from tocsin.doors.events.entries import Refusal, check_size, to_event
 from tocsin.doors.events.finding import bus_name, find_bus
 from tocsin.model.errors import Validation
 from tocsin.model.event import Event
-from tocsin.model.names import DEFAULT_BUS
+from tocsin.model.names import DEFAULT_BUS, PARTITION, Scope, bus_of
 from tocsin.model.times import iso_second
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
 
 _ENVELOPE_NEEDED = ("id", "account", "source", "time", "region", "detail-type")
+
+
+class _Aim(Struct, frozen=True):
+    """The bus of an entry, whether it is there, and why nothing may be put on it."""
+
+    scope: Scope
+    name: str
+    there: bool
+    refusal: Refusal | None = None
 
 
 class Putting:
@@ -27,10 +40,12 @@ class Putting:
         entries = request["Entries"]
         check_size(entries)
         at_ms, now = context.now_ms, iso_second(context.now)
+        aims = {given: await self._aim(context.scope, given) for given in {_bus_asked(entry) for entry in entries}}
         made = [
-            to_event(
+            aims[_bus_asked(entry)].refusal
+            or to_event(
                 entry,
-                bus=bus_name(context.scope, entry.get("EventBusName", DEFAULT_BUS)),
+                bus=aims[_bus_asked(entry)].name,
                 scope=context.scope,
                 at_ms=at_ms,
                 now=now,
@@ -38,17 +53,13 @@ class Putting:
             )
             for entry in entries
         ]
-        events = [one for one in made if isinstance(one, Event)]
-        there = {
-            name
-            for name in {event.bus for event in events}
-            if name == DEFAULT_BUS or await find_bus(self._store, context.scope, name)
-        }
+        aimed = [(one, aims[_bus_asked(entry)]) for one, entry in zip(made, entries, strict=True)]
         # An event for a bus that does not exist is taken and dropped, as AWS does.
-        if taken := [event for event in events if event.bus in there]:
+        if taken := [_at(one, aim.scope) for one, aim in aimed if isinstance(one, Event) and aim.there]:
             await self._bus.accept(taken)
+        failed = sum(isinstance(one, Refusal) for one in made)
         return {
-            "FailedEntryCount": len(made) - len(events),
+            "FailedEntryCount": failed,
             "Entries": [
                 {"ErrorCode": one.code, "ErrorMessage": one.message}
                 if isinstance(one, Refusal)
@@ -56,6 +67,18 @@ class Putting:
                 for one in made
             ],
         }
+
+    async def _aim(self, scope: Scope, given: str) -> _Aim:
+        """Where an entry goes. A bus of another account is named by its ARN, and its policy is asked."""
+        place = bus_of(given)
+        if place is None or place[0] == scope or place[0].region != scope.region:
+            name = bus_name(scope, given)
+            there = name == DEFAULT_BUS or await find_bus(self._store, scope, name) is not None
+            return _Aim(scope, name, there=there)
+        bus = await find_bus(self._store, *place)
+        if bus is None or not may_put(bus.policy, scope.account, given):
+            return _Aim(*place, there=False, refusal=_denied(scope, given))
+        return _Aim(*place, there=True)
 
     async def test_event_pattern(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         pattern = parse(request["EventPattern"])
@@ -66,3 +89,22 @@ class Putting:
         if not isinstance(event, dict) or any(name not in event for name in _ENVELOPE_NEEDED):
             raise Validation("Parameter Event is not valid.")
         return {"Result": matches(pattern, event)}
+
+
+def _bus_asked(entry: dict[str, Any]) -> str:
+    name: str = entry.get("EventBusName", DEFAULT_BUS)
+    return name
+
+
+def _at(event: Event, scope: Scope) -> Event:
+    """The envelope tells on who put it; the event is the bus's."""
+    return event if event.scope == scope else replace(event, scope=scope)
+
+
+def _denied(scope: Scope, bus: str) -> Refusal:
+    who = f"arn:{PARTITION}:iam::{scope.account}:root"
+    return Refusal(
+        "AccessDeniedException",
+        f"User: {who} is not authorized to perform: {ACTION} on resource: {bus} because no resource-based policy "
+        f"allows the {ACTION} action",
+    )
