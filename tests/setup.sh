@@ -24,7 +24,7 @@ install() {
 v2 && slurm && mails && exit 0
 SLURM="slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  apt-get update -qq
+  apt-get update -qq || echo "tests: apt-get update failed; what is there already is used"
   export DEBIAN_FRONTEND=noninteractive
   v2 || install awscli
   # shellcheck disable=SC2086
