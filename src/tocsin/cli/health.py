@@ -59,6 +59,8 @@ def _print_one(where: Where, node: Mapping[str, Any]) -> int:
         _print_fault(console, fault)
     if not node["faults"]:
         _line(console, "  no faults are known")
+    if node["deep"]:
+        _print_check(console, node["deep"])
     for done in node["mended"]:
         _line(console, f"  [dim]{when(done['at_ms'])}[/] {done['repair']} for {done['fault']}")
     return 0
@@ -77,6 +79,15 @@ def _print_node(console: Console, node: Mapping[str, Any]) -> None:
     if not node["message"]:
         for fault in node["faults"]:
             _line(console, f"  {_title(fault)}")
+
+
+def _print_check(console: Console, check: Mapping[str, Any]) -> None:
+    begun = f" [dim]{when(check['since_ms'])}[/]" if check["since_ms"] else ""
+    _line(console, f"  deep health check ({', '.join(check['kinds'])}) {check['state']}{begun}")
+    for one in check["results"]:
+        speed = f"  {one['value']:.4g} {escape(one['unit'])}" if "metric" in one else ""
+        detail = f"  {escape(one['detail'])}" if "detail" in one else ""
+        _line(console, f"    {styled(one['outcome'])} {escape(one['test'])}{speed}{detail}")
 
 
 def _print_fault(console: Console, fault: Mapping[str, Any]) -> None:

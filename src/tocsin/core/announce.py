@@ -12,6 +12,7 @@ from tocsin.core.instance_types import threads_default, types_of
 from tocsin.core.software import image_ids
 from tocsin.model.cluster import Cluster, Health, InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
 from tocsin.model.cluster_event import ClusterEvent
+from tocsin.model.deep import DeepState
 from tocsin.model.event import Event, envelope
 from tocsin.model.names import DEFAULT_BUS, derived_uuid
 from tocsin.model.times import epoch_ms, iso_second
@@ -88,10 +89,16 @@ def _turned(before: Mapping[str, Node], after: Mapping[str, Node]) -> list[Node]
         node = after.get(instance_id)
         if node is None:
             continue
-        replaced = bool(node.replaces) and node.joined and not old.joined
-        if old.health != node.health or replaced:
+        if old.health != node.health or (node.replaces and _came_up(old, node)):
             turned.append(node)
     return turned
+
+
+def _came_up(old: Node, node: Node) -> bool:
+    """For the first time; one that is checked on start, once it has passed."""
+    if node.status is not NodeStatus.RUNNING or node.deep is None or node.deep.operation:
+        return node.joined and not old.joined and node.status is not NodeStatus.DEEP_HEALTH_CHECK
+    return old.status is NodeStatus.DEEP_HEALTH_CHECK and node.deep.state is DeepState.PASSED
 
 
 def _event(cluster: Cluster, at: datetime, detail_type: str, detail: dict[str, Any], what: tuple[object, ...]) -> Event:

@@ -89,6 +89,10 @@ def _why(node: Node) -> str:
             return f"reboots: {node.why or node.fault}"
         case NodeStatus.FAILURE:
             return node.message
+        case NodeStatus.DEEP_HEALTH_CHECK if node.deep:
+            return f"{', '.join(node.deep.kinds)} {'asked for' if node.deep.operation else 'on start'}"
+        case NodeStatus.RUNNING if node.deep and node.deep.ended:
+            return node.deep.detail
     return ""
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 ORDER_FILE = "order.json"
 OUTPUT_BYTES_MAX = 1 << 20
+# A node is given one check at a time; more in line than this means that the server has lost count.
+ORDERS_WAITING_MAX = 8
 # The whole check ends before the server stops waiting for it, so that what it found is told.
 TELL_S = 30.0
 TAIL_CHARS = 300
@@ -38,7 +40,7 @@ class DeepChecks:
         self._settings = settings
         self._file = file
         self._folder = settings.directory / DEEP_FOLDER
-        self._orders: asyncio.Queue[RunDeepCheck] = asyncio.Queue()
+        self._orders: asyncio.Queue[RunDeepCheck] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
         self._answering = Answering()
         self._tasks: set[asyncio.Task[None]] = set()
         if self._folder.is_dir():
@@ -46,6 +48,10 @@ class DeepChecks:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def take(self, order: RunDeepCheck) -> None:
+        if self._orders.full():
+            why = f"{ORDERS_WAITING_MAX} checks wait on this node already"
+            self._end(order, (_failed(order.kinds[0], why),))
+            return
         self._orders.put_nowait(order)
         if order.peers:
             self._answer(order.address, order.port, order.secret, order.time_limit_s)
@@ -64,10 +70,12 @@ class DeepChecks:
             while True:
                 order = await self._orders.get()
                 log.info("deep health check %s begins", order.work)
-                results = await self._results(order)
-                self._file(CheckEnded(n=0, work=order.work, at_ms=now_ms(), results=results))
+                self._end(order, await self._results(order))
         finally:
             self._answering.close()
+
+    def _end(self, order: RunDeepCheck, results: tuple[CheckResult, ...]) -> None:
+        self._file(CheckEnded(n=0, work=order.work, at_ms=now_ms(), results=results))
 
     async def _results(self, order: RunDeepCheck) -> tuple[CheckResult, ...]:
         if order.fault:
@@ -83,7 +91,7 @@ class DeepChecks:
             shutil.rmtree(self._folder, ignore_errors=True)
         results = tuple(_decode(line) for line in bytes(output).split(b"\n")[:-1])
         if ended.timed_out or ended.code:
-            limit = f"did not end within {order.time_limit_s - TELL_S:g} s"
+            limit = f"did not end within {_time_limit_s(order):g} s"
             tail = errors.decode(errors="replace").strip()[-TAIL_CHARS:]
             why = limit if ended.timed_out else f"ended with code {ended.code}: {tail}"
             results = (*results, _failed(order.kinds[0], f"the tests {why}"))
@@ -95,9 +103,13 @@ class DeepChecks:
             argv=[sys.executable, "-m", "tocsin.agent.deep", str(self._folder / ORDER_FILE)],
             cwd=self._folder,
             environment={**inherited, DIRECTORY_VARIABLE: str(self._settings.directory)},
-            time_limit_s=max(order.time_limit_s - TELL_S, order.time_limit_s / 2),
+            time_limit_s=_time_limit_s(order),
             mark=self._folder / STEP_FILE,
         )
+
+
+def _time_limit_s(order: RunDeepCheck) -> float:
+    return max(order.time_limit_s - TELL_S, order.time_limit_s / 2)
 
 
 def _failed(kind: str, why: str) -> CheckResult:

@@ -95,7 +95,7 @@ def _memory(seconds: float) -> tuple[str, float]:
     size = int(min(psutil.virtual_memory().available * MEMORY_SHARE, MEMORY_BYTES_MAX)) // BLOCK * BLOCK
     if not size:
         return "there is no free memory to test", 0.0
-    memory = memoryview(bytearray(size))
+    memory = bytearray(size)
     end, began, moved = time.monotonic() + seconds, time.monotonic(), 0
     while not moved or time.monotonic() < end:
         for pattern in PATTERNS:

@@ -68,11 +68,15 @@ def _checks(nodes: Mapping[str, Node], wanted: Mapping[str, Iterable[str]]) -> t
     )
 
 
+# A node that is lost or leaves holds no operation up: it may never come back.
+_HERE = (NodeStatus.RUNNING, NodeStatus.DEEP_HEALTH_CHECK, NodeStatus.PENDING, NodeStatus.SYSTEM_UPDATING)
+
+
 def finished(operations: tuple[Operation, ...], nodes: Iterable[Node]) -> tuple[Operation, ...]:
     """The operations as they stand: a check is done once none of its nodes is, or is to be, checked."""
     if not any(one.checks and not one.checked for one in operations):
         return operations
-    busy = {node.deep.operation for node in nodes if node.deep is not None and node.deep.open}
+    busy = {node.deep.operation for node in nodes if node.deep is not None and node.deep.open and node.status in _HERE}
     return tuple(
         replace(one, checked=True) if one.checks and not one.checked and one.id not in busy else one
         for one in operations

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from tocsin.core.faults.assess import lapses_ms
 from tocsin.core.faults.policy import HealthPolicy
 from tocsin.core.faults.verdict import Verdict, counts, unhealthy, weigh
 from tocsin.model.cluster import Cluster, Health, Node, NodeRecovery, NodeStatus
+from tocsin.model.deep import DeepCheck
 from tocsin.model.health import Clearing, Known, Remedy
-from tocsin.model.times import iso_ms
+from tocsin.model.times import epoch_ms, iso_ms
 
 ENDS = {
     Clearing.SIGN: "when a line or reading says that it is over",
@@ -38,13 +41,25 @@ def outlook(cluster: Cluster, node: Node, waiting: Sequence[str], policy: Health
         "since_ms": min((one.since_ms for one in node.faults), default=None),
         "next": _next(cluster, node, verdict, waiting, now_ms),
         "faults": [_fault(one, now_ms) for one in node.faults],
+        "deep": _deep(node.deep) if node.deep else None,
         "mended": [{"fault": one.fault, "repair": one.remedy, "at_ms": one.at_ms} for one in node.mended],
     }
 
 
 def troubled(node: Node) -> bool:
     """Whether there is anything to be told of the node's health."""
-    return bool(node.faults) or node.health is Health.UNHEALTHY or node.repair is not None or node.rebooting
+    checked = node.deep is not None and node.deep.open and node.joined
+    return bool(node.faults or checked or node.rebooting) or node.health is Health.UNHEALTHY or node.repair is not None
+
+
+def _deep(check: DeepCheck) -> dict[str, Any]:
+    return {
+        "kinds": list(check.kinds),
+        "state": check.state,
+        "since_ms": epoch_ms(check.since) if check.since else None,
+        "detail": check.detail,
+        "results": [msgspec.to_builtins(one) for one in check.results],
+    }
 
 
 def _fault(known: Known, now_ms: int) -> dict[str, Any]:
@@ -90,6 +105,8 @@ def _ends(known: Known) -> str:
 def _next(cluster: Cluster, node: Node, verdict: Verdict, waiting: Sequence[str], now_ms: int) -> str:
     if node.rebooting:
         return f"it reboots ({node.why or node.fault})"
+    if node.status is NodeStatus.DEEP_HEALTH_CHECK and node.deep:
+        return f"it is checked in depth ({', '.join(node.deep.kinds)})"
     if node.status is NodeStatus.SHUTTING_DOWN:
         return f"it is being replaced ({node.why or node.fault})" if node.repair else "it leaves"
     held = [reason for reason in waiting if node.instance_id in reason]

@@ -1,0 +1,226 @@
+"""Deep health checks on a node: real tests in a process of their own, real TCP between two nodes of this machine."""
+
+import asyncio
+import os
+import socket
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tocsin.agent.deep import network, stress, tools
+from tocsin.agent.deep.answering import Answering
+from tocsin.agent.deep.checks import DeepChecks
+from tocsin.agent.deep.gpus import burn
+from tocsin.agent.settings import AgentSettings
+from tocsin.core.link import Line, Phase, Session, file, hear
+from tocsin.model.deep import CheckResult, DeepKind, Peer
+from tocsin.model.link import CheckEnded, Report, RunDeepCheck
+
+WAIT_S = 30.0
+HERE, THERE = "127.0.0.1", "127.0.0.2"
+PEER = Peer(instance_id="i-there", address=THERE)
+
+
+@pytest.fixture
+def port() -> int:
+    """One that is free at both addresses."""
+    with socket.create_server((HERE, 0)) as found:
+        number: int = found.getsockname()[1]
+    return number
+
+
+def order(*kinds: str, **changes: Any) -> RunDeepCheck:
+    given = RunDeepCheck(
+        work="deep/i-here/1",
+        kinds=kinds,
+        address=HERE,
+        port=1,
+        secret="ours",
+        seconds=0.01,
+        time_limit_s=60.0,
+    )
+    return replace(given, **changes)
+
+
+class Node:
+    """Deep checks that file into a list."""
+
+    def __init__(self, directory: Path) -> None:
+        settings = AgentSettings(instance_id="i-here", server="http://127.0.0.1:1", directory=directory, token="t")
+        self.reports: asyncio.Queue[Report] = asyncio.Queue()
+        self.checks = DeepChecks(settings, self.reports.put_nowait)
+
+    async def ended(self, order: RunDeepCheck) -> CheckEnded:
+        running = asyncio.create_task(self.checks.run())
+        self.checks.take(order)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                report = await self.reports.get()
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+        assert isinstance(report, CheckEnded)
+        return report
+
+
+def check(directory: Path, order: RunDeepCheck) -> CheckEnded:
+    async def alone() -> CheckEnded:
+        return await Node(directory).ended(order)
+
+    return asyncio.run(alone())
+
+
+def outcomes(results: tuple[CheckResult, ...] | list[CheckResult]) -> dict[str, str]:
+    return {one.test: one.outcome for one in results}
+
+
+# The host.
+
+
+def test_processor_memory_and_disk_are_tested_and_what_is_absent_is_skipped_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    ended = check(tmp_path, order(DeepKind.STRESS, dcgm_level=2))
+    found = outcomes(ended.results)
+    assert {name: found[name] for name in ("cpu", "memory", "disk")} == dict.fromkeys(
+        ("cpu", "memory", "disk"), "passed"
+    )
+    skipped = {one.test: one.detail for one in ended.results if one.outcome == "skipped"}
+    assert skipped["DCGM diagnostics"] == "dcgmi is not installed"
+    assert all(one.value > 0 for one in ended.results if one.metric)
+    assert not list((tmp_path).glob("deep/*"))
+
+
+def test_a_core_that_comes_to_another_digest_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(stress, "CHAIN_END", "00000000")
+    [processor, *_] = stress.stress(order(DeepKind.STRESS), tmp_path)
+    assert processor.outcome == "failed"
+    assert f"core {min(os.sched_getaffinity(0))} came to the digest" in processor.detail
+
+
+def test_a_disk_that_gives_back_other_bytes_is_found(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    block = b"x" * stress.BLOCK
+    scratch.write_bytes(block + block[:-1] + b"y")
+    assert stress._differs(scratch, block) == (
+        f"the disk gave back other bytes than were written, within {stress.BLOCK} from {stress.BLOCK}"
+    )
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, "passed"), (2, "failed")])
+def test_programs_that_test_better_are_used_where_they_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, outcome: str
+) -> None:
+    told = '{"jobs": [{"error": 0, "write": {"bw_bytes": 5000000}, "read": {"bw_bytes": 0}}]}'
+    program(tmp_path, "stress-ng", f"echo bit flipped >&2; exit {code}")
+    program(tmp_path, "fio", f"echo '{told}'; exit {code}")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    processor, disk = stress.stress(order(DeepKind.STRESS), tmp_path)
+    assert (processor.test, processor.outcome) == ("cpu and memory by stress-ng", outcome)
+    assert (disk.test, disk.outcome) == ("disk by fio", outcome)
+    assert disk.value == (5.0 if not code else 0.0)
+    assert ("bit flipped" in processor.detail) is bool(code)
+
+
+def test_diagnostics_that_fail_fail_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "dcgmi", "echo level $3 of GPU 0: Fail; exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    found = {one.test: one for one in burn(order(DeepKind.STRESS, dcgm_level=3), tmp_path)}
+    assert found["DCGM diagnostics level 3"].outcome == "failed"
+    assert "level 3 of GPU 0: Fail" in found["DCGM diagnostics level 3"].detail
+
+
+def test_a_program_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "dcgmi", "exec sleep 60")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert "did not end within 0.1 s" in tools.dcgm(1, 0.1).detail
+
+
+# The way to the peers.
+
+
+def reach(port: int, between: Callable[[Answering], Awaitable[None]], **changes: Any) -> list[CheckResult]:
+    """What a node finds that reaches for another one of this machine."""
+
+    async def both() -> list[CheckResult]:
+        answering = Answering()
+        await between(answering)
+        asked = order(DeepKind.CONNECTIVITY, peers=(PEER,), port=port, **changes)
+        try:
+            return await asyncio.to_thread(lambda: list(network.connect(asked, Path())))
+        finally:
+            answering.close()
+
+    return asyncio.run(both())
+
+
+def test_a_peer_that_answers_is_reached_with_latency_and_bandwidth(port: int) -> None:
+    [found] = reach(port, lambda answering: answering.answer(THERE, port, "ours", WAIT_S))
+    assert (found.outcome, found.peer) == ("passed", "i-there")
+    assert found.detail.startswith("latency ")
+    assert found.value > 0
+
+
+def test_a_peer_answers_nobody_who_does_not_know_the_secret(port: int) -> None:
+    [found] = reach(port, lambda answering: answering.answer(THERE, port, "theirs", WAIT_S))
+    assert (found.outcome, found.detail) == ("failed", "the peer closed the connection")
+
+
+def test_a_peer_that_does_not_answer_is_not_reached(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_: Answering) -> None:
+        pass
+
+    monkeypatch.setattr(network, "CONNECT_WITHIN_S", 0.0)
+    [found] = reach(port, nothing)
+    assert found.outcome == "failed"
+    assert "refused" in found.detail
+
+
+def test_a_node_without_peers_skips_it(port: int) -> None:
+    [found] = network.connect(order(DeepKind.CONNECTIVITY), Path())
+    assert found.outcome == "skipped"
+
+
+def test_bytes_that_arrive_as_others_are_found() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(network.HEAD.pack(zlib.crc32(b"others")))
+        with pytest.raises(OSError, match="arrived as others than were sent"):
+            network._exchange(ours, b"these")
+
+
+# In the agent.
+
+
+def test_a_failure_that_was_asked_for_is_told_without_a_test(tmp_path: Path) -> None:
+    ended = check(tmp_path, order(DeepKind.STRESS, fault="asked for"))
+    assert [(one.outcome, one.detail) for one in ended.results] == [("failed", "asked for")]
+
+
+def test_tests_that_do_not_end_are_ended_and_have_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "stress-ng", "exec sleep 60")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    ended = check(tmp_path, order(DeepKind.STRESS, time_limit_s=2.0))
+    assert ended.results[-1].outcome == "failed"
+    assert ended.results[-1].detail == "the tests did not end within 1 s"
+
+
+def test_a_check_is_taken_once_and_not_after_it_ended() -> None:
+    session, line = Session(), Line(phase=Phase.OPEN)
+    first = hear(session, line, order(DeepKind.STRESS))
+    assert len(first.orders) == 1
+    assert hear(first.session, line, order(DeepKind.STRESS)).orders == ()
+    ended = file(first.session, CheckEnded(n=0, work="deep/i-here/1", at_ms=0, results=()))
+    assert hear(ended, line, order(DeepKind.STRESS)).orders == ()
