@@ -2,16 +2,24 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests.commands.conftest import OPEN, Fleet
-from tests.doors.asking import log_lines, refusal, tocsin
+from tests.doors.asking import configured, log_lines, refusal, tocsin
+from tests.doors.sickbay import XID, Sickbay
 from tests.harness import REGION, eventually
 
 SHELL = f"arn:aws:ssm:{REGION}::document/AWS-RunShellScript"
+
+
+def aimed(arn: str = SHELL, **more: Any) -> dict[str, Any]:
+    """A target on the node that the event names."""
+    by_event = {"RunCommandTargets": [{"Key": "event", "Values": ["$.detail.InstanceId"]}]}
+    return {"Id": "command", "Arn": arn, "RunCommandParameters": by_event, **more}
 
 
 class Ruling:
@@ -24,11 +32,7 @@ class Ruling:
         self.events.put_rule(Name=self.name, EventPattern=json.dumps({"source": [self.name]}))
 
     def aim(self, arn: str = SHELL, **more: Any) -> None:
-        self.events.put_targets(Rule=self.name, Targets=[self.target(arn, **more)])
-
-    def target(self, arn: str = SHELL, **more: Any) -> dict[str, Any]:
-        by_event = {"RunCommandTargets": [{"Key": "event", "Values": ["$.detail.InstanceId"]}]}
-        return {"Id": "command", "Arn": arn, "RunCommandParameters": by_event, **more}
+        self.events.put_targets(Rule=self.name, Targets=[aimed(arn, **more)])
 
     def happen(self, **detail: Any) -> None:
         entry = {"Source": self.name, "DetailType": "Ill", "Detail": json.dumps(detail)}
@@ -138,13 +142,13 @@ def test_put_targets_refuses_what_could_never_run(ruling: Ruling, fleet: Fleet) 
         found = refusal(ruling.events.put_targets, Rule=ruling.name, Targets=[target])
         return found.code, found.message
 
-    bare = ruling.target()
+    bare = aimed()
     del bare["RunCommandParameters"]
     assert refused(bare)[1] == "Parameter(s) RunCommandParameters must be specified for target: command."
     no_path = {"RunCommandTargets": [{"Key": "event", "Values": ["detail.InstanceId"]}]}
-    assert "no JSONPath" in refused({**ruling.target(), "RunCommandParameters": no_path})[1]
+    assert "no JSONPath" in refused({**aimed(), "RunCommandParameters": no_path})[1]
     elsewhere = f"arn:aws:ssm:{REGION}:999999999999:document/Mine"
-    assert refused(ruling.target(elsewhere))[0] == "ValidationException"
+    assert refused(aimed(elsewhere))[0] == "ValidationException"
 
 
 def test_explain_names_a_document_that_is_missing(ruling: Ruling, fleet: Fleet) -> None:
@@ -153,3 +157,21 @@ def test_explain_names_a_document_that_is_missing(ruling: Ruling, fleet: Fleet) 
     place = {"AWS_ACCESS_KEY_ID": fleet.account, "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": REGION}
     told = tocsin("rule", "explain", ruling.name, "--endpoint-url", fleet.server.endpoint, environment=place)
     assert "The document Not-There of target command does not exist" in told.stdout, told.stderr
+
+
+def test_a_rule_looks_at_the_sick_node_before_it_is_repaired(tmp_path: Path) -> None:
+    account = "111122223333"
+    with configured(tmp_path, "[health]\nrepair_delay_s = 600\n") as server:
+        bay = Sickbay(server, account, 1, "Automatic")
+        [node] = bay.nodes
+        fleet = Fleet(server, account, server.client("ssm", account), "", [node])
+        events = server.client("events", account)
+        pattern = {"source": ["aws.sagemaker"], "detail": {"HealthSummary": {"HealthStatus": ["Unhealthy"]}}}
+        events.put_rule(Name="look", EventPattern=json.dumps(pattern))
+        target = aimed(f"arn:aws:ssm:{REGION}::document/Tocsin-CollectDiagnostics")
+        assert events.put_targets(Rule="look", Targets=[target])["FailedEntries"] == []
+        bay.kernel_says(node, XID.format(code=79))
+        [command] = eventually(lambda: fleet.ssm.list_commands()["Commands"], "the command of the rule")
+        found = fleet.ended(command["CommandId"], node)
+        assert (found["Status"], "Diagnostics of" in found["StandardOutputContent"]) == ("Success", True)
+        assert bay.nodes == {node: "Running"}

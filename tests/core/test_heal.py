@@ -197,3 +197,18 @@ def test_a_fault_that_has_to_last_wakes_the_planner_when_it_counts() -> None:
     assert told["faults"][0]["why"] == "it counts only once it lasted 60 s"
     world.settle()
     assert world.nodes[node.instance_id].health is Health.UNHEALTHY
+
+
+def test_a_repair_leaves_time_to_look_at_the_node_and_then_begins() -> None:
+    world = SickWorld(1, 1, health=HealthPolicy(repair_delay_s=30))
+    node = world.members[0]
+    world.strike(node, REBOOT)
+    made = world.made()
+    sick = made.nodes[node.instance_id]
+    assert (sick.health, sick.repair) == (Health.UNHEALTHY, None)
+    assert any("it may be looked at for 30 s after its fault" in why for why in made.waiting)
+    struck = world.now
+    world.settle()
+    [done] = world.nodes[node.instance_id].mended
+    assert done.at_ms >= epoch_ms(struck + later(30))
+    assert world.nodes[node.instance_id].health is Health.HEALTHY

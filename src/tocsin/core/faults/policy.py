@@ -25,6 +25,8 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cluster_percent_max: float = 20.0
     group_percent_max: float = 34.0
     repairs_floor: int = 1
+    # A repair begins so long after its fault, so that a command that a rule sends there can look at the node as it is.
+    repair_delay_s: float = 0.0
     # A repair waits for the jobs on its node at most so long; 0: until they have ended.
     jobs_wait_max_s: float = 0.0
     # Deep health checks: each test of a node runs so long, and a node's whole check may last so long.

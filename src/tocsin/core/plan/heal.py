@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tocsin.core.faults import HealthPolicy, Verdict, lapse, weigh
 from tocsin.core.plan.draft import Draft
 from tocsin.model.cluster import Health, Node, NodeRecovery, NodeStatus, Repair
-from tocsin.model.health import Mended, Remedy
+from tocsin.model.health import Known, Mended, Remedy
 from tocsin.model.times import epoch_ms
 
 ADVICE = {
@@ -97,6 +97,14 @@ def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
         _mend(draft, draft.nodes[node.instance_id], verdict, budget)
 
 
+def _looked_at(draft: Draft, fault: Known) -> str:
+    """Why a repair waits for those who look at the node first; "" when they had their time."""
+    delay_s = draft.health.repair_delay_s
+    if not delay_s or draft.expired(datetime.fromtimestamp(fault.since_ms / 1000, UTC), delay_s):
+        return ""
+    return f"it may be looked at for {delay_s:g} s after its fault"
+
+
 def _busy(draft: Draft, node: Node) -> str:
     """Why a repair waits for the jobs on its node; "" when none run, or it waited long enough."""
     if draft.seen.free is None or node.instance_id in draft.seen.free:
@@ -115,7 +123,7 @@ def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
         if verdict.why:
             draft.wait(f"{node.instance_id} is left as it is: {verdict.why}")
         return
-    held = _busy(draft, node) or budget.held(node)
+    held = _looked_at(draft, verdict.worst) or _busy(draft, node) or budget.held(node)
     if held:
         draft.wait(f"{node.instance_id} waits for its {repair.lower()}: {held}")
         return
