@@ -40,26 +40,23 @@ class Putting:
         entries = request["Entries"]
         check_size(entries)
         at_ms, now = context.now_ms, iso_second(context.now)
-        aims = {given: await self._aim(context.scope, given) for given in {_bus_asked(entry) for entry in entries}}
+        asked = [entry.get("EventBusName", DEFAULT_BUS) for entry in entries]
+        aims = {given: await self._aim(context.scope, given) for given in set(asked)}
         made = [
-            aims[_bus_asked(entry)].refusal
-            or to_event(
-                entry,
-                bus=aims[_bus_asked(entry)].name,
-                scope=context.scope,
-                at_ms=at_ms,
-                now=now,
-                new_id=self._new_id,
-            )
-            for entry in entries
+            aims[given].refusal
+            or to_event(entry, bus=aims[given].name, scope=context.scope, at_ms=at_ms, now=now, new_id=self._new_id)
+            for given, entry in zip(asked, entries, strict=True)
         ]
-        aimed = [(one, aims[_bus_asked(entry)]) for one, entry in zip(made, entries, strict=True)]
         # An event for a bus that does not exist is taken and dropped, as AWS does.
-        if taken := [_at(one, aim.scope) for one, aim in aimed if isinstance(one, Event) and aim.there]:
+        taken = [
+            _at(one, aims[given].scope)
+            for given, one in zip(asked, made, strict=True)
+            if isinstance(one, Event) and aims[given].there
+        ]
+        if taken:
             await self._bus.accept(taken)
-        failed = sum(isinstance(one, Refusal) for one in made)
         return {
-            "FailedEntryCount": failed,
+            "FailedEntryCount": sum(isinstance(one, Refusal) for one in made),
             "Entries": [
                 {"ErrorCode": one.code, "ErrorMessage": one.message}
                 if isinstance(one, Refusal)
@@ -89,11 +86,6 @@ class Putting:
         if not isinstance(event, dict) or any(name not in event for name in _ENVELOPE_NEEDED):
             raise Validation("Parameter Event is not valid.")
         return {"Result": matches(pattern, event)}
-
-
-def _bus_asked(entry: dict[str, Any]) -> str:
-    name: str = entry.get("EventBusName", DEFAULT_BUS)
-    return name
 
 
 def _at(event: Event, scope: Scope) -> Event:
