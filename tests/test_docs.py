@@ -25,6 +25,7 @@ from tocsin.core.lifecycle import CLUSTER_MOVES, NODE_MOVES
 from tocsin.core.plan import FAULT_ENDED, FAULT_SILENT
 from tocsin.core.policy import FleetPolicy
 from tocsin.doors.chatbot import chatbot_door
+from tocsin.doors.cloudcontrol import cloudcontrol_door
 from tocsin.doors.door import Door
 from tocsin.doors.events import EventsLimits, events_door
 from tocsin.doors.hosts import HostsDoor
@@ -52,6 +53,7 @@ NOTHING = cast("Any", None)  # doors keep what they are given and use it only wh
 
 DOORS = {
     "chatbot_door": lambda: chatbot_door(NOTHING, {}, NOTHING),
+    "cloudcontrol_door": lambda: cloudcontrol_door(NOTHING, [], NOTHING),
     "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING, NOTHING, NOTHING),
     "logs_door": lambda: logs_door(NOTHING),
     "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING, NOTHING),

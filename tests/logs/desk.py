@@ -13,6 +13,7 @@ from tocsin.backends.sqlite import SqliteStore
 from tocsin.doors.door import Context
 from tocsin.doors.logs import logs_door
 from tocsin.model.archive import Archive, Replay
+from tocsin.model.cloud import ResourceRequest
 from tocsin.model.logs import LogGroup, LogPolicy
 from tocsin.model.names import Scope
 from tocsin.model.tags import Tags
@@ -93,7 +94,7 @@ def at_the_desk(folder: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
     """Run a test's story over a store of its own."""
 
     async def run() -> None:
-        store = await SqliteStore.open(folder / "data", [Archive, LogGroup, LogPolicy, Replay, Tags])
+        store = await SqliteStore.open(folder / "data", [Archive, LogGroup, LogPolicy, Replay, ResourceRequest, Tags])
         try:
             await story(Desk(store))
         finally:

@@ -12,6 +12,7 @@ from tests.logs.desk import GROUP, HERE, START, START_MS, STREAM, Desk, at_the_d
 from tocsin.core.retention import JournalBounds, drop, expired, forget
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Accept, Advance, Keep, Put
+from tocsin.model.cloud import ResourceRequest
 from tocsin.model.errors import StoreUnavailable
 from tocsin.model.event import Event, JournalMark
 from tocsin.model.logs import LogEvent, LogGroup
@@ -234,5 +235,16 @@ def test_replays_are_told_of_for_ninety_days(tmp_path: Path) -> None:
             await desk.store.commit(Put(Replay(**common, name=name, ended_ms=ended_ms)))  # type: ignore[arg-type]
         assert (await Housekeeping(desk.store, StillClock(), LIMITS).sweep(START)).replays == 1
         assert [one.name for one in await desk.store.find(Replay)] == ["running", "young"]
+
+    at_the_desk(tmp_path, story)
+
+
+def test_requests_for_resources_are_told_of_for_a_week(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        common = {"scope": HERE, "type_name": "AWS::A::B", "digest": "", "operation": "CREATE", "status": "SUCCESS"}
+        for token, days in (("young", 6), ("old", 7)):
+            await desk.store.commit(Put(ResourceRequest(**common, token=token, asked_ms=START_MS - days * DAY)))  # type: ignore[arg-type]
+        assert (await Housekeeping(desk.store, StillClock(), LIMITS).sweep(START)).requests == 1
+        assert [one.token for one in await desk.store.find(ResourceRequest)] == ["young"]
 
     at_the_desk(tmp_path, story)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from starlette.applications import Starlette
 
 from tocsin.doors.chatbot import chatbot_door
+from tocsin.doors.cloudcontrol import cloudcontrol_door
 from tocsin.doors.door import Door
 from tocsin.doors.events import events_door
 from tocsin.doors.front import Front
@@ -30,8 +31,9 @@ def front_of(parts: Parts) -> Front:
     pages = Pages(parts.topics, lambda: epoch_ms(parts.clock.now()), new_id)
     metrics = MetricsDoor(_sources(parts, lambda: front.requests))
     routed = (_own(parts), parts.provider, parts.nodes, pages, metrics)
+    doors = _doors(parts)
     front = Front(
-        doors=_doors(parts),
+        doors=[*doors, cloudcontrol_door(parts.store, doors, new_id)],
         own=Starlette(routes=[route for one in routed for route in one.routes()]),
         identity=Identity(settings.account, settings.region, settings.access_keys),
         now=parts.clock.now,

@@ -4,6 +4,7 @@ from tocsin.model.alarm import Alarm
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.bus import EventBus
 from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
+from tocsin.model.cloud import ResourceRequest, SentModel
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.command import Command, Document, Invocation, StepOutput
@@ -29,4 +30,5 @@ KINDS: tuple[type[Record], ...] = (
     *(Topic, Subscription, Publication, HeldMail),
     *(ChatConfiguration, ChatPreferences, ChatThread),
     *(Document, Command, Invocation, StepOutput),
+    *(ResourceRequest, SentModel),
 )

@@ -9,9 +9,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from tocsin.core.cloud.progress import past
 from tocsin.core.retention import JournalBounds, drop, drop_archived, expired, forget, forgotten, kept_since
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.changes import Delete, DropLogs
+from tocsin.model.cloud import ResourceRequest
 from tocsin.model.errors import Stale, TocsinError
 from tocsin.model.logs import LogGroup, LogQuery
 from tocsin.model.times import epoch_ms
@@ -46,12 +48,14 @@ class Swept(Struct, kw_only=True):
     journal_events: int = 0
     archived_events: int = 0
     replays: int = 0
+    requests: int = 0
 
     def add(self, other: "Swept") -> None:
         self.log_events += other.log_events
         self.journal_events += other.journal_events
         self.archived_events += other.archived_events
         self.replays += other.replays
+        self.requests += other.requests
 
 
 class Housekeeping:
@@ -71,7 +75,7 @@ class Housekeeping:
             await self._clock.sleep(self._limits.period_s)
 
     async def sweep(self, now: datetime) -> Swept:
-        """One pass over log groups, archives, replays and the journal.
+        """One pass over log groups, archives, replays, requests for resources and the journal.
 
         Raises StoreUnavailable; what was dropped until then is counted.
         """
@@ -81,6 +85,7 @@ class Housekeeping:
             await self._expire_logs(now_ms, swept)
             await self._expire_archives(now_ms, swept)
             await self._forget_replays(now_ms, swept)
+            await self._forget_requests(now_ms, swept)
             await self._forget_journal(now_ms, swept)
         finally:
             self.dropped.add(swept)
@@ -125,6 +130,12 @@ class Housekeeping:
             with suppress(Stale):  # whoever changed it meanwhile decided that it stays
                 await self._store.commit(Delete(replay))
                 swept.replays += 1
+
+    async def _forget_requests(self, now_ms: int, swept: Swept) -> None:
+        for request in past(await self._store.find(ResourceRequest), now_ms):
+            with suppress(Stale):  # its client token was taken for a new one
+                await self._store.commit(Delete(request))
+                swept.requests += 1
 
     async def _forget_journal(self, now_ms: int, swept: Swept) -> None:
         first, last = await self._store.journal_bounds()
