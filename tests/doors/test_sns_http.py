@@ -189,8 +189,12 @@ def test_notify_test_says_what_is_not_there(office: Office) -> None:
     done = tocsin("notify", "test", "gone", "--endpoint-url", office.server.endpoint, "--account", office.account)
     assert done.returncode == 1
     assert "There is no topic or channel gone" in done.stderr
-    office.topic()
-    assert "nobody hears it" in outcome_of(office)[1]
+    topic = office.topic()
+    code, said = outcome_of(office)
+    assert (code, "nobody hears it" in said) == (1, True)
+    office.sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="asleep@example.com")
+    code, said = outcome_of(office)
+    assert (code, "asleep@example.com  unconfirmed: It was asked to confirm" in said) == (1, True)
 
 
 def test_notify_test_reaches_a_channel_by_its_name(tmp_path: Path, account: str, endpoint: Endpoint) -> None:

@@ -18,7 +18,7 @@ ASKED_EVERY_S = 0.2
 
 
 def show_test(where: Where, to: str, wait_s: float) -> int:
-    """0: everybody has it whom the filters let have it. 1: somebody has not, or the server does not answer."""
+    """0: everybody has it whom the filters let have it. 1: somebody has not, nobody hears it, or no server answers."""
     try:
         sent = post(where, "/_tocsin/v1/notify", {"to": to})
         hops = _followed(where, sent["hops"], wait_s)
@@ -28,7 +28,7 @@ def show_test(where: Where, to: str, wait_s: float) -> int:
         click.echo(json.dumps({**sent, "hops": hops}, indent=2))
     else:
         _print(sent, hops)
-    return 0 if all(hop["became"] in FINE + LATER for hop in hops) else 1
+    return 0 if hops and all(hop["became"] in FINE + LATER for hop in hops) else 1
 
 
 def _followed(where: Where, hops: list[dict[str, Any]], wait_s: float) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def _merged(hop: dict[str, Any], outbound: dict[str, Any] | None) -> dict[str, A
 def _print(sent: dict[str, Any], hops: list[dict[str, Any]]) -> None:
     click.echo(f"sent to {sent['to']} as {sent['message_id']}")
     if not hops:
-        click.echo("nobody hears it: the topic has no confirmed subscriptions")
+        click.echo("nobody hears it: the topic has no subscriptions")
     for hop in hops:
         attempts = f" after {hop['attempts']} attempts" if hop.get("attempts", 0) > 1 else ""
         why = f": {hop['why']}" if hop["why"] else ""

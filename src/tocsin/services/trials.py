@@ -24,6 +24,8 @@ TEXT = (
 )
 # What a message to a channel alone is said to come from: there need not be a topic.
 NO_TOPIC = "tocsin-notify-test"
+UNCONFIRMED = "It was asked to confirm its subscription, and did not yet."
+UNCONFIRMED_MAX = 1_000  # subscriptions of a topic that are looked at for it: more than a person reads
 
 
 class Trial(Struct, frozen=True):
@@ -47,9 +49,20 @@ class Trials:
         topic = await self._topic(scope, to)
         if topic is not None:
             sent = await self._topics.publish(topic.scope, topic.name, [self._draft(topic)])
-            return Trial(topic.arn, sent.sent[0].message_id, sent.hops)
+            return Trial(topic.arn, sent.sent[0].message_id, (*sent.hops, *await self._unconfirmed(topic)))
         channel = await self._channel(scope, to)
         return await self._to_channel(scope, channel) if channel else None
+
+    async def _unconfirmed(self, topic: Topic) -> list[Hop]:
+        """Those who would hear it, had they confirmed: the commonest reason why nobody gets a mail."""
+        found = await self._topics.subscriptions_of(topic.scope, f"{topic.name}/", "", UNCONFIRMED_MAX)
+        return [
+            Hop(
+                subscription_arn="", protocol=one.protocol, endpoint=one.endpoint, became="unconfirmed", why=UNCONFIRMED
+            )
+            for one in found
+            if not one.confirmed
+        ]
 
     async def _topic(self, scope: Scope, to: str) -> Topic | None:
         place = topic_of(to) if to.startswith("arn:") else (scope, to)
