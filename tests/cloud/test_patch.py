@@ -79,7 +79,10 @@ def test_a_wrong_operation_is_refused_and_named(operation: dict[str, Any], text:
     assert text in refused.value.message
 
 
-@pytest.mark.parametrize("text", ["nonsense", "{}", "[1]", "[" * 100_000, json.dumps([{}] * (OPERATIONS_MAX + 1))])
+@pytest.mark.parametrize(
+    "text",
+    ["nonsense", "{}", "[1]", "[NaN]", "[" * 100_000, "[" * 200 + "]" * 200, json.dumps([{}] * (OPERATIONS_MAX + 1))],
+)
 def test_what_is_no_patch_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         loaded(text)
@@ -89,6 +92,12 @@ def test_copies_cannot_grow_without_end() -> None:
     doubling = [{"op": "copy", "from": "", "path": f"/{n}"} for n in range(60)]
     with pytest.raises(InvalidRequest, match="grows"):
         patched({"a": "x"}, doubling)
+
+
+def test_patches_cannot_nest_without_end() -> None:
+    deeper = [{"op": "add", "path": "/a" * n, "value": {"a": {}}} for n in range(1, 200)]
+    with pytest.raises(InvalidRequest, match="nested"):
+        patched({"a": {}}, deeper)
 
 
 JSON = st.recursive(

@@ -263,6 +263,18 @@ def test_a_client_token_stands_for_one_request(cloud: Cloud) -> None:
     assert cloud.listed("AWS::Logs::LogGroup") == ["/once"]
 
 
+def test_nonsense_in_a_model_is_an_invalid_request(cloud: Cloud) -> None:
+    nonsense: list[dict[str, Any]] = [{}, {"InstanceGroupName": []}, {"InstanceGroupName": {"a": 1}}]
+    for one in nonsense:
+        event = cloud.create("AWS::SageMaker::Cluster", ClusterName="c", InstanceGroups=[one])
+        assert (event["OperationStatus"], event["ErrorCode"]) == ("FAILED", "InvalidRequest")
+    topic = cloud.create("AWS::SNS::Topic", TopicName="t", DeliveryStatusLogging=[{"Protocol": []}], Tags=[{}])
+    assert topic["ErrorCode"] == "InvalidRequest"
+    rule = cloud.create("AWS::Events::Rule", Name="r", EventPattern={"source": ["x"]}, Targets=[{}])
+    assert rule["ErrorCode"] == "InvalidRequest"
+    assert cloud.listed("AWS::Events::Rule") == []
+
+
 def test_a_name_that_was_not_sent_is_drawn(cloud: Cloud) -> None:
     identifier = cloud.made("AWS::SNS::Topic", FifoTopic=True)
     model = cloud.get("AWS::SNS::Topic", identifier)
@@ -327,6 +339,12 @@ REFUSED: list[Refused] = [
         {"TypeName": GROUP, "DesiredState": '{"RetentionInDays": "7"}'},
         "ValidationException",
         "#/RetentionInDays: expected type: Integer, found: String",
+    ),
+    (
+        "create_resource",
+        {"TypeName": GROUP, "DesiredState": '{"Tags": ["x"]}'},
+        "ValidationException",
+        "#/Tags/0: expected type: JSONObject, found: String",
     ),
     ("create_resource", {"TypeName": GROUP, "DesiredState": '{"Arn": "x"}'}, "ValidationException", "readOnly"),
     (

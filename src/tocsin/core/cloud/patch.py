@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from tocsin.model.errors import InvalidRequest
 
 Parts = list[str]
@@ -17,19 +19,37 @@ Step = Callable[[Any, dict[str, Any]], Any]
 OPERATIONS_MAX = 1_000
 # "Allow up to 256K length of Resource properties" (botocore, cloudcontrol).
 DOCUMENT_CHARS_MAX = 262_144
+# No type of resource nests half as deep; what reads and copies documents calls itself for each level.
+NESTING_MAX = 100
 
 
 def loaded(text: str) -> list[dict[str, Any]]:
     """The operations of a patch document. Raises InvalidRequest."""
-    try:
-        operations = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _wrong(f"the document is not valid JSON: {error}") from error
+    operations = parsed(text, "Invalid patch update: the document")
     if not isinstance(operations, list) or not all(isinstance(one, dict) for one in operations):
         raise _wrong("the document must be a list of operations")
     if len(operations) > OPERATIONS_MAX:
         raise _wrong(f"it has more than {OPERATIONS_MAX} operations")
     return operations
+
+
+def parsed(text: str, what: str) -> Any:
+    """The JSON value in a text, `what` being its name in the error. Raises InvalidRequest."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"{what} is not valid JSON: {error}") from error
+    return _shallow(value, what)
+
+
+def _shallow(value: Any, what: str) -> Any:
+    level = [value]
+    for _ in range(NESTING_MAX):
+        held = [list(one.values()) if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [item for items in held for item in items]
+        if not level:
+            return value
+    raise InvalidRequest(f"{what} is nested more than {NESTING_MAX} levels deep.")
 
 
 def patched(document: Any, operations: list[dict[str, Any]]) -> Any:
@@ -42,6 +62,7 @@ def patched(document: Any, operations: list[dict[str, Any]]) -> Any:
         document = step(document, operation)
         if step is _copied and len(json.dumps(document)) > DOCUMENT_CHARS_MAX:
             raise _wrong(f"the document grows over {DOCUMENT_CHARS_MAX} characters", operation)
+        _shallow(document, "Invalid patch update: the result")
     return document
 
 

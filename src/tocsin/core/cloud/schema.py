@@ -47,6 +47,12 @@ def check(schema: Schema, model: Mapping[str, Any]) -> None:
         found = _NAMES.get(type(value), "Null")
         if wanted and found not in wanted:
             wrong.append(f"#/{name}: expected type: {' or '.join(wanted)}, found: {found}")
+    wrong += [
+        f"#/{name}/{at}: expected type: {OBJECT}, found: {_NAMES.get(type(one), 'Null')}"
+        for name in schema.keys
+        for at, one in enumerate(model[name] if isinstance(model.get(name), list) else [])
+        if not isinstance(one, dict)
+    ]
     if wrong:
         raise Validation(f"Model validation failed ({chr(10).join(wrong)})")
 

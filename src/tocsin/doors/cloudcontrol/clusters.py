@@ -85,7 +85,8 @@ async def update(ask: Asking, identifier: str, before: Model, after: Model) -> b
 
 
 def _names(model: Model) -> set[str]:
-    return {one["InstanceGroupName"] for groups in GROUPS for one in model.get(groups) or []}
+    found = [one for groups in GROUPS for one in model.get(groups) or [] if isinstance(one, dict)]
+    return {str(one.get("InstanceGroupName")) for one in found}
 
 
 async def delete(ask: Asking, identifier: str) -> None:

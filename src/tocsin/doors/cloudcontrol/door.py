@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tocsin.core.cloud.mapping import differing
-from tocsin.core.cloud.patch import loaded, patched
+from tocsin.core.cloud.patch import loaded, parsed, patched
 from tocsin.core.cloud.progress import IN_PROGRESS, SUCCESS, digest_of, drawn_name, failed, refused
 from tocsin.core.cloud.schema import check_update, check_wanted, without_read_only
 from tocsin.core.cloud.told import told
@@ -221,10 +221,7 @@ class _CloudControl:
 
 
 def _model(text: str, member: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"{member} is not valid JSON: {error}") from error
+    found = parsed(text, member)
     if not isinstance(found, dict):
         raise InvalidRequest(f"{member} must be a JSON object.")
     return found
