@@ -49,8 +49,8 @@ def check(schema: Schema, model: Mapping[str, Any]) -> None:
             wrong.append(f"#/{name}: expected type: {' or '.join(wanted)}, found: {found}")
     wrong += [
         f"#/{name}/{at}: expected type: {OBJECT}, found: {_NAMES.get(type(one), 'Null')}"
-        for name in schema.keys
-        for at, one in enumerate(model[name] if isinstance(model.get(name), list) else [])
+        for name, items in model.items()
+        for at, one in enumerate(items if isinstance(items, list) else [])  # all lists there are hold objects
         if not isinstance(one, dict)
     ]
     if wrong:

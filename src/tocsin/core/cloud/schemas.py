@@ -131,7 +131,7 @@ TOPIC = Schema(
     },
     read_only=("TopicArn",),
     create_only=("TopicName", "FifoTopic"),
-    keys={"Tags": "Key", "DeliveryStatusLogging": "Protocol", "Subscription": "Endpoint"},
+    keys={"Tags": "Key", "DeliveryStatusLogging": "Protocol"},
     defaults={"DisplayName": "", "FifoTopic": False, "ContentBasedDeduplication": False},
     derived=frozenset({"Subscription"}),
 )

@@ -163,7 +163,7 @@ class Requests:
             standing = await look(ask, request.operation, request.identifier) if look else SUCCESS
         if standing.status is OperationStatus.IN_PROGRESS:
             return request
-        return await self.end(request, standing, request.identifier, request.model)
+        return await self.end(request, standing, request.identifier, {})  # the model is another by now
 
     async def named(self, context: Context, token: str) -> ResourceRequest:
         """Raises RequestTokenNotFoundException."""
