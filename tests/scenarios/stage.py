@@ -240,7 +240,7 @@ class Jobs:
                 if error.response["Error"]["Code"] in _AGAIN:
                     continue
                 raise
-            for more, entry in enumerate(answer["Entries"]):
+            for more, entry in enumerate(answer["Entries"] if not _bare(answer) else []):
                 if "EventId" in entry:
                     self.accepted[entry["EventId"]] = number + more
             number += 5
