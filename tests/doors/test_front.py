@@ -431,6 +431,21 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "file") in said
 
 
+# in one piece
+
+
+def test_an_answer_leaves_in_one_piece(server: RunningServer) -> None:
+    """A bare head would be a success without members to boto3, if the server fell behind it."""
+    host, _, port = server.endpoint.removeprefix("http://").partition(":")
+    asked = f"POST / HTTP/1.1\r\nhost: {host}\r\nx-amz-target: AWSEvents.ListRules\r\ncontent-type: {JSON_1_1}\r\n"
+    for _ in range(50):
+        with socket.create_connection((host, int(port)), timeout=10) as peer:
+            peer.sendall(f"{asked}content-length: 2\r\n\r\n{{}}".encode())
+            head, _, body = peer.recv(1 << 16).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert json.loads(body) == {"Rules": []}
+
+
 # after all that
 
 

@@ -83,7 +83,9 @@ class Running:
                 while not over.is_set():
                     with self._lock:
                         numbers = [next(self._numbers) for _ in range(10)]
-                    put = events.put_events(Entries=list(map(entry, numbers)))["Entries"]
+                    put = events.put_events(Entries=list(map(entry, numbers))).get("Entries")
+                    if put is None:  # the head of an answer whose body did not come
+                        continue
                     with self._lock:
                         self.accepted |= {one["EventId"]: n for one, n in zip(put, numbers, strict=True)}
             except (BotoCoreError, ClientError):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 
 from tocsin.model.link import FRAME_BYTES_MAX
+from tocsin.server.answers import WholeAnswers
 from tocsin.server.settings import Settings, SettingsError
 from tocsin.server.worlds import App
 
@@ -22,6 +23,7 @@ async def served(front: App, listening: socket.socket) -> AsyncIterator[asyncio.
     config = uvicorn.Config(
         front,
         interface="asgi3",
+        http=WholeAnswers,
         log_config=None,
         access_log=False,
         lifespan="off",
