@@ -443,7 +443,7 @@ def test_an_answer_leaves_in_one_piece(server: RunningServer) -> None:
             peer.sendall(f"{asked}content-length: 2\r\n\r\n{{}}".encode())
             head, _, body = peer.recv(1 << 16).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")
-        assert json.loads(body) == {"Rules": []}
+        assert "Rules" in json.loads(body)
 
 
 # after all that
