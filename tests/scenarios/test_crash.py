@@ -74,7 +74,7 @@ def cluster(stage: Stage, name: str, **more: Any) -> list[str]:
 
 def stopped_world(stage: Stage) -> World:
     """Stop the server in good order, and judge what it leaves."""
-    eventually(lambda: not _unrouted(stage), "every event is routed")
+    routed(stage)
     began = time.monotonic()
     assert stage.stop() == 0
     assert time.monotonic() - began < STOP_LIMIT_S
@@ -85,12 +85,12 @@ def stopped_world(stage: Stage) -> World:
     return world
 
 
-def _unrouted(stage: Stage) -> bool:
-    """A marker put now is delivered after everything before it."""
+def routed(stage: Stage) -> None:
+    """Wait until the log groups hold every event so far: a marker put now is delivered after all before it."""
     entry = {"Source": "my.jobs", "DetailType": "Marker", "Detail": "{}"}
     put = stage.call(lambda: stage.events.put_events(Entries=[entry]))
     marker = put["Entries"][0]["EventId"]
-    return not eventually(lambda: any(one["id"] == marker for one in stage.told(JOB_LOG)), "a marker is delivered")
+    eventually(lambda: any(one["id"] == marker for one in stage.told(JOB_LOG)), "a marker is delivered")
 
 
 def check_jobs(world: World, jobs: Jobs) -> None:
@@ -172,6 +172,7 @@ def test_a_server_that_falls_again_and_again_loses_nothing(stage: Stage) -> None
     living = stage.nodes(names[-1])
     eventually(lambda: stage.agents().keys() == living.keys(), "exactly the nodes' agents live")
     check_scripts(stage, runs, names)
+    routed(stage)
     for name in names:
         assert not {"Failed", "RollingBack"} & set(stage.statuses(name)), stage.statuses(name)
     healths = stage.healths()
@@ -192,6 +193,7 @@ def test_a_server_that_falls_while_a_machine_boots_boots_it_again(stage: Stage, 
     stage.kill()
     stage.restart()
     stage.until("early", "InService")
+    routed(stage)
     assert stage.statuses("early") == ["Creating", "InService"]
     assert stage.healths() == []
     check_scripts(stage, runs, ["early"])
@@ -212,6 +214,7 @@ def test_a_stop_in_good_order_is_no_event_at_all(stage: Stage) -> None:
     _settled_for_a_while(stage, "sleeps")
     assert sorted(stage.running("sleeps")) == nodes
     check_scripts(stage, runs, ["sleeps"])
+    routed(stage)
     assert stage.statuses("sleeps") == ["Creating", "InService", *["Updating", "InService"] * 2]
     assert stage.healths() == []
     stopped_world(stage)
@@ -236,6 +239,7 @@ def test_detached_agents_run_on_and_are_taken_over(stage: Stage) -> None:
     stage.restart()
     eventually(lambda: sorted(stage.running("detached")) == nodes, "all run")
     assert stage.agents() == before
+    routed(stage)
     assert stage.healths() == []
     stopped_world(stage)
 
@@ -296,6 +300,7 @@ def test_a_full_disk_is_said_clearly_and_passes_without_loss(small_disk: Path) -
             eventually(lambda: len(jobs.accepted) > before, "events go in again")
         stage.create("later", stage.group(CONTROLLER))
         stage.until("later", "InService")
+        routed(stage)
         assert stage.statuses("roomy") == ["Creating", "InService"]
         assert stage.healths() == []
         check_jobs(stopped_world(stage), jobs)

@@ -3,10 +3,12 @@
 The recipe and its traps: facts/health.md §7.1.
 """
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 from tests.harness import eventually
@@ -42,6 +44,7 @@ SlurmdLogFile={place}/slurmd.%n.log
 {nodes}
 PartitionName=dev Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+MUNGE_LOCK = Path(tempfile.gettempdir()) / "tocsin-tests-munge.lock"
 NEEDED = ("slurmctld", "slurmd", "sinfo", "scontrol", "munged")
 
 
@@ -100,6 +103,13 @@ class RealSlurm:
 
 
 def _start_munge() -> None:
+    """One for the machine; workers of the same test run may ask at the same time."""
+    with MUNGE_LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _start_munge_once()
+
+
+def _start_munge_once() -> None:
     if subprocess.run(["pgrep", "-x", "munged"], capture_output=True, check=False).returncode == 0:
         return
     for folder in ("/run/munge", "/var/log/munge", "/var/lib/munge"):
