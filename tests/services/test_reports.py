@@ -17,7 +17,7 @@ from tocsin.model.errors import Stale
 from tocsin.model.logs import LogLine
 from tocsin.server.clock import SystemClock
 from tocsin.server.kinds import KINDS
-from tocsin.services import fleet as module
+from tocsin.services import hearing as module
 from tocsin.services.fleet import Fleet
 
 WAIT_S = 30

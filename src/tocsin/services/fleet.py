@@ -1,40 +1,39 @@
-"""The fleet: observe, plan, commit, apply. One loop over all clusters; requests and reports come in beside it.
+"""The fleet: observe, plan, commit, apply. One loop over all clusters; requests come in beside it.
 
-Every change of a cluster goes through `_commit`: records, events and story in one transaction. A lock per cluster
-keeps requests, reports and plans from overtaking each other.
+How a cluster is locked and changed is in services/clusters.py, what nodes report in services/hearing.py.
 """
 
 import asyncio
 import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
 from tocsin.core import additions, batches, deep, requests, software
-from tocsin.core.commit import World, commit
+from tocsin.core.commit import World
 from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.tell import line
-from tocsin.model.changes import Change, Delete, Put, Tell
-from tocsin.model.cluster import Cluster, Node, NodeCursor, cursor_of
+from tocsin.model.changes import Put, Tell
+from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.errors import ResourceInUse, ResourceNotFound, Stale, StoreUnavailable
 from tocsin.model.logs import LogGroup
 from tocsin.model.machine import LaunchRefused
-from tocsin.model.names import Scope, split_arn
+from tocsin.model.names import Scope
 from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Machines, NodeLinks, Store
 from tocsin.services.checks import checks_told
+from tocsin.services.hearing import Hearing
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.orders import Orders
-from tocsin.services.reported import Reported, folded
-from tocsin.services.roster import Roster, after
+from tocsin.services.roster import after
 from tocsin.services.stored import events_in, worlds_in
 from tocsin.services.telling import asked
 
@@ -45,11 +44,9 @@ Granted = batches.Batch | additions.Added
 RETRY_PAUSE_S = 1.0
 # Passes one cluster may take in a row before the others get their turn; every pass must bring it further.
 PASSES_MAX = 20
-# Reports of one cluster in one commit: enough to share the disk, and with their output some megabytes.
-REPORTS_TOGETHER_MAX = 200
 
 
-class Fleet:
+class Fleet(Hearing):
     """Owns all clusters of this server. `secret` signs the tokens by which agents prove whose they are."""
 
     def __init__(
@@ -66,10 +63,9 @@ class Fleet:
         ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
         free: Callable[[], frozenset[str] | None] = lambda: None,
     ) -> None:
-        self._store = store
+        super().__init__(store, clock)
         self._machines = machines
         self._links = links
-        self._clock = clock
         self._policy = policy
         self._health = health or HealthPolicy()
         self._secret = secret
@@ -77,34 +73,11 @@ class Fleet:
         self._ringing = ringing
         self._free = free
         self._since = clock.now()
-        self._roster = Roster()
-        self._reports: dict[str, list[Reported]] = {}  # by cluster id: those that wait for its lock
-        self._cursors: dict[str, NodeCursor] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._dirty: set[str] = set()
-        self._news: dict[str, set[str]] = {}  # by cluster id: instances to be looked at
         self._due: set[str] = set()  # clusters of which everybody is to be looked at
         self._reconciling = ""
-        self._wake = asyncio.Event()
         self._creating = asyncio.Lock()
 
     # What the doors see and ask for.
-
-    def world_of(self, scope: Scope, name_or_arn: str) -> World:
-        """The cluster of that name or ARN. Raises ResourceNotFound in AWS's words."""
-        world = self._roster.named(scope, name_or_arn)
-        if world is not None:
-            return world
-        split = split_arn(name_or_arn)
-        raise ResourceNotFound(
-            f"Cluster with {'ARN' if split else 'name'} {name_or_arn} does not exist.",
-        )
-
-    def worlds(self, scope: Scope | None = None) -> list[World]:
-        return self._roster.of(scope)
-
-    def node(self, instance_id: str) -> tuple[World, Node] | None:
-        return self._roster.node(instance_id)
 
     async def events_of(self, cluster: Cluster) -> list[ClusterEvent]:
         return await events_in(self._store, cluster)
@@ -211,72 +184,6 @@ class Fleet:
         assert after is not None, "a request never removes the record"
         return after.cluster
 
-    # What the nodes report.
-
-    def heard_through(self, instance_id: str) -> int:
-        """The number of the node's last committed report."""
-        cursor = self._cursors.get(instance_id)
-        return cursor.n if cursor else 0
-
-    async def report(self, instance_id: str, n: int, change: Callable[[Node], Node], *extra: Change) -> None:
-        """Commit a report's effect on its node and its number together. What was committed before is passed over.
-
-        `extra` are further changes of the report, such as lines of a log.
-        """
-        found = self.node(instance_id)
-        if found is None:
-            return
-        mine = Reported(instance_id, n, change, extra)
-        waiting = self._reports.setdefault(found[0].cluster.id, [])
-        waiting.append(mine)
-        async with self._held(found[0]) as world:
-            if not mine.settled:
-                others = [one for one in waiting if one is not mine]
-                waiting[:] = others[REPORTS_TOGETHER_MAX - 1 :]
-                await self._take_reports(world, [mine, *others[: REPORTS_TOGETHER_MAX - 1]])
-            if mine.failure:
-                raise mine.failure
-
-    async def _take_reports(self, world: World, together: list[Reported]) -> None:
-        """Commit what waits for the cluster's lock as one; if that cannot be, each by itself: one may be at fault."""
-        try:
-            await self._commit_reports(world, together)
-        except Exception as error:
-            if len(together) == 1:
-                together[0].failure = error
-            for one in together if len(together) > 1 else ():
-                await self._take_reports(self._roster.worlds[world.cluster.id], [one])
-        for one in together:
-            one.settled = True
-
-    async def _commit_reports(self, world: World, together: list[Reported]) -> None:
-        nodes, moved, changes = folded(together, world.nodes, self._cursors)
-        if moved:
-            after = replace(world, nodes=world.nodes | nodes)
-            await self._commit(world, after, *map(Put, moved.values()), *changes)
-            self._cursors |= moved
-
-    def changed(self, instance_id: str) -> None:
-        """Something about this node's machine or link is different: look at its cluster again."""
-        self._mark(self._roster.home(instance_id), (instance_id,))
-
-    async def keep(self, instance_id: str, n: int, *changes: Change) -> bool:
-        """Commit what a report leads to that changes nothing of its cluster, so without the cluster's lock: reports of
-        many nodes share a trip to the disk. False when its number is known, or its node is not."""
-        found, cursor = self.node(instance_id), self._cursors.get(instance_id)
-        if found is None or n <= self.heard_through(instance_id):
-            return False
-        old = cursor or cursor_of(found[1])
-        moved = replace(old, n=n, revision=old.revision + 1)
-        await self._store.commit(Put(moved), *changes)
-        self._cursors[instance_id] = moved
-        return True
-
-    def look_again(self, scope: Scope) -> None:
-        """Something that concerns all clusters of a scope is different, such as an alarm."""
-        for world in self.worlds(scope):
-            self._mark(world.cluster.id, ())
-
     # The loop.
 
     @property
@@ -311,13 +218,6 @@ class Fleet:
                 async with asyncio.timeout(self._roster.pause(self._clock.now())):
                     await self._wake.wait()
             self._wake.clear()
-
-    def _mark(self, cluster_id: str, news: Iterable[str]) -> None:
-        """Look at the cluster again, and in it at these instances."""
-        if cluster_id in self._roster.worlds:
-            self._news.setdefault(cluster_id, set()).update(news)
-            self._dirty.add(cluster_id)
-            self._wake.set()
 
     async def _reconcile(self, cluster_id: str) -> None:
         try:
@@ -410,36 +310,3 @@ class Fleet:
             case _:
                 self._links.send(step.node.instance_id, await self._orders.of_agent(step, made))
         return None
-
-    # Commits.
-
-    def _lock(self, cluster_id: str) -> asyncio.Lock:
-        return self._locks.setdefault(cluster_id, asyncio.Lock())
-
-    @contextlib.asynccontextmanager
-    async def _held(self, world: World) -> AsyncIterator[World]:
-        """The cluster's lock, with the world as it is once the lock is had."""
-        cluster = world.cluster
-        async with self._lock(cluster.id):
-            current = self._roster.worlds.get(cluster.id)
-            if current is None:
-                raise ResourceNotFound(f"Cluster with name {cluster.name} does not exist.")
-            yield current
-
-    async def _commit(self, before: World | None, after: World | None, *extra: Change) -> World | None:
-        """Make the step from `before` to `after` durable: records, events, story, and `extra`, all or nothing."""
-        made = commit(before, after, self._clock.now())
-        world = made.world
-        gone = [key for key in made.touched if world is None or key not in world.nodes]
-        farewell = [Delete(self._cursors[key]) for key in gone if key in self._cursors]
-        await self._store.commit(*extra, *made.changes, *farewell)
-        for instance_id in gone:
-            self._cursors.pop(instance_id, None)
-        if world is not None:
-            self._roster.keep(world, made.touched)
-            self._mark(world.cluster.id, made.touched)
-        elif before is not None:
-            self._roster.drop(before)
-            self._news.pop(before.cluster.id, None)
-            self._reports.pop(before.cluster.id, None)
-        return world
