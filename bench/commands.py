@@ -59,7 +59,13 @@ class Server:
         clock = SystemClock()
         policy = FleetPolicy(instances_max=AGENTS, launch_timeout_s=LIMIT_S, heartbeat_timeout_s=LIMIT_S)
         self.fleet = Fleet(
-            store=store, machines=self.machines, links=self.links, clock=clock, policy=policy, secret=b"secret"
+            store=store,
+            machines=self.machines,
+            links=self.links,
+            clock=clock,
+            policy=policy,
+            secret=b"secret",
+            catalogue=CATALOGUE,
         )
         self.commands: Commands = commands_over(store, clock, self.fleet, self.links)
         self.door = NodesDoor(

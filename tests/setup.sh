@@ -11,6 +11,8 @@ exim() { [ -x /usr/sbin/exim4 ]; }
 # Another mail server stays what it is: Debian has one at a time.
 mails() { exim || [ -x /usr/sbin/sendmail ]; }
 
+stress() { command -v stress-ng >/dev/null && command -v fio >/dev/null; }
+
 # Packages, without the daemons that Debian would start with them.
 install() {
   policy=/usr/sbin/policy-rc.d
@@ -21,7 +23,7 @@ install() {
   apt-get install -y -qq --no-install-recommends "$@" >/dev/null || true
 }
 
-v2 && slurm && mails && exit 0
+v2 && slurm && mails && stress && exit 0
 SLURM="slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get update -qq || echo "tests: apt-get update failed; what is there already is used"
@@ -30,7 +32,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   # shellcheck disable=SC2086
   slurm || install $SLURM
   mails || install exim4-daemon-light
+  stress || install stress-ng fio
 fi
 v2 || echo "tests: no AWS CLI v2 (Debian: apt-get install awscli); its tests are skipped"
 slurm || echo "tests: no Slurm (Debian: apt-get install $SLURM); its tests are skipped"
+stress || echo "tests: no stress-ng and fio (Debian: apt-get install stress-ng fio); their tests are skipped"
 exim || echo "tests: no Exim (Debian: apt-get install exim4-daemon-light); its tests are skipped"

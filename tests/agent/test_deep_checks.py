@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -19,6 +21,8 @@ from tocsin.agent.settings import AgentSettings
 from tocsin.core.link import Line, Phase, Session, file, hear
 from tocsin.model.deep import CheckResult, DeepKind, Peer
 from tocsin.model.link import CheckEnded, Report, RunDeepCheck
+from tocsin.model.nodedir import WATCH_FILE
+from tocsin.model.watching import SHARED
 
 WAIT_S = 30.0
 HERE, THERE = "127.0.0.1", "127.0.0.2"
@@ -50,6 +54,7 @@ class Node:
     """Deep checks that file into a list."""
 
     def __init__(self, directory: Path) -> None:
+        (directory / WATCH_FILE).write_bytes(msgspec.json.encode(SHARED))  # of this machine not all is to be loaded
         settings = AgentSettings(instance_id="i-here", server="http://127.0.0.1:1", directory=directory, token="t")
         self.reports: asyncio.Queue[Report] = asyncio.Queue()
         self.checks = DeepChecks(settings, self.reports.put_nowait)
@@ -131,7 +136,28 @@ def test_programs_that_test_better_are_used_where_they_are_installed(
     assert (processor.test, processor.outcome) == ("cpu and memory by stress-ng", outcome)
     assert (disk.test, disk.outcome) == ("disk by fio", outcome)
     assert disk.value == (5.0 if not code else 0.0)
-    assert ("bit flipped" in processor.detail) is bool(code)
+    assert not code or "bit flipped" in processor.detail
+
+
+@pytest.mark.skipif(
+    not (shutil.which("stress-ng") and shutil.which("fio")), reason="stress-ng and fio are not installed"
+)
+def test_the_real_programs_load_processor_memory_and_disk_and_say_that_they_are_well(tmp_path: Path) -> None:
+    ended = check(tmp_path, order(DeepKind.STRESS))
+    found = {one.test: one for one in ended.results}
+    processor, disk = found["cpu and memory by stress-ng"], found["disk by fio"]
+    assert (processor.outcome, disk.outcome) == ("passed", "passed"), ended.results
+    assert "successful run completed" in processor.detail
+    assert (disk.metric, disk.unit) == ("fio-write-mbs", "MB/s")
+    assert disk.value > 0
+    assert not list(tmp_path.glob("deep/*"))
+
+
+@pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed")
+def test_the_real_fio_tells_of_a_disk_that_cannot_be_written() -> None:
+    told = tools.fio(0.01, Path("/proc/scratch"), 1 << 20)  # the kernel lets nobody make a file there
+    assert told.outcome == "failed"
+    assert "No such file or directory" in told.detail
 
 
 def test_diagnostics_that_fail_fail_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

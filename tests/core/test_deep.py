@@ -6,14 +6,26 @@ import pytest
 from msgspec.structs import replace
 
 from tests.core.world import SmallWorld, group_spec, later
+from tests.faults.table import CODES, TABLE
 from tocsin.core.announce import announce
-from tocsin.core.deep import BASELINE_KEPT_MAX, BASELINE_MIN, FLOORS, grown, judge, start
-from tocsin.core.faults import HealthPolicy
+from tocsin.core.deep import (
+    BASELINE_KEPT_MAX,
+    BASELINE_MIN,
+    FAULTS,
+    FLOORS,
+    Judged,
+    failing,
+    grown,
+    judge,
+    start,
+)
+from tocsin.core.faults import HealthPolicy, read_catalogue
 from tocsin.core.plan import Answer, RunDeep
 from tocsin.core.reports import checked
 from tocsin.model.cluster import Health, Node, NodeStatus
 from tocsin.model.deep import CheckResult, DeepCheck, DeepKind, DeepState
 from tocsin.model.errors import Conflict, Validation
+from tocsin.model.health import Remedy, Severity
 from tocsin.model.link import CheckEnded
 from tocsin.model.machine import LinkSeen
 
@@ -196,6 +208,16 @@ def test_a_wrong_result_replaces_the_node_and_its_replacement_is_checked() -> No
     [new] = ward.checking()
     assert new.replaces == sick.instance_id
     assert [node.instance_id for node in ward.running("workers")] == [well.instance_id]
+
+
+def test_a_site_says_in_its_table_what_a_failed_check_leads_to() -> None:
+    changes = b'[change.deep-check-slow]\nseverity = "warning"\nrepair = "none"\n'
+    catalogue = read_catalogue(TABLE, CODES, changes)
+    [slow] = failing((), Judged(slow=("disk: too slow",)), 0, catalogue)
+    [wrong] = failing((), Judged(wrong=("disk: other bytes",)), 0, catalogue)
+    assert (slow.judged.severity, slow.judged.remedy) == (Severity.WARNING, Remedy.NONE)
+    assert (wrong.judged.severity, wrong.judged.remedy) == (Severity.ERROR, Remedy.REPLACE)
+    assert {fault.name for fault in catalogue.faults.values() if fault.name in FAULTS} == set(FAULTS)
 
 
 def test_what_is_only_too_slow_reboots_and_is_checked_again_and_is_healthy_only_then() -> None:

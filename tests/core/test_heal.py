@@ -32,7 +32,7 @@ class SickWorld(SmallWorld):
 
     def made(self) -> Plan:
         seen = Observed(machines=self.machines, links=self.links, since=self.since)
-        made = plan(self.living, self.nodes, seen, self.policy, self.now, self.health)
+        made = plan(self.living, self.nodes, seen, self.policy, self.now, self.health, CATALOGUE)
         self.repairing_most = max(self.repairing_most, sum(map(under_repair, made.nodes.values())))
         return made
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from tests.faults.table import CATALOGUE
 from tocsin.core import requests
 from tocsin.core.batches import Batch, batch
 from tocsin.core.lifecycle import cluster_may_move, group_may_move, node_may_move
@@ -57,7 +58,7 @@ class SmallWorld:
 
     def made(self) -> Plan:
         seen = Observed(machines=self.machines, links=self.links, since=self.since, alarms=self.alarms)
-        return plan(self.living, self.nodes, seen, self.policy, self.now)
+        return plan(self.living, self.nodes, seen, self.policy, self.now, catalogue=CATALOGUE)
 
     def turn(self) -> bool:
         """Plan once, record it, take its steps. False when there is nothing left to do."""

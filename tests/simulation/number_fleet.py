@@ -44,6 +44,7 @@ class NumberFleet:
             clock=clock,
             policy=policy,
             secret=b"secret",
+            catalogue=CATALOGUE,
         )
         self._door = NodesDoor(
             fleet=self.fleet,

@@ -18,6 +18,7 @@ from tocsin.core.audit import audit, unrest
 from tocsin.core.policy import FleetPolicy
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.cluster import Cluster, ClusterStatus, Node
+from tocsin.model.deep import DeepState
 from tocsin.ports import Store
 from tocsin.server.kinds import KINDS
 
@@ -91,6 +92,40 @@ def test_what_fails_for_all_fails_the_cluster(tmp_path: Path, trouble: str) -> N
             cluster = await server.rest(200)
             assert cluster.status is ClusterStatus.FAILED
             assert "failed to provision" in cluster.failure_message
+
+    played(act)
+
+
+def test_deep_checks_fail_by_the_seed_and_what_failed_is_replaced_and_checked_afresh(tmp_path: Path) -> None:
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop, seed=3, checks_fail_percent=30) as server:
+            spec = group_spec("group-1", 20, OnStartDeepHealthChecks=["InstanceStress", "InstanceConnectivity"])
+            await server.fleet.create(SCOPE, {"ClusterName": "c", "InstanceGroups": [spec]}, "c" * 12)
+            cluster = await server.rest(600)
+            assert cluster.status is ClusterStatus.IN_SERVICE
+            nodes = await server.nodes()
+            assert {node.deep and node.deep.state for node in nodes} == {DeepState.PASSED}
+            story = await server.story()
+            failed = sum("Healthy → Unhealthy" in line for line in story)
+            checked = sum("Pending → DeepHealthCheckInProgress" in line for line in story)
+            assert 0 < failed < 20
+            assert checked == 20 + failed, "each that failed has a successor, and that is checked too"
+
+    played(act)
+
+
+def test_a_check_on_request_that_fails_by_the_seed_ends_its_operation_and_mends_the_node(tmp_path: Path) -> None:
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop, checks_fail_percent=100) as server:
+            await server.create(2)
+            await server.rest(60)
+            before = {node.instance_id for node in await server.nodes()}
+            config = {"InstanceGroupName": "group-1", "DeepHealthChecks": ["InstanceStress"]}
+            request = {"ClusterName": "c", "DeepHealthCheckConfigurations": [config]}
+            await server.fleet.check_health(SCOPE, request)
+            cluster = await server.rest(600)
+            assert [operation.checked for operation in cluster.operations] == [True]
+            assert not before & {node.instance_id for node in await server.nodes()}, "one after the other"
 
     played(act)
 

@@ -161,6 +161,7 @@ class Simulation:
             clock=self.clock,
             policy=POLICY,
             secret=b"secret",
+            catalogue=CATALOGUE,
         )
         bus = Bus(store=self.store, clock=self.clock, targets={"logs": LogGroups(self.store)})
         await bus.load()

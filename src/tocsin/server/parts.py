@@ -116,6 +116,7 @@ class Parts:
             clock=self.clock,
             policy=self.settings.fleet,
             secret=kept(self.settings.data / "secret", lambda: secrets.token_bytes(32)),
+            catalogue=self.ground.catalogue,
             mishaps=self.mishaps,
             health=self.settings.health,
             ringing=self.alarms.ringing,

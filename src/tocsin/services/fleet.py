@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from tocsin.core import additions, batches, deep, requests, software
 from tocsin.core.commit import World
-from tocsin.core.faults import HealthPolicy
+from tocsin.core.faults import Catalogue, HealthPolicy
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.tell import line
@@ -58,6 +58,7 @@ class Fleet(Hearing):
         clock: Clock,
         policy: FleetPolicy,
         secret: bytes,
+        catalogue: Catalogue,
         mishaps: Mishaps | None = None,
         health: HealthPolicy | None = None,
         ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
@@ -68,6 +69,7 @@ class Fleet(Hearing):
         self._links = links
         self._policy = policy
         self._health = health or HealthPolicy()
+        self._catalogue = catalogue
         self._secret = secret
         self._orders = Orders(policy, self._health, self.token, mishaps)
         self._ringing = ringing
@@ -267,7 +269,7 @@ class Fleet(Hearing):
             alarms=self._ringing(world.cluster.scope),
             free=self._free(),
         )
-        made = plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health)
+        made = plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health, self._catalogue)
         if everybody:
             return made
         return replace(made, wake_at=min(filter(None, (made.wake_at, world.wake_at)), default=None))

@@ -43,8 +43,8 @@ class Kept(Struct, kw_only=True):
 
 
 class Rounds:
-    """`tell` gets what is found; `gpus_expected` says how many GPUs the node is held to, `injected` which readings are
-    taken for real ones."""
+    """`tell` gets what is found, `seen` every reading; `gpus_expected` says how many GPUs the node is held to,
+    `injected` which readings are taken for real ones."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Rounds:
         gpus_expected: Callable[[], int],
         root: Path = Path("/"),
         injected: Callable[[int], list[Reading]] = lambda at_ms: [],
+        seen: Callable[[Reading], object] = lambda reading: None,
     ) -> None:
         self._directory = directory
         self._watching = watching
@@ -64,6 +65,7 @@ class Rounds:
         self._gpus_expected = gpus_expected
         self._root = root
         self._injected = injected
+        self._seen = seen
         self._made_up: set[str] = set()  # gauges whose last reading was put in by hand
         self._read: set[str] = set()  # gauges that were read in this round
         self._changed = False
@@ -132,6 +134,7 @@ class Rounds:
     def _hold(self, reading: Reading) -> list[str]:
         """Hold a reading against its thresholds; answers the names of their gauges."""
         names = []
+        self._seen(reading)
         for fault in self._catalogue.by_check.get(reading.check, ()):
             name = f"{fault.name} {reading.subject}"
             names.append(name)

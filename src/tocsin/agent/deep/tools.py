@@ -12,9 +12,10 @@ SLACK_S = 60.0
 TAIL_CHARS = 300
 
 
-def stress_ng(seconds: float, memory_share: float) -> CheckResult:
-    memory = f"{memory_share * 100:g}%"
-    loads = ("--cpu", "0", "--vm", "2", "--vm-bytes", memory, "--verify", "--timeout", f"{max(1, round(seconds))}s")
+def stress_ng(seconds: float, memory_bytes: int) -> CheckResult:
+    """Two processes share the memory between them."""
+    memory, time_limit = f"{memory_bytes}b", f"{max(1, round(seconds))}s"
+    loads = ("--cpu", "0", "--vm", "2", "--vm-bytes", memory, "--verify", "--timeout", time_limit)
     return _run("cpu and memory by stress-ng", ("stress-ng", *loads, "--metrics-brief"), seconds + SLACK_S)
 
 
@@ -67,7 +68,7 @@ def _run(test: str, argv: tuple[str, ...], time_limit_s: float) -> CheckResult:
         return _failed(test, f"it did not end within {time_limit_s:g} s")
     if ended.returncode:
         return _failed(test, f"exit code {ended.returncode}: {_tail(ended.stderr or ended.stdout)}")
-    return CheckResult(kind=DeepKind.STRESS, test=test, outcome="passed", detail=_tail(ended.stdout))
+    return CheckResult(kind=DeepKind.STRESS, test=test, outcome="passed", detail=_tail(ended.stdout or ended.stderr))
 
 
 def _failed(test: str, detail: str) -> CheckResult:

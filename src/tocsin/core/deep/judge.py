@@ -10,18 +10,16 @@ from statistics import median
 from msgspec import Struct
 
 from tocsin.core.deep.floors import floor_of
-from tocsin.core.faults import HealthPolicy
+from tocsin.core.faults import Catalogue, HealthPolicy, assess
 from tocsin.model.deep import CheckResult, DeepCheck, DeepKind
-from tocsin.model.health import Clearing, Judgement, Known, Remedy, Severity
+from tocsin.model.health import Finding, Known
 
 # A median of fewer results says nothing; of more than these nobody learns more.
 BASELINE_MIN = 3
 BASELINE_KEPT_MAX = 32
-# The fault types of the catalogue for what fails here: something wrong, or only too slow.
+# The fault types for what fails here: something wrong, or only too slow. The catalogue says what is done about them.
 WRONG, SLOW = "deep-check", "deep-check-slow"
 FAULTS = (WRONG, SLOW)
-_REPAIR = {WRONG: (Remedy.REPLACE, Clearing.REPLACE), SLOW: (Remedy.REBOOT, Clearing.REBOOT)}
-_TYPE = {WRONG: "DeepHealthCheckFailed", SLOW: "DeepHealthCheckSlow"}
 SOURCE = "deep"
 WHY_CHARS_MAX = 300
 
@@ -108,24 +106,8 @@ def grown(baselines: Mapping[str, tuple[float, ...]], passed: Iterable[DeepCheck
     return after
 
 
-def failing(judged: Judged, at_ms: int, observed: Iterable[str]) -> Known:
-    """The fault of a node that did not pass: from here on it is one like any other."""
+def failing(known: Iterable[Known], judged: Judged, at_ms: int, catalogue: Catalogue) -> tuple[Known, ...]:
+    """What a node has that did not pass. Its fault is one like any other from here on."""
+    text = "; ".join((*judged.wrong, *judged.slow))[:WHY_CHARS_MAX]
     name = WRONG if judged.wrong else SLOW
-    repair, clears = _REPAIR[name]
-    judgement = Judgement(
-        severity=Severity.ERROR,
-        remedy=repair,
-        clears=clears,
-        fault_type=_TYPE[name],
-        reason=_TYPE[name],
-        observe=name in observed,
-    )
-    return Known(
-        fault=name,
-        text="; ".join((*judged.wrong, *judged.slow))[:WHY_CHARS_MAX],
-        source=SOURCE,
-        since_ms=at_ms,
-        last_ms=at_ms,
-        moments=(at_ms,),
-        judged=judgement,
-    )
+    return assess(known, Finding(fault=name, at_ms=at_ms, text=text, source=SOURCE), catalogue)

@@ -7,7 +7,7 @@ crash between commit and step is mended by the next pass. Statuses move only alo
 from collections.abc import Mapping
 from datetime import datetime
 
-from tocsin.core.faults import HealthPolicy
+from tocsin.core.faults import Catalogue, HealthPolicy, read_catalogue
 from tocsin.core.plan.deep import judge_checks, list_checks
 from tocsin.core.plan.draft import Draft, controller_group, named_controller_group
 from tocsin.core.plan.follow import follow
@@ -54,6 +54,7 @@ __all__ = [
 
 
 _HEALTH = HealthPolicy()
+_NO_FAULTS = read_catalogue(b"")
 
 
 def plan(
@@ -63,9 +64,13 @@ def plan(
     policy: FleetPolicy,
     now: datetime,
     health: HealthPolicy = _HEALTH,
+    catalogue: Catalogue = _NO_FAULTS,
 ) -> Plan:
-    """One pass: follow each node and judge its health, pursue the operation under way, list the steps."""
-    draft = Draft(cluster, nodes, seen, policy, health, now)
+    """One pass: follow each node and judge its health, pursue the operation under way, list the steps.
+
+    `catalogue` says what comes of a deep health check that fails.
+    """
+    draft = Draft(cluster, nodes, seen, policy, health, catalogue, now)
     for node in draft.restless():
         follow(draft, node)
     judge_checks(draft)

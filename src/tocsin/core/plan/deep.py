@@ -122,9 +122,8 @@ def _settle(draft: Draft, node: Node, judged: Judged) -> None:
     )
     be_well(draft, node)
     if not judged.passed:
-        fault = failing(judged, epoch_ms(draft.now), draft.health.observe)
         node = draft.nodes[node.instance_id]
-        draft.set(node, faults=(*node.faults, fault))
+        draft.set(node, faults=failing(node.faults, judged, epoch_ms(draft.now), draft.catalogue))
 
 
 def list_checks(draft: Draft) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from tocsin.core.faults import HealthPolicy
+from tocsin.core.faults import Catalogue, HealthPolicy
 from tocsin.core.plan.members import Members
 from tocsin.core.plan.order import order
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
@@ -47,6 +47,7 @@ class Draft:
         seen: Observed,
         policy: FleetPolicy,
         health: HealthPolicy,
+        catalogue: Catalogue,
         now: datetime,
     ) -> None:
         self.cluster: Cluster = cluster
@@ -56,6 +57,7 @@ class Draft:
         self.seen = seen
         self.policy = policy
         self.health = health
+        self.catalogue = catalogue
         self.now = now
         self._steps: list[Step] = []
         self._waiting: list[str] = []

@@ -26,9 +26,10 @@ class SimulatedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     boot_s_max: float = 8.0
     script_s: float = 2.0
     end_s: float = 1.0
-    # Of a hundred boots and scripts, how many fail, in percent.
+    # Of a hundred boots, scripts and deep health checks, how many fail, in percent.
     boots_fail_percent: float = 0.0
     scripts_fail_percent: float = 0.0
+    checks_fail_percent: float = 0.0
     # Mean time between failures of one machine. 0: none fails by itself.
     mtbf_hours: float = 0.0
 
@@ -41,6 +42,7 @@ class Course(Struct, frozen=True, kw_only=True):
     never_up: bool = False
     script_s: float = 0.0
     script_fails: bool = False
+    check_fails: bool = False
     lives_s: float = 0.0
     end_s: float = 0.0
 
@@ -69,7 +71,7 @@ class SeededCourses:
         wanted, speed = self._settings, self._settings.speed
         scale = 1 / speed if speed else 0.0
         # All are drawn, whatever the settings: changing one leaves the draws of the others as they are.
-        boot, never, fails, lives = (chance.random() for _ in range(4))
+        boot, never, fails, lives, check = (chance.random() for _ in range(5))
         boot_s = wanted.boot_s_min + (wanted.boot_s_max - wanted.boot_s_min) * boot
         lives_s = -math.log(1 - lives) * wanted.mtbf_hours * HOUR_S  # exponential: failures come without memory
         return Course(
@@ -77,6 +79,7 @@ class SeededCourses:
             never_up=never * 100 < wanted.boots_fail_percent,
             script_s=wanted.script_s * scale,
             script_fails=fails * 100 < wanted.scripts_fail_percent,
+            check_fails=check * 100 < wanted.checks_fail_percent,
             lives_s=lives_s / (speed or 1.0),
             end_s=wanted.end_s * scale,
         )

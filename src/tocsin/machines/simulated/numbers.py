@@ -175,8 +175,10 @@ class NumberAgent:
         self._report(ended)
 
     def _end_check(self, order: RunDeepCheck) -> None:
-        """Well, unless a failure was asked for: a machine of numbers has nothing that could be measured."""
-        outcome, detail = ("failed", order.fault) if order.fault else ("passed", "a simulated machine: nothing is run")
+        """Well, unless it was drawn or asked for: a machine of numbers has nothing that could be measured."""
+        drawn = "a simulated machine: this check was drawn to fail" if self.machine.course.check_fails else ""
+        fault = order.fault or drawn
+        outcome, detail = ("failed", fault) if fault else ("passed", "a simulated machine: nothing is run")
         results = tuple(
             CheckResult(kind=kind, test="simulated", outcome=outcome, detail=detail) for kind in order.kinds
         )
