@@ -53,14 +53,20 @@ NOTHING = cast("Any", None)  # doors keep what they are given and use it only wh
 
 DOORS = {
     "chatbot_door": lambda: chatbot_door(NOTHING, {}, NOTHING),
-    "cloudcontrol_door": lambda: cloudcontrol_door(NOTHING, [], NOTHING),
+    "cloudcontrol_door": lambda: cloudcontrol_door(NOTHING, []),
     "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING, NOTHING, NOTHING),
     "logs_door": lambda: logs_door(NOTHING),
     "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING, NOTHING),
     "sns_door": lambda: sns_door(NOTHING, NOTHING),
     "sqs_door": lambda: sqs_door(NOTHING),
     "ssm_door": lambda: ssm_door(
-        store=NOTHING, fleet=NOTHING, links=NOTHING, commands=NOTHING, documents=NOTHING, limits=NOTHING
+        store=NOTHING,
+        fleet=NOTHING,
+        links=NOTHING,
+        hello=NOTHING,
+        commands=NOTHING,
+        documents=NOTHING,
+        limits=NOTHING,
     ),
     "sts_door": sts_door,
 }

@@ -105,6 +105,44 @@ def test_what_else_motos_server_has_there_is_refused_by_name(aws: str, method: s
         assert "POST /moto-api/reset" in json.load(refusal)["error"]
 
 
+def test_a_simulated_node_is_online_for_systems_manager(aws: str) -> None:
+    session = boto3.session.Session()
+    session.client("sagemaker").create_cluster(ClusterName="mine", InstanceGroups=groups(2))
+    told = session.client("ssm").describe_instance_information()["InstanceInformationList"]
+    assert [one["PingStatus"] for one in told] == ["Online", "Online"]
+
+
+def test_a_cloud_control_request_ends_with_its_cluster_whoever_asks(aws: str) -> None:
+    """What others make of the cluster afterwards is none of its doing."""
+    session = boto3.session.Session()
+    cloud, api = session.client("cloudcontrol"), session.client("sagemaker")
+    wanted = {"ClusterName": "mine", "InstanceGroups": groups(2)}
+    cloud.create_resource(TypeName="AWS::SageMaker::Cluster", DesiredState=json.dumps(wanted))
+    api.delete_cluster(ClusterName="mine")
+    [told] = cloud.list_resource_requests()["ResourceRequestStatusSummaries"]
+    assert (told["Operation"], told["OperationStatus"]) == ("CREATE", "SUCCESS")
+
+
+def test_reset_auth_says_that_nobody_is_asked(aws: str) -> None:
+    url = f"{aws}/moto-api/reset-auth"
+    with urllib.request.urlopen(urllib.request.Request(url, b"inf", method="POST")) as answer:
+        assert json.load(answer) == {"status": "ok", "PREVIOUS_INITIAL_NO_AUTH_ACTION_COUNT": "inf"}
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(url, b"0", method="POST"))
+    with caught.value as refusal:
+        assert refusal.code == 501
+        assert "IAM" in json.load(refusal)["error"]
+
+
+def test_data_json_tells_what_is_there_by_service(aws: str) -> None:
+    boto3.session.Session().client("sqs").create_queue(QueueName="q")
+    with urllib.request.urlopen(f"{aws}/moto-api/data.json") as answer:
+        told = json.load(answer)
+    assert [queue["name"] for queue in told["sqs"]["Queue"]] == ["q"]
+    assert told["sagemaker"]["Cluster"] == []
+    assert not {"Credentials", "JoinToken"} & {kind for kinds in told.values() for kind in kinds}
+
+
 def test_without_test_mode_nobody_can_reset(server: RunningServer) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         reset(server.endpoint)

@@ -33,7 +33,7 @@ def front_of(parts: Parts) -> Front:
     routed = (_own(parts), parts.provider, parts.nodes, pages, metrics)
     doors = _doors(parts)
     front = Front(
-        doors=[*doors, cloudcontrol_door(parts.store, doors, new_id)],
+        doors=[*doors, cloudcontrol_door(parts.cloud_requests, doors)],
         own=Starlette(routes=[route for one in routed for route in one.routes()]),
         identity=Identity(settings.account, settings.region, settings.access_keys),
         now=parts.clock.now,
@@ -65,7 +65,8 @@ def _doors(parts: Parts) -> list[Door]:
         ssm_door(
             store=store,
             fleet=parts.fleet,
-            links=parts.links,
+            links=parts.provider.links,
+            hello=parts.links.hello,
             commands=parts.commands,
             documents=parts.documents,
             limits=settings.commands,

@@ -1,4 +1,8 @@
-"""All kinds of records that the store may hold."""
+"""All kinds of records that the store may hold, by the service they belong to."""
+
+from typing import Any
+
+import msgspec
 
 from tocsin.model.alarm import Alarm
 from tocsin.model.archive import Archive, Replay
@@ -21,14 +25,30 @@ from tocsin.model.records import Record
 from tocsin.model.rule import Rule
 from tocsin.model.tags import Tags
 from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
+from tocsin.ports import Store
 
-KINDS: tuple[type[Record], ...] = (
-    *(Cluster, Node, NodeCursor, ClusterEvent, Alarm, Mishap, Injection, Host, JoinToken),
-    *(SchedulerConfig, ComputeQuota),
-    *(EventBus, Rule, Archive, Replay, NoiseSetting, Window, Connection, Credentials, ApiDestination, Outbound),
-    *(LogGroup, LogPolicy, Queue, QueueMessage, Tags),
-    *(Topic, Subscription, Publication, HeldMail),
-    *(ChatConfiguration, ChatPreferences, ChatThread),
-    *(Document, Command, Invocation, StepOutput),
-    *(ResourceRequest, SentModel),
+OF_SERVICE: dict[str, tuple[type[Record], ...]] = {
+    "sagemaker": (Cluster, Node, ClusterEvent, SchedulerConfig, ComputeQuota),
+    "events": (EventBus, Rule, Archive, Replay, Connection, ApiDestination, Tags),
+    "logs": (LogGroup, LogPolicy),
+    "sqs": (Queue, QueueMessage),
+    "sns": (Topic, Subscription),
+    "chatbot": (ChatPreferences,),
+    "ssm": (Document, Command, Invocation, StepOutput),
+    "cloudcontrol": (ResourceRequest,),
+    "tocsin": (Alarm, Mishap, Injection, NoiseSetting),
+}
+# What is ours alone, or secret.
+INNER: tuple[type[Record], ...] = (
+    *(NodeCursor, ChatConfiguration, Host, JoinToken, Window, Credentials, Outbound),
+    *(Publication, HeldMail, ChatThread, SentModel),
 )
+KINDS: tuple[type[Record], ...] = (*(kind for kinds in OF_SERVICE.values() for kind in kinds), *INNER)
+
+
+async def inventory(store: Store) -> dict[str, dict[str, list[Any]]]:
+    """Every record that is no secret, by service and kind, of all accounts and regions."""
+    return {
+        service: {kind.__name__: [msgspec.to_builtins(one) for one in await store.find(kind)] for kind in kinds}
+        for service, kinds in OF_SERVICE.items()
+    }

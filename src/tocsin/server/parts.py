@@ -15,6 +15,7 @@ from tocsin.backends.folders import BucketFolders
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.faults import Catalogue
 from tocsin.doors.bundles import Bundles
+from tocsin.doors.cloudcontrol import Requests, Watching
 from tocsin.doors.links import Links
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.upstream import Upstream
@@ -121,7 +122,16 @@ class Parts:
             health=self.settings.health,
             ringing=self.alarms.ringing,
             free=lambda: self.drains.free if self.settings.slurm.enabled else None,
+            moved=lambda before, after: self.cloud_watching.moved(before, after),
         )
+
+    @cached_property
+    def cloud_requests(self) -> Requests:
+        return Requests(self.store, self.chance.request_id)
+
+    @cached_property
+    def cloud_watching(self) -> Watching:
+        return Watching(self.cloud_requests, self.store, self.clock)
 
     @cached_property
     def drains(self) -> DrainService:

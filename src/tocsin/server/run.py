@@ -17,7 +17,7 @@ from tocsin.server import moto
 from tocsin.server.entrance import front_of
 from tocsin.server.faults import load_catalogue
 from tocsin.server.http import endpoint_of, listen, served
-from tocsin.server.kinds import KINDS
+from tocsin.server.kinds import KINDS, inventory
 from tocsin.server.parts import Ground, Parts
 from tocsin.server.settings import Settings, SettingsError
 from tocsin.server.worlds import RenewedWorlds, World
@@ -120,13 +120,15 @@ async def _assembled(parts: Parts) -> AsyncIterator[World]:
     front = front_of(parts)
 
     async def settled() -> bool:
-        return fleet.idle and commands.idle and parts.provider.idle and await parts.bus.caught_up()
+        at_rest = fleet.idle and commands.idle and parts.provider.idle and parts.cloud_watching.idle
+        return at_rest and await parts.bus.caught_up()
 
     await parts.provider.start()
     try:
-        for one in (parts.queues, parts.topics, parts.outbox, parts.bus, parts.mishaps, parts.alarms, fleet, commands):
+        of_bus = (parts.queues, parts.topics, parts.outbox, parts.bus)
+        for one in (*of_bus, parts.mishaps, parts.alarms, parts.cloud_watching, fleet, commands):
             await one.load()
-        yield World(front, _loops(parts), settled)
+        yield World(front, _loops(parts), settled, lambda: inventory(parts.store))
     finally:
         await parts.provider.close()
 
@@ -141,7 +143,7 @@ def _loops(parts: Parts) -> list[Coroutine[Any, Any, None]]:
         parts.queues,
     )
     of_outside: tuple[Loop, ...] = (parts.outbox, parts.topics, parts.commands)
-    of_house: list[Loop] = [parts.fleet, parts.housekeeping]
+    of_house: list[Loop] = [parts.fleet, parts.cloud_watching, parts.housekeeping]
     if parts.settings.slurm.enabled:
         of_house.append(parts.drains)
     return [*(one.run() for one in (*of_bus, *of_outside, *of_house)), *parts.provider.loops]

@@ -6,9 +6,12 @@ Nothing is emptied by hand: every service is made anew on a store that is new, s
 import asyncio
 import contextlib
 import itertools
+import math
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from tocsin.model.errors import StoreUnavailable
 
@@ -16,22 +19,32 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+Inventory = dict[str, dict[str, list[Any]]]
 
-# The path that test suites of the field call already.
-RESET_PATH = "/moto-api/reset"
+# Paths that test suites of the field call already (moto's server).
+RESET_PATH, AUTH_PATH, DATA_PATH = "/moto-api/reset", "/moto-api/reset-auth", "/moto-api/data.json"
 # What an answer waits for what earlier requests set going: far longer than it takes, far shorter than a client waits.
 SETTLED_TIMEOUT_S = 2.0
 LOOKED_EVERY_S = 0.001
+MOTO_PATHS = (f"POST {RESET_PATH}", f"POST {AUTH_PATH}", f"GET {DATA_PATH}")
 
 
 class World:
-    """`front` answers requests, `loops` run from `start` to `stop`. `ended` is done when one of them falls."""
+    """`front` answers requests, `loops` run from `start` to `stop`. `ended` is done when one of them falls.
+
+    `inventory` tells all that is there, by service and kind.
+    """
 
     def __init__(
-        self, front: App, loops: list[Coroutine[Any, Any, None]], settled: Callable[[], Awaitable[bool]]
+        self,
+        front: App,
+        loops: list[Coroutine[Any, Any, None]],
+        settled: Callable[[], Awaitable[bool]],
+        inventory: Callable[[], Awaitable[Inventory]],
     ) -> None:
         self.front = front
         self.settled = settled
+        self.inventory = inventory
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._loops = loops
         self._running: list[asyncio.Task[None]] = []
@@ -99,7 +112,7 @@ class RenewedWorlds:
 
     async def front(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/moto-api/"):
-            await self._answer(scope, send)
+            await self._answer(scope, receive, send)
             return
         async with self._renewing:
             world = self._world
@@ -108,18 +121,51 @@ class RenewedWorlds:
             await _settle(world)
         await world.front(scope, receive, send)
 
-    async def _answer(self, scope: Message, send: Send) -> None:
-        if (scope["method"], scope["path"]) == ("POST", RESET_PATH):
-            async with self._renewing:
-                await self.open()
-                if self._also_wiped:
-                    await self._also_wiped()
-            status, body = 200, b'{"status": "ok"}'
-        else:
-            status, body = 404, b'{"error": "of /moto-api there is POST /moto-api/reset"}'
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+        match scope["method"], scope["path"]:
+            case "POST", path if path == RESET_PATH:
+                status, told = await self._reset()
+            case "POST", path if path == AUTH_PATH:
+                status, told = _unchecked(await _short_body(receive))
+            case "GET", path if path == DATA_PATH:
+                status, told = await self._all_there()
+            case _:
+                status, told = 404, {"error": f"of /moto-api there is {', '.join(MOTO_PATHS)}"}
+        body = msgspec.json.encode(told)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _reset(self) -> tuple[int, dict[str, Any]]:
+        async with self._renewing:
+            await self.open()
+            if self._also_wiped:
+                await self._also_wiped()
+        return 200, {"status": "ok"}
+
+    async def _all_there(self) -> tuple[int, Inventory]:
+        async with self._renewing:
+            world = self._world
+        assert world is not None, "requests come after the first world"
+        await _settle(world)
+        return 200, await world.inventory()
+
+
+def _unchecked(asked: bytes) -> tuple[int, dict[str, Any]]:
+    """moto counts requests down until it asks IAM. Nobody is asked here, so a count that would end is refused."""
+    try:
+        count = float(asked.decode() or "nan")
+    except ValueError:
+        count = math.nan
+    if count == math.inf:
+        return 200, {"status": "ok", "PREVIOUS_INITIAL_NO_AUTH_ACTION_COUNT": "inf"}
+    return 501, {"error": f"IAM policies are never asked here, so of counts of {AUTH_PATH} there is only inf"}
+
+
+async def _short_body(receive: Receive) -> bytes:
+    """The first piece of a body of which a number is expected."""
+    message = await receive()
+    return bytes(message.get("body", b""))
 
 
 async def _settle(world: World) -> None:

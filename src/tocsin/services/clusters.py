@@ -6,7 +6,7 @@ other. What changed is marked, for the fleet's loop (services/fleet.py) to look 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from tocsin.core.commit import World, commit
 from tocsin.model.changes import Change, Delete
@@ -16,11 +16,20 @@ from tocsin.model.names import Scope, split_arn
 from tocsin.ports import Clock, Store
 from tocsin.services.roster import Roster
 
+Moved = Callable[[World | None, World | None], None]
+
+
+def unheard(_before: World | None, _after: World | None) -> None:
+    """Where nobody wants to hear."""
+
 
 class Clusters:
-    def __init__(self, store: Store, clock: Clock) -> None:
+    """`moved` is told before and after of each commit, once it is on disk."""
+
+    def __init__(self, store: Store, clock: Clock, moved: Moved) -> None:
         self._store = store
         self._clock = clock
+        self._moved = moved
         self._roster = Roster()
         self._cursors: dict[str, NodeCursor] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -93,6 +102,7 @@ class Clusters:
             self._mark(world.cluster.id, made.touched)
         elif before is not None:
             self._forget(before)
+        self._moved(before, world)
         return world
 
     def _forget(self, gone: World) -> None:

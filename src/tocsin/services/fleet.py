@@ -30,6 +30,7 @@ from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Machines, NodeLinks, Store
 from tocsin.services.checks import checks_told
+from tocsin.services.clusters import Moved, unheard
 from tocsin.services.hearing import Hearing
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.orders import Orders
@@ -47,7 +48,7 @@ PASSES_MAX = 20
 
 
 class Fleet(Hearing):
-    """Owns all clusters of this server. `secret` signs the tokens by which agents prove whose they are."""
+    """Owns all clusters of this server. `secret` signs agents' tokens; `moved` hears of each commit."""
 
     def __init__(
         self,
@@ -63,8 +64,9 @@ class Fleet(Hearing):
         health: HealthPolicy | None = None,
         ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
         free: Callable[[], frozenset[str] | None] = lambda: None,
+        moved: Moved = unheard,
     ) -> None:
-        super().__init__(store, clock)
+        super().__init__(store, clock, moved)
         self._machines = machines
         self._links = links
         self._policy = policy

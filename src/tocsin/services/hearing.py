@@ -11,7 +11,7 @@ from tocsin.core.commit import World
 from tocsin.model.changes import Change, Put
 from tocsin.model.cluster import Node, cursor_of
 from tocsin.ports import Clock, Store
-from tocsin.services.clusters import Clusters
+from tocsin.services.clusters import Clusters, Moved
 from tocsin.services.reported import Reported, folded
 
 # Reports of one cluster in one commit: enough to share the disk, and with their output some megabytes.
@@ -19,8 +19,8 @@ REPORTS_TOGETHER_MAX = 200
 
 
 class Hearing(Clusters):
-    def __init__(self, store: Store, clock: Clock) -> None:
-        super().__init__(store, clock)
+    def __init__(self, store: Store, clock: Clock, moved: Moved) -> None:
+        super().__init__(store, clock, moved)
         self._reports: dict[str, list[Reported]] = {}  # by cluster id: those that wait for its lock
 
     def heard_through(self, instance_id: str) -> int:

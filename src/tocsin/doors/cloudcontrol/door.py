@@ -23,7 +23,6 @@ from tocsin.doors.door import Context, Door
 from tocsin.doors.paging import page
 from tocsin.model.cloud import Operation, ResourceRequest
 from tocsin.model.errors import AwsError, InvalidRequest
-from tocsin.ports import Store
 
 PAGE_MAX = 100
 # Tokens are base64 for URLs; this service's model allows the plain alphabet only.
@@ -34,9 +33,9 @@ _FOR_URLS = str.maketrans("+/", "-_")
 Done = tuple[str, bool, dict[str, Any] | None]
 
 
-def cloudcontrol_door(store: Store, doors: Iterable[Door], new_id: Callable[[], str]) -> Door:
-    """`doors` are those of the services whose things are made here; `new_id` gives request tokens."""
-    desk = _CloudControl(Requests(store, new_id), Services(doors))
+def cloudcontrol_door(requests: Requests, doors: Iterable[Door]) -> Door:
+    """`doors` are those of the services whose things are made here."""
+    desk = _CloudControl(requests, Services(doors))
     return Door(
         service="cloudcontrol",
         operations={
@@ -182,11 +181,8 @@ class _CloudControl:
             self._requests.lost(request)
             raise
         model = await self._shown(kind, ask, identifier, sent) if sent is not None else {}
-        return {
-            "ProgressEvent": _progress(
-                await self._requests.end(request, IN_PROGRESS if goes_on else SUCCESS, identifier, model, sent)
-            )
-        }
+        ended = await self._requests.end(request, IN_PROGRESS if goes_on else SUCCESS, identifier, model, sent)
+        return await self._event(ask, ended)  # what came to rest meanwhile does so unwatched
 
     async def _event(self, ask: Asking, request: ResourceRequest) -> dict[str, Any]:
         return {"ProgressEvent": _progress(await self._requests.looked_at(ask, request))}

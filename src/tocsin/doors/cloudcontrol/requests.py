@@ -1,7 +1,7 @@
 """Requests for operations on resources, from their asking to their end. The door carries out what they ask for.
 
 A request is on disk before anything is done. What is left of it after a crash says so; what takes its time is looked
-at whenever somebody asks for it, and its end is recorded then.
+at when its resource comes to rest (watching.py) and whenever somebody asks for it, and its end is recorded then.
 """
 
 from collections.abc import Awaitable, Callable
@@ -48,6 +48,7 @@ class Requests:
         self._store = store
         self._new_id = new_id
         self._at_work: set[tuple[Scope, str]] = set()
+        self._going: dict[tuple[Scope, str], set[str]] = {}  # by scope and identifier: tokens of what takes its time
 
     def token(self, context: Context, request: dict[str, Any]) -> str:
         client_token = request.get("ClientToken")
@@ -129,9 +130,25 @@ class Requests:
             return new
 
         try:
-            return await decided(attempt)
+            ended = await decided(attempt)
         finally:
             self.lost(request)
+        if ended.status is OperationStatus.IN_PROGRESS:
+            self.goes_on(ended)
+        else:
+            self._going.get((ended.scope, ended.identifier), set()).discard(ended.token)
+        return ended
+
+    def goes_on(self, request: ResourceRequest) -> None:
+        """It is under way, and whoever watches its resource shall know."""
+        self._going.setdefault((request.scope, request.identifier), set()).add(request.token)
+
+    def going(self, scope: Scope, identifier: str) -> list[str]:
+        """Tokens of the requests under way on a resource."""
+        tokens = self._going.get((scope, identifier))
+        if tokens is not None and not tokens:
+            del self._going[scope, identifier]
+        return sorted(tokens or ())
 
     def lost(self, request: ResourceRequest) -> None:
         """It is carried out no more, and what came of it could not be recorded."""

@@ -7,10 +7,11 @@ from tocsin import __version__
 from tocsin.core.commands.targets import Member
 from tocsin.core.commit import World
 from tocsin.doors.door import Context
-from tocsin.doors.links import Links
 from tocsin.doors.paging import page
 from tocsin.model.cluster import Node
 from tocsin.model.command_errors import InvalidFilterKey, InvalidNextToken
+from tocsin.model.link import Hello
+from tocsin.ports import NodeLinks
 from tocsin.services.commands.drafting import member
 from tocsin.services.fleet import Fleet
 
@@ -31,9 +32,11 @@ _NEVER = frozenset({"ActivationIds", "AssociationStatus", "IamRole", "SourceIds"
 
 
 class Instances:
-    def __init__(self, fleet: Fleet, links: Links) -> None:
+    def __init__(self, fleet: Fleet, links: NodeLinks, hello: Callable[[str], Hello | None]) -> None:
+        """`hello` tells what an agent said of itself; simulated ones say nothing."""
         self._fleet = fleet
         self._links = links
+        self._hello = hello
 
     async def describe(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         asked = [(one["key"], one["valueSet"]) for one in request.get("InstanceInformationFilterList") or []]
@@ -57,7 +60,7 @@ class Instances:
 
     def _members(self, world: World, node: Node) -> dict[str, Any] | None:
         """None for a node whose agent was never heard: AWS does not know it yet either."""
-        seen, hello = self._links.seen().get(node.instance_id), self._links.hello(node.instance_id)
+        seen, hello = self._links.seen().get(node.instance_id), self._hello(node.instance_id)
         if seen is None and not node.joined:
             return None
         online = seen is not None and seen.connected
