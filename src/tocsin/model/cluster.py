@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
+from tocsin.model.attachment import Interface, Volume
 from tocsin.model.deep import DeepCheck, DeepState
 from tocsin.model.health import Known, Mended
 from tocsin.model.names import cluster_arn, cluster_log_group
@@ -239,7 +240,8 @@ class Node(Record, frozen=True, kw_only=True):
     first, `tries` those of the update under way.
     `faults` is what its agent found and what is not over, `mended` what was done about faults at this place before;
     `advice` is what a person is told to do about it, `due` what will be done once jobs and budgets let it.
-    `deep` is its deep health check: the one that is due or under way, else the last.
+    `deep` is its deep health check: the one that is due or under way, else the last. `volumes` and `interfaces` are
+    what clients attached to it.
     """
 
     kind: ClassVar[str] = "node"
@@ -275,6 +277,8 @@ class Node(Record, frozen=True, kw_only=True):
     runs: int = 0
     tries: int = 0
     deep: DeepCheck | None = None
+    volumes: tuple[Volume, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
 
     @property
     def key(self) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tocsin.core.commit import World
 from tocsin.doors.door import Context, Door
+from tocsin.doors.sagemaker.attachments import attachment_operations
 from tocsin.doors.sagemaker.batches import batch_operations
 from tocsin.doors.sagemaker.describe import cluster_members, cluster_summary, node_members, node_summary
 from tocsin.doors.sagemaker.events import event_operations
@@ -38,6 +39,7 @@ def sagemaker_door(store: Store, fleet: Fleet, chance: Callable[[int], bytes]) -
             "ListTags": tagging.list,
             "DeleteTags": tagging.delete,
             **batch_operations(fleet),
+            **attachment_operations(fleet, chance),
             **operations_of(fleet),
             **event_operations(fleet),
             **governance_operations(store, fleet, chance),
