@@ -14,6 +14,9 @@ from tocsin.server.checks import check
 # Of apprise's own imports.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
 
+# What links in messages begin with; without it channels are warned of.
+REACHED = 'public_url = "https://tocsin.example.com"\n'
+
 
 def found(
     folder: Path, toml: str, environment: Mapping[str, str] | None = None, *, online: bool = False
@@ -55,6 +58,10 @@ CASES = [
     ('account = "12"', "error account must be 12 digits"),
     ('[mail]\nhost = "mail.example"', "error mail.from_address must be the address"),
     ('[mail]\nfrom_address = "a@b.example"', "warning mail.host no mail server is named"),
+    (
+        '[chat.channels.ops]\nwebhook = "https://a"',
+        "warning public_url not set: buttons that investigate a node lead to this machine's own address",
+    ),
     ("[chat.channels.ops]", "warning chat.channels.ops neither webhook nor token"),
     ('[chat.channels.ops]\nwebhook = "https://a"\ntoken = "b"', "warning chat.channels.ops both webhook and token"),
     ('[chat.channels.ops]\nwebhook = "S3cret"', "error chat.channels.ops.webhook is no https:// address"),
@@ -83,7 +90,7 @@ def test_a_variable_that_is_none_is_told_with_the_nearest(tmp_path: Path) -> Non
 
 
 def test_secrets_from_the_environment_count_and_are_not_told(tmp_path: Path) -> None:
-    toml = "[chat.channels.ops]\n[chat.channels.other-room]\n[chat.workspaces.T1]"
+    toml = f"{REACHED}[chat.channels.ops]\n[chat.channels.other-room]\n[chat.workspaces.T1]"
     environment = {
         "TOCSIN_CHAT_OPS_WEBHOOK": "https://hooks.example/S3cret",
         "TOCSIN_CHAT_OTHER_ROOM_TOKEN": "S3cret",
@@ -94,13 +101,13 @@ def test_secrets_from_the_environment_count_and_are_not_told(tmp_path: Path) -> 
 
 def test_secrets_that_others_can_read_are_told(tmp_path: Path) -> None:
     path = secret_file(tmp_path, mode=0o644)
-    [only] = found(tmp_path, f'[chat.channels.ops]\ntoken_file = "{path}"')
+    [only] = found(tmp_path, f'{REACHED}[chat.channels.ops]\ntoken_file = "{path}"')
     assert only[1:] == (
         "chat.channels.ops.token_file",
         f"{path} holds a secret, and others on this machine can read it: chmod 600 it",
     )
     config = tmp_path / "tocsin.toml"
-    for toml in ('[access_keys]\nA = "b"', '[chat.channels.ops]\nwebhook = "https://a"'):
+    for toml in ('[access_keys]\nA = "b"', f'{REACHED}[chat.channels.ops]\nwebhook = "https://a"'):
         config.write_text(toml)
         config.chmod(0o644)
         assert [(one.setting, one.text) for one in check(config, {}, online=False)] == [
@@ -122,8 +129,8 @@ def test_a_file_that_is_no_toml_or_not_there_is_told(tmp_path: Path) -> None:
 def test_only_online_are_hosts_asked(tmp_path: Path) -> None:
     with beside() as chat:
         toml = f'[chat.channels.up]\nwebhook = "{chat.url}/x"\n[chat.channels.down]\nwebhook = "http://127.0.0.1:1/x"'
-        assert found(tmp_path, toml) == []
-        [only] = found(tmp_path, f"port = 1\n{toml}", online=True)
+        assert found(tmp_path, REACHED + toml) == []
+        [only] = found(tmp_path, f"{REACHED}port = 1\n{toml}", online=True)
     assert only[:2] == ("warning", "chat.channels.down")
     assert only[2].startswith("127.0.0.1:1 cannot be reached")
 
@@ -150,7 +157,7 @@ def test_online_a_server_that_does_not_tell_its_channels_is_told_and_none_is_no_
 
 EXITS = [
     ("", 0, "Nothing is missing or wrong."),
-    ("[chat.channels.ops]", 1, "0 errors, 1 warning."),
+    (f"{REACHED}[chat.channels.ops]", 1, "0 errors, 1 warning."),
     ("prot = 1", 2, "1 error, 0 warnings."),
 ]
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tocsin.cli.demo_guests import MailServer, SlackRoom, guests
-from tocsin.cli.demo_told import Missing, settings_file, show_told, tell
+from tocsin.cli.demo_told import Missing, press_button, settings_file, show_told, tell
 from tocsin.cli.show import describe_event, styled
 
 CLUSTER_LOG, NODE_LOG = "/event/hyperpod/cluster", "/event/hyperpod/node"
@@ -106,7 +107,7 @@ def run(*, keep: bool, color: bool) -> int:
         with guests() as (mail, slack), _server(folder, settings_file(folder, mail, slack)) as endpoint:
             stage = Stage(endpoint, console, mail, slack)
             console.print(f"A Tocsin of its own listens at {endpoint}")
-            for act in (_rules, _told, _create, _shrink, _kill, _delete):
+            for act in (_rules, _told, _create, _shrink, _kill, _look, _delete):
                 act(stage, folder)
             console.print(f"\n[bold green]Everything expected arrived.[/] {stage.elapsed_s():.1f} s in all.")
             return 0
@@ -226,8 +227,31 @@ def _kill(stage: Stage, folder: Path) -> None:
     show_told(stage, (old, new))
 
 
+def _look(stage: Stage, _folder: Path) -> None:
+    stage.say(
+        "6. Somebody mistrusts the new node and puts it aside; whoever reads the card looks into it by its button"
+    )
+    node = stage.sagemaker.list_cluster_nodes(ClusterName=NAME)["ClusterNodeSummaries"][0]["InstanceId"]
+    reason = "loses packets"
+    stage.ask(
+        f'tocsin health quarantine {node} --reason "{reason}"',
+        lambda: _amend(stage, node=node, action="quarantine", reason=reason),
+    )
+    stage.expect(NODE_LOG, "Unhealthy", _health("Unhealthy"))
+    press_button(stage, node)
+    stage.ask(f"tocsin health clear {node}", lambda: _amend(stage, node=node, action="clear"))
+    stage.expect(NODE_LOG, "Healthy", _health("Healthy"))
+
+
+def _amend(stage: Stage, **what: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{stage.endpoint}/_tocsin/v1/health", json.dumps(what).encode(), headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=EVENT_LIMIT_S):  # noqa: S310 - our own server's
+        pass
+
+
 def _delete(stage: Stage, _folder: Path) -> None:
-    stage.say("6. The cluster is deleted")
+    stage.say("7. The cluster is deleted")
     stage.ask(f"sagemaker delete-cluster {NAME}", lambda: stage.sagemaker.delete_cluster(ClusterName=NAME))
     stage.expect(CLUSTER_LOG, "Deleting", _status("Deleting"))
     began = time.monotonic()

@@ -121,6 +121,12 @@ def card_text(card: dict[str, Any]) -> list[str]:
     return lines
 
 
+def card_buttons(card: dict[str, Any]) -> dict[str, str]:
+    """The addresses that its buttons open, by what stands on them."""
+    parts = [part for block in card["attachments"][0]["blocks"] for part in block.get("elements", [])]
+    return {part["text"]["text"]: part["url"] for part in parts if part["type"] == "button"}
+
+
 def _text(part: dict[str, Any]) -> str:
     text = part["text"]
     return str(text["text"] if isinstance(text, dict) else text).replace("*\n", "* ")

@@ -1,5 +1,6 @@
-"""The demo's acts about who is told and what is done: a mail, a card, and a command on the replacement."""
+"""The demo's acts about who is told and what is done: a mail, a card, its button, and a command on the replacement."""
 
+import html
 import json
 import queue
 import re
@@ -12,7 +13,8 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.markup import escape
 
-from tocsin.cli.demo_guests import MailServer, SlackRoom, card_text
+from tocsin.cli.demo_guests import MailServer, SlackRoom, card_buttons, card_text
+from tocsin.services.investigations import COMMENT
 
 TOPIC, READER = "hyperpod-alerts", "operator@demo.example"
 DIAGNOSE = "Tocsin-CollectDiagnostics"
@@ -113,6 +115,38 @@ def show_told(stage: Stage, instances: tuple[str, str]) -> None:
         for line in card_text(card):
             stage.console.print(f"      [dim]{escape(line)}[/]", soft_wrap=True)
     _show_command(stage, instances[-1])
+
+
+def press_button(stage: Stage, instance: str) -> None:
+    """Open the link of the card's button, as a preview would too, then press the page's own."""
+    card = _about(stage.slack.cards, instance, "a card", json.dumps)
+    [(name, link)] = card_buttons(card).items()
+    stage.console.print(f"  [green]←[/] card in Slack, with the button \\[{escape(name)}]", highlight=False)
+    with urllib.request.urlopen(link, timeout=LIMIT_S) as page:  # noqa: S310 - our own server's
+        asked = _plain(page.read().decode())
+    _demand(not _commands(stage, instance, COMMENT), "looking at the page ran the command")
+    stage.console.print(f"      [dim]its page: {escape(asked[:CHARS_SHOWN])}…[/]", soft_wrap=True)
+    for press in ("pressed", "pressed again: the same run"):
+        with urllib.request.urlopen(link, b"", timeout=LIMIT_S) as page:  # noqa: S310
+            shown = _plain(page.read().decode())
+        stage.console.print(f"      [dim]{press}: {escape(shown[:CHARS_SHOWN])}…[/]", soft_wrap=True)
+    _demand(len(_commands(stage, instance, COMMENT)) == 1, "the button did not run one command")
+    _show_command(stage, instance)
+
+
+def _commands(stage: Stage, instance: str, comment: str) -> list[Any]:
+    found = stage.ssm.list_commands(InstanceId=instance)["Commands"]
+    return [one for one in found if one["Comment"] == comment]
+
+
+def _demand(true: object, otherwise: str) -> None:
+    if not true:
+        raise Missing(otherwise)
+
+
+def _plain(page: str) -> str:
+    """A page's text in one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.partition("<body>")[2])).split())
 
 
 def _show_command(stage: Stage, instance: str) -> None:

@@ -166,6 +166,20 @@ class Invocation(Record, frozen=True, kw_only=True):
         return self.status in FINAL
 
 
+class Investigation(Record, frozen=True, kw_only=True):
+    """The memory that a ticket (core/tickets.py) ran its command. Until the ticket expires."""
+
+    kind: ClassVar[str] = "investigation"
+
+    ticket: str  # its key
+    command_id: str
+    expires_ms: int
+
+    @property
+    def key(self) -> str:
+        return self.ticket
+
+
 class StepOutput(Record, frozen=True, kw_only=True):
     """The head of what a step wrote on a node: as much as GetCommandInvocation tells."""
 

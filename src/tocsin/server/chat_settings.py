@@ -3,6 +3,8 @@ or in the environment; server/chats.py reads it."""
 
 from msgspec import Struct, field
 
+from tocsin.core.cards.hyperpod import INVESTIGATION
+
 
 class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One channel, by the name of its configuration or by its own id."""
@@ -29,6 +31,8 @@ class ChatSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     console_link: str = ""
+    # What the button of a card about a node runs there; empty: no button.
+    investigate: str = INVESTIGATION
     post_limit_s: float = 10.0
     slack_api: str = "https://slack.com/api"
     channels: dict[str, ChannelSettings] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from tocsin.doors.door import Door
 from tocsin.doors.events import events_door
 from tocsin.doors.front import Front
 from tocsin.doors.identity import Identity
+from tocsin.doors.investigation import InvestigationPage
 from tocsin.doors.logs import logs_door
 from tocsin.doors.metrics import MetricsDoor, Sources
 from tocsin.doors.own import OwnDoor
@@ -30,7 +31,8 @@ def front_of(parts: Parts) -> Front:
     settings, new_id = parts.settings, parts.chance.request_id
     pages = Pages(parts.topics, lambda: epoch_ms(parts.clock.now()), new_id)
     metrics = MetricsDoor(_sources(parts, lambda: front.requests))
-    routed = (_own(parts), parts.provider, parts.nodes, pages, metrics)
+    investigation = InvestigationPage(parts.investigations)
+    routed = (_own(parts), parts.provider, parts.nodes, pages, investigation, metrics)
     doors = _doors(parts)
     front = Front(
         doors=[*doors, cloudcontrol_door(parts.cloud_requests, doors)],

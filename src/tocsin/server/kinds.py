@@ -11,7 +11,7 @@ from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
 from tocsin.model.cloud import ResourceRequest, SentModel
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
-from tocsin.model.command import Command, Document, Invocation, StepOutput
+from tocsin.model.command import Command, Document, Investigation, Invocation, StepOutput
 from tocsin.model.connection import ApiDestination, Connection, Credentials
 from tocsin.model.governance import ComputeQuota, SchedulerConfig
 from tocsin.model.host import Host, JoinToken
@@ -41,7 +41,7 @@ OF_SERVICE: dict[str, tuple[type[Record], ...]] = {
 # What is ours alone, or secret.
 INNER: tuple[type[Record], ...] = (
     *(NodeCursor, ChatConfiguration, Host, JoinToken, Window, Credentials, Outbound),
-    *(Publication, HeldMail, ChatThread, SentModel),
+    *(Publication, HeldMail, ChatThread, SentModel, Investigation),
 )
 KINDS: tuple[type[Record], ...] = (*(kind for kinds in OF_SERVICE.values() for kind in kinds), *INNER)
 

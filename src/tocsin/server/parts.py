@@ -13,7 +13,9 @@ from msgspec import Struct
 
 from tocsin.backends.folders import BucketFolders
 from tocsin.backends.sqlite import SqliteStore
+from tocsin.core.cards.hyperpod import INVESTIGATION
 from tocsin.core.faults import Catalogue
+from tocsin.core.tickets import key_of
 from tocsin.doors.bundles import Bundles
 from tocsin.doors.cloudcontrol import Requests, Watching
 from tocsin.doors.links import Links
@@ -38,6 +40,7 @@ from tocsin.services.digests import Digests
 from tocsin.services.drains import DrainService
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
+from tocsin.services.investigations import Investigations, Invitations
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
 from tocsin.services.outbox import Outbox
@@ -109,6 +112,11 @@ class Parts:
         return Alarms(self.store, self.clock, lambda scope: self.fleet.look_again(scope))
 
     @cached_property
+    def secret(self) -> bytes:
+        """What agents' tokens and tickets are made from."""
+        return kept(self.settings.data / "secret", lambda: secrets.token_bytes(32))
+
+    @cached_property
     def fleet(self) -> Fleet:
         return Fleet(
             store=self.store,
@@ -116,7 +124,7 @@ class Parts:
             links=self.provider.links,
             clock=self.clock,
             policy=self.settings.fleet,
-            secret=kept(self.settings.data / "secret", lambda: secrets.token_bytes(32)),
+            secret=self.secret,
             catalogue=self.ground.catalogue,
             mishaps=self.mishaps,
             health=self.settings.health,
@@ -259,7 +267,17 @@ class Parts:
             arrived=lambda some: self.outbox.arrived(some),
             console_link=self.settings.chat.console_link,
             elsewhere=self.chatting.elsewhere.by_topic,
+            invited=self.invitations.to,
+            document=self.settings.chat.investigate or INVESTIGATION,
         )
+
+    @cached_property
+    def invitations(self) -> Invitations:
+        return Invitations(key=key_of(self.secret), address=self.address, document=self.settings.chat.investigate)
+
+    def address(self) -> str:
+        """Where readers of messages reach this server."""
+        return self.settings.public_url.rstrip("/") or self.ground.endpoint
 
     @cached_property
     def topics(self) -> Topics:
@@ -268,13 +286,14 @@ class Parts:
             clock=self.clock,
             queues=self.queues,
             signer=Signer(lambda: kept(self.settings.data / "sns-signing.pem", made)),
-            address=lambda: self.settings.public_url.rstrip("/") or self.ground.endpoint,
+            address=self.address,
             new_id=self.chance.request_id,
             wake=lambda some: self.outbox.arrived(some),
             limits=self.settings.topics,
             demand_room=lambda: self.outbox.demand_room(),
             listeners=self.chats,
             console_link=self.settings.chat.console_link,
+            document=self.settings.chat.investigate or INVESTIGATION,
         )
 
     # Run Command.
@@ -295,6 +314,17 @@ class Parts:
             documents=self.documents,
             buckets=self.buckets,
             new_id=self.chance.event_id,
+        )
+
+    @cached_property
+    def investigations(self) -> Investigations:
+        return Investigations(
+            store=self.store,
+            clock=self.clock,
+            nodes=self.fleet,
+            commands=self.commands,
+            documents=self.documents,
+            invitations=self.invitations,
         )
 
     @cached_property

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from tocsin.core.cards import Card, Hints, chime, markdown, read_card, slack, teams
+from tocsin.core.cards import Card, Hints, Link, Suspect, chime, markdown, read_card, slack, teams
+from tocsin.core.cards.hyperpod import INVESTIGATION
 from tocsin.model.changes import Put
 from tocsin.model.chat import ChatConfiguration, Post, Provider
 from tocsin.model.delivery import Landed
@@ -34,7 +36,10 @@ DRAWN: Mapping[Provider, Callable[[Card], dict[str, Any]]] = {
 
 
 class Chats:
-    """`arrived` wakes the outbox; `elsewhere` names, by topic ARN or name, the other services that hear it."""
+    """`arrived` wakes the outbox; `elsewhere` names, by topic ARN or name, the other services that hear it.
+
+    `invited` makes the button that looks into a node; `document` is what it runs.
+    """
 
     def __init__(
         self,
@@ -43,10 +48,14 @@ class Chats:
         arrived: Callable[[Sequence[Outbound]], None],
         console_link: str = "",
         elsewhere: Mapping[str, Sequence[str]] | None = None,
+        invited: Callable[[Suspect | None, TopicMessage, str], Link | None] = lambda *_: None,
+        document: str = INVESTIGATION,
     ) -> None:
         self._store = store
         self._arrived = arrived
         self._console_link = console_link
+        self._invited = invited
+        self._document = document
         self.elsewhere: Mapping[str, Sequence[str]] = elsewhere or {}
         self._statuses = StatusHistory(store)
         self._by_topic: dict[str, list[ChatConfiguration]] | None = None
@@ -99,8 +108,16 @@ class Chats:
     async def _card(self, topic_arn: str, message: TopicMessage) -> Card:
         text, (scope, name) = message.text_for(HEARD_AS), _topic(topic_arn)
         previous = await self._statuses.before(scope, text)
-        hints = Hints(topic=name, subject=message.subject, previous=previous, console_link=self._console_link)
-        return read_card(text, hints)
+        hints = Hints(
+            topic=name,
+            subject=message.subject,
+            previous=previous,
+            console_link=self._console_link,
+            document=self._document,
+        )
+        card = read_card(text, hints)
+        button = self._invited(card.suspect, message, scope.account)
+        return replace(card, links=(*card.links, button)) if button else card
 
     def _post(
         self, configuration: ChatConfiguration, card: Card, topic_arn: str, message: TopicMessage, now_ms: int

@@ -1,10 +1,10 @@
 """Cards: what chats show of published messages. Reading makes a card of a text, drawing makes a vendor's body of it."""
 
-from tocsin.core.cards.card import Card, Tone
+from tocsin.core.cards.card import Card, Link, Suspect, Tone
 from tocsin.core.cards.chime import chime, markdown
 from tocsin.core.cards.mail import html
 from tocsin.core.cards.reading import Hints, read_card
 from tocsin.core.cards.slack import slack
 from tocsin.core.cards.teams import teams
 
-__all__ = ["Card", "Hints", "Tone", "chime", "html", "markdown", "read_card", "slack", "teams"]
+__all__ = ["Card", "Hints", "Link", "Suspect", "Tone", "chime", "html", "markdown", "read_card", "slack", "teams"]

@@ -30,11 +30,20 @@ class Link(Struct, frozen=True):
     url: str
 
 
+class Suspect(Struct, frozen=True, kw_only=True):
+    """A node that a message says is not well: whom the investigation command would look at."""
+
+    account: str
+    region: str
+    cluster_id: str
+    instance_id: str
+
+
 class Card(Struct, frozen=True, kw_only=True):
     """`summary` is what a notification shows of it; `lines` are items of a list; `steps` are what to do next.
 
     `code` is shown as it is, `command` is there to be copied into a terminal. `thread` names what belongs together;
-    `ends` says that this message closes it.
+    `ends` says that this message closes it. `suspect` is not drawn: who sends the card makes a button of it.
     """
 
     tone: Tone
@@ -52,6 +61,7 @@ class Card(Struct, frozen=True, kw_only=True):
     footer: str = ""
     thread: str = ""
     ends: bool = False
+    suspect: Suspect | None = None
 
 
 def facts(*pairs: tuple[str, object]) -> tuple[Fact, ...]:

@@ -4,7 +4,7 @@ import re
 import shlex
 
 from tocsin.core.announce import HEALTHY_REPLACEMENT
-from tocsin.core.cards.card import Card, Tone, facts
+from tocsin.core.cards.card import Card, Suspect, Tone, facts
 from tocsin.core.cards.content import Json, found_in, member_of, objects_of, text_of, texts_of
 from tocsin.model.names import split_arn
 
@@ -20,7 +20,9 @@ LEVEL_TONES = {"Info": Tone.INFO, "Warn": Tone.WARNING, "Error": Tone.BAD}
 FAULT = re.compile(r"\bfault type (\w+)")
 REPLACED = re.compile(re.escape(HEALTHY_REPLACEMENT).replace(re.escape("{replaced}"), r"(i-\w+)"))
 
-DIAGNOSE = "aws ssm send-command --document-name Tocsin-CollectDiagnostics --instance-ids"
+# What looks into a node, where the settings name nothing else.
+INVESTIGATION = "Tocsin-CollectDiagnostics"
+DIAGNOSE = "aws ssm send-command --document-name {} --instance-ids"
 TELL = "tocsin story"
 
 
@@ -53,7 +55,8 @@ def _group(group: Json) -> str:
     return ", ".join(filter(None, (told, status, why)))
 
 
-def node_health(event: Json) -> Card:
+def node_health(event: Json, document: str) -> Card:
+    """`document` is what looks into a node."""
     detail = member_of(event, "detail")
     health = member_of(detail, "HealthSummary")
     cluster, instance, status = (
@@ -77,17 +80,19 @@ def node_health(event: Json) -> Card:
             ("Repair action", "" if healthy and repair == "None" else repair),
         ),
         steps=() if healthy else texts_of(health, "Recommendation"),
-        command=_command(TELL if healthy else DIAGNOSE, instance),
+        command=_command(TELL if healthy else DIAGNOSE.format(document), instance),
         thread="/".join(("hyperpod", *thread)) if instance else "",
         ends=healthy,
+        suspect=None if healthy else _suspect(event),
     )
 
 
-def cluster_event(event: Json) -> Card:
+def cluster_event(event: Json, document: str) -> Card:
     """The details are found where AWS's documentation has them and where its events have them, one level apart."""
     details = member_of(member_of(event, "detail"), "EventDetails")
     cluster, group, instance = (text_of(details, name) for name in ("ClusterName", "InstanceGroupName", "InstanceId"))
     described, level = text_of(details, "Description"), text_of(details, "EventLevel")
+    ailing = bool(instance) and level != "Info"
     failure = found_in(details, "FailureMessage") or found_in(details, "HealthStatusReason")
     return Card(
         tone=LEVEL_TONES.get(level, Tone.INFO),
@@ -102,13 +107,22 @@ def cluster_event(event: Json) -> Card:
             ("Operation", text_of(details, "OperationId")),
         ),
         steps=texts_of({"": found_in(details, "Recommendation")}, ""),
-        command=_command(DIAGNOSE, instance) if instance and level != "Info" else _command(TELL, cluster),
+        command=_command(DIAGNOSE.format(document), instance) if ailing else _command(TELL, cluster),
+        suspect=_suspect(event) if ailing else None,
     )
 
 
 def _command(command: str, name: str) -> str:
     """A command for a shell. The name comes from an event, which anybody may put: it is quoted."""
     return f"{command} {shlex.quote(name)}" if name else ""
+
+
+def _suspect(event: Json) -> Suspect | None:
+    """The node of the event, where the event says all there is to know of it."""
+    named = cluster_named(event)
+    del named["cluster"]
+    instance_id = named.pop("instance")
+    return Suspect(instance_id=instance_id, **named) if instance_id and all(named.values()) else None
 
 
 def cluster_named(event: Json) -> dict[str, str]:

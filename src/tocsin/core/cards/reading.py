@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tocsin.core.announce import CLUSTER_EVENT, NODE_HEALTH, STATE_CHANGE
 from tocsin.core.cards.card import Card, Link
 from tocsin.core.cards.content import Json, text_of
-from tocsin.core.cards.hyperpod import cluster_event, cluster_named, node_health, state_change
+from tocsin.core.cards.hyperpod import INVESTIGATION, cluster_event, cluster_named, node_health, state_change
 from tocsin.core.cards.notices import alarm, custom, is_alarm, is_custom, other_event, plain, unknown
 
 OPEN_CONSOLE = "Open in console"
@@ -19,18 +19,20 @@ RECURSION = (RecursionError, ValueError)
 
 class Hints(Struct, frozen=True, kw_only=True):
     """What the message itself does not say. `console_link` is an address with {cluster}, {cluster_id}, {instance},
-    {account} and {region} in it, or empty; `previous` is a cluster's status before the event."""
+    {account} and {region} in it, or empty; `previous` is a cluster's status before the event; `document` is what looks
+    into a node."""
 
     topic: str
     subject: str = ""
     previous: str = ""
     console_link: str = ""
+    document: str = INVESTIGATION
 
 
 EVENTS: Mapping[str, Callable[[Json, Hints], Card]] = {
     STATE_CHANGE: lambda event, hints: state_change(event, hints.previous),
-    NODE_HEALTH: lambda event, hints: node_health(event),
-    CLUSTER_EVENT: lambda event, hints: cluster_event(event),
+    NODE_HEALTH: lambda event, hints: node_health(event, hints.document),
+    CLUSTER_EVENT: lambda event, hints: cluster_event(event, hints.document),
 }
 
 

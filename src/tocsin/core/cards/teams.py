@@ -26,7 +26,7 @@ FACT_CHARS = 150
 NAME_CHARS = 50
 FACTS = 10
 URL_CHARS = 1000
-BUTTONS = 1  # of six that Teams shows: addresses are long
+BUTTONS = 2  # of six that Teams shows: addresses are long
 
 STYLES = {Tone.GOOD: "good", Tone.INFO: "accent", Tone.WARNING: "warning", Tone.BAD: "attention"}
 MARKUP = re.compile(r"([\\`*_{}\[\]<>~#|])")

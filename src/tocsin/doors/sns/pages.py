@@ -9,22 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from tocsin.doors.page import code, page
 from tocsin.doors.sns.naming import subscription_place, topic_place
 from tocsin.model.errors import AwsError
 from tocsin.services.topics import Topics
 from tocsin.services.topics.links import ROOT
 
 NAMESPACE = "http://sns.amazonaws.com/doc/2010-03-31/"
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem;color:#16191f}}
-code{{overflow-wrap:anywhere}}button{{font:inherit;padding:.4rem 1.2rem}}</style></head>
-<body><h1>{title}</h1>{body}</body></html>
-"""
 
 
 class Pages:
@@ -80,25 +74,25 @@ class Pages:
             confirmed = await self._confirmed(request)
         except AwsError as error:
             return _failed("This link does not work", error)
-        return _page(
+        return page(
             "Subscription confirmed",
-            f"<p>{_code(confirmed.endpoint)} is subscribed to the topic {_code(confirmed.topic_arn)}.</p>"
-            f"<p>Its id is {_code(confirmed.arn)}. Every message has a link to unsubscribe.</p>",
+            f"<p>{code(confirmed.endpoint)} is subscribed to the topic {code(confirmed.topic_arn)}.</p>"
+            f"<p>Its id is {code(confirmed.arn)}. Every message has a link to unsubscribe.</p>",
         )
 
     async def ask(self, request: Request) -> Response:
-        return _page(
+        return page(
             "Unsubscribe?",
-            f"<p>{_code(request.query_params.get('Endpoint', 'You'))} will get no more messages of the subscription "
-            f"{_code(request.query_params.get('SubscriptionArn', ''))}.</p>"
+            f"<p>{code(request.query_params.get('Endpoint', 'You'))} will get no more messages of the subscription "
+            f"{code(request.query_params.get('SubscriptionArn', ''))}.</p>"
             '<form method="post"><button>Unsubscribe</button></form>',
         )
 
     async def ask_back(self, request: Request) -> Response:
-        return _page(
+        return page(
             "Subscribe again?",
-            f"<p>{_code(request.query_params.get('Endpoint', 'You'))} will get the messages of the topic "
-            f"{_code(request.query_params.get('TopicArn', ''))} again.</p>"
+            f"<p>{code(request.query_params.get('Endpoint', 'You'))} will get the messages of the topic "
+            f"{code(request.query_params.get('TopicArn', ''))} again.</p>"
             '<form method="post"><button>Subscribe</button></form>',
         )
 
@@ -107,9 +101,9 @@ class Pages:
             left = await self._left(request)
         except AwsError as error:
             return _failed("Nothing was unsubscribed", error)
-        return _page(
+        return page(
             "Unsubscribed",
-            f"<p>{_code(left.endpoint)} gets no more messages of the topic {_code(left.topic_arn)}.</p>"
+            f"<p>{code(left.endpoint)} gets no more messages of the topic {code(left.topic_arn)}.</p>"
             "<p>If this was in error, the link in the message that says good-bye works for two days.</p>",
         )
 
@@ -124,13 +118,5 @@ class Pages:
         return await self._topics.subscriptions.leave(scope, key, token, self._now_ms())
 
 
-def _page(title: str, body: str, status: int = 200) -> Response:
-    return HTMLResponse(PAGE.format(title=title, body=body), status_code=status)
-
-
 def _failed(title: str, error: AwsError) -> Response:
-    return _page(title, f"<p>{html.escape(error.message)}</p><p>Subscribe again to get a new one.</p>", error.status)
-
-
-def _code(text: str) -> str:
-    return f"<code>{html.escape(text)}</code>"
+    return page(title, f"<p>{html.escape(error.message)}</p><p>Subscribe again to get a new one.</p>", error.status)

@@ -24,6 +24,7 @@ def chat(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding
     yield from _address("chat.slack_api", settings.chat.slack_api)
     yield from _link(settings.chat.console_link)
     yield from _elsewhere(settings, environment)
+    yield from _buttons(settings)
     try:
         found = addresses(settings.chat, environment)
     except SettingsError:
@@ -62,6 +63,13 @@ def _link(link: str) -> Iterator[Finding]:
     for name in re.findall(r"\{(.*?)\}", link):
         if name not in PLACEHOLDERS:
             yield error("chat.console_link", f"{{{name}}} is none of {', '.join(sorted(PLACEHOLDERS))}")
+
+
+def _buttons(settings: Settings) -> Iterator[Finding]:
+    told = settings.chat.channels or settings.chat.workspaces
+    if told and settings.chat.investigate and not settings.public_url:
+        said = "not set: buttons that investigate a node lead to this machine's own address, which nobody else reaches"
+        yield warning("public_url", said)
 
 
 def _elsewhere(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:

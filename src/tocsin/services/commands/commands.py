@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from tocsin.core.commands.orders import orders_of
 from tocsin.core.commands.progress import Seen, advance, counted, deadline_ms, due_ms
+from tocsin.model.changes import Change
 from tocsin.model.command import FINAL, Command, Counts, Details, Invocation, Status
 from tocsin.model.command_errors import InvalidCommandId, InvalidInstanceId
 from tocsin.model.errors import LimitExceeded, Stale, TocsinError
@@ -107,11 +108,16 @@ class Commands:
 
     # What the doors and the bus ask for.
 
-    async def send(self, scope: Scope, request: dict[str, Any]) -> Command:
-        """SendCommand: record it; its nodes get it in their turn. Raises what Drafting does, and LimitExceeded."""
+    async def send(
+        self, scope: Scope, request: dict[str, Any], also: Callable[[Command], Change] | None = None
+    ) -> Command:
+        """SendCommand: record it; its nodes get it in their turn. Raises what Drafting does, and LimitExceeded.
+
+        `also` is a further change of the same commit.
+        """
         self.check_room()
         draft = await self._drafting.draft(scope, request, self._now_ms())
-        await self._store.commit(*draft.changes)
+        await self._store.commit(*draft.changes, *([also(draft.command)] if also else ()))
         self.opened(draft)
         return draft.command
 

@@ -1,9 +1,10 @@
-"""What Run Command may forget: commands that are over, once they are older than the history goes back."""
+"""What Run Command may forget: commands that are over, once they are older than the history goes back; and tickets, a
+day after they expired, with the memory of what they ran."""
 
 from collections.abc import Sequence
 
 from tocsin.model.changes import Delete
-from tocsin.model.command import FINAL, Command, Invocation, StepOutput
+from tocsin.model.command import FINAL, Command, Investigation, Invocation, StepOutput
 from tocsin.model.records import Record
 from tocsin.ports import Store
 from tocsin.services.commands.history import History
@@ -15,6 +16,9 @@ BITE = 500
 
 async def sweep(store: Store, history: History, now_ms: int, history_days: int) -> None:
     """Oldest first, until one is young enough to stay."""
+    over = [one for one in await store.find(Investigation) if one.expires_ms <= now_ms - DAY_MS]
+    for start in range(0, len(over), BITE):
+        await store.commit(*map(Delete, over[start : start + BITE]))
     kept_since_ms = now_ms - history_days * DAY_MS
     for scope, ids in history.oldest():
         for command_id in ids:

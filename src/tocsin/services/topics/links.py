@@ -1,12 +1,13 @@
 """Addresses on this server that stand in messages: what a reader opens, what an endpoint fetches.
 
-`address` is where the readers reach the server, `console_link` what a card's button opens. The tokens in the links
-entitle: nobody needs to sign.
+`address` is where the readers reach the server, `console_link` what a card's button opens, `document` what looks into a
+node. The tokens in the links entitle: nobody needs to sign.
 """
 
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+from tocsin.core.cards.hyperpod import INVESTIGATION
 from tocsin.model.topic import Subscription
 
 # Beside AWS's own queries (`?Action=…`), which an endpoint's program may look at, stand pages for people.
@@ -14,9 +15,10 @@ ROOT = "/_tocsin/sns"
 
 
 class Links:
-    def __init__(self, address: Callable[[], str], console_link: str = "") -> None:
+    def __init__(self, address: Callable[[], str], console_link: str = "", document: str = INVESTIGATION) -> None:
         self._address = address
         self.console_link = console_link
+        self.document = document
 
     def certificate(self, name: str) -> str:
         return f"{self._address()}{ROOT}/{name}"

@@ -66,7 +66,11 @@ class Mailing:
             return None
         self._flows[key] = flow
         hints = Hints(
-            topic=topic.name, subject=message.subject, previous=previous, console_link=self._links.console_link
+            topic=topic.name,
+            subject=message.subject,
+            previous=previous,
+            console_link=self._links.console_link,
+            document=self._links.document,
         )
         if alone:
             mail = notice(topic, subscription, message, text, self._links.unsubscribe_page(subscription), hints)

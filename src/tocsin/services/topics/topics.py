@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from tocsin.core.cards.hyperpod import INVESTIGATION
 from tocsin.core.topics import attributes as law
 from tocsin.core.topics.messages import Draft
 from tocsin.model.changes import Delete, Put
@@ -55,6 +56,7 @@ class Topics:
         listeners: Listeners | None = None,
         limits: TopicsLimits | None = None,
         console_link: str = "",
+        document: str = INVESTIGATION,
         demand_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
@@ -66,7 +68,7 @@ class Topics:
         self._stirred = asyncio.Event()
         self.counts: Counter[str] = Counter(published=0, delivered=0, filtered=0, held=0, digests=0, dropped=0)
         self.signer = signer
-        links = Links(address, console_link)
+        links = Links(address, console_link, document)
         self._mailing = Mailing(store, links, self._limits, self.counts, self._stirred.set)
         fanout = Fanout(queues, self._mailing, signer, links)
         self._publishing = Publishing(store, queues, fanout, self.counts, wake, listeners)
