@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import math
 import os
 import signal
 import stat
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from tests.agent.agent_world import FakeServer
 from tests.conformance.yards import ONE, TWO, WAIT_S, a_yard, gone, launch
-from tocsin.machines import local
+from tocsin.machines import local, processes
 from tocsin.machines.local import LocalMachines
 from tocsin.model.machine import MachineState
 
@@ -198,3 +200,15 @@ async def test_a_mark_of_rest_does_not_outlive_the_rest(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGKILL)
         await yard.until(yard.is_(MachineState.DEAD))
         assert await yard.next_provider() == {ONE: MachineState.DEAD}
+
+
+async def test_a_process_without_an_environment_is_not_taken_for_one_that_is_just_starting() -> None:
+    bare = subprocess.Popen(["sleep", "60"], env={})
+    try:
+        # No environment can be read of either; only the one that starts is worth waiting for.
+        assert processes._environment(str(bare.pid), patient_until=math.inf) == b""
+        processes.kill_marked("TOCSIN_NODE_DIR", [Path("/no/such")])
+        assert bare.poll() is None
+    finally:
+        bare.kill()
+        bare.wait()

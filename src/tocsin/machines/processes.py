@@ -8,10 +8,14 @@ import contextlib
 import fcntl
 import os
 import signal
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 SWEEPS_MAX = 5  # each kills all it sees; what forks faster than this is a fork bomb, and not ours to fight
+EXEC_LIMIT_S = 5.0  # for programs that are just being started, on a machine that has too much to do
+EXEC_PAUSE_S = 0.005
+_ENV_START = 47  # of what follows the name in /proc/PID/stat (proc_pid_stat(5): field 50)
 
 
 class Watched:
@@ -69,12 +73,13 @@ def kill_marked(variable: str, directories: Collection[Path]) -> None:
     Finds daemons that left their session and lost their parent. Repeats while it finds any: they may fork meanwhile.
     """
     marks = {f"{variable}={directory}".encode() for directory in directories}
+    patient_until = time.monotonic() + EXEC_LIMIT_S
     for _ in range(SWEEPS_MAX):
-        if not _kill_once(marks):
+        if not _kill_once(marks, patient_until):
             return
 
 
-def _kill_once(marks: set[bytes]) -> bool:
+def _kill_once(marks: set[bytes], patient_until: float) -> bool:
     found = False
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -82,12 +87,24 @@ def _kill_once(marks: set[bytes]) -> bool:
         with contextlib.suppress(OSError):  # gone, or another user's
             fd = os.pidfd_open(int(entry.name))
             try:
-                environment = Path("/proc", entry.name, "environ").read_bytes()
-                if not marks.isdisjoint(environment.split(b"\0")):
+                if not marks.isdisjoint(_environment(entry.name, patient_until).split(b"\0")):
                     signal.pidfd_send_signal(fd, signal.SIGKILL)
                     found = True
-                elif not environment and Path("/proc", entry.name, "exe").readlink():
-                    found = True  # between two programs (exec) there is none to be read: look again
             finally:
                 os.close(fd)
     return found
+
+
+def _environment(pid: str, patient_until: float) -> bytes:
+    """What a process was started with; between two programs (exec) it is waited for."""
+    while True:
+        environment = Path("/proc", pid, "environ").read_bytes()
+        if environment or not _starting(pid) or time.monotonic() > patient_until:
+            return environment
+        time.sleep(EXEC_PAUSE_S)
+
+
+def _starting(pid: str) -> bool:
+    """Whether a process that has a program (kernel threads have none) has no place for its environment yet."""
+    Path("/proc", pid, "exe").readlink()
+    return Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()[_ENV_START] == b"0"
