@@ -1,7 +1,10 @@
 """A real server in a process of its own, for tests that come in through the door."""
 
+import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,9 +16,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-START_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 15
+# As long as a test waits for anything. What goes well never takes it, not even on a machine with too much to do; what
+# hangs is told after it, before pytest's own limit for a test ends the waiting without a word of what was waited for.
+WAIT_S = 90.0
 REGION = "us-west-2"
+PORTS = range(20_000, 32_000)  # Linux gives out 32768 and up by itself
 
 
 class RunningServer:
@@ -51,7 +56,7 @@ class RunningServer:
         self._reading = threading.Thread(target=read, daemon=True)
         self._reading.start()
         try:
-            line = lines.get(timeout=START_TIMEOUT_S)
+            line = lines.get(timeout=WAIT_S)
         except Empty:
             self.kill()
             raise AssertionError(f"the server did not start: {self.errors.read_text()}") from None
@@ -66,11 +71,11 @@ class RunningServer:
             region_name=region,
             aws_access_key_id=account,
             aws_secret_access_key="secret",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=WAIT_S, connect_timeout=WAIT_S),
         )
 
     def cli(
-        self, *arguments: str, account: str = "111122223333", region: str = REGION, timeout_s: float = 60
+        self, *arguments: str, account: str = "111122223333", region: str = REGION, timeout_s: float = WAIT_S
     ) -> "subprocess.CompletedProcess[str]":
         """The unmodified AWS CLI."""
         return subprocess.run(
@@ -93,8 +98,8 @@ class RunningServer:
 
     def _ended(self) -> int:
         """The exit code. Closes the pipe, whose other end nobody holds any more."""
-        code = self.process.wait(STOP_TIMEOUT_S)
-        self._reading.join(STOP_TIMEOUT_S)
+        code = self.process.wait(WAIT_S)
+        self._reading.join(WAIT_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code
@@ -120,7 +125,22 @@ def cli_environment(account: str = "111122223333", region: str = REGION) -> dict
     }
 
 
-def eventually(check: Callable[[], Any], what: str, timeout_s: float = 20.0, every_s: float = 0.05) -> Any:
+_reserved: list[int] = []  # file descriptors, held as long as this process lives
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 for a server that is started later, or again: no other test on this machine gets it."""
+    for port in random.SystemRandom().sample(PORTS, 100):
+        mark = socket.socket(socket.AF_UNIX)
+        with mark, socket.socket() as probe, contextlib.suppress(OSError):
+            mark.bind(f"\0tocsin-tests-port-{port}")  # an abstract name, gone with this process
+            probe.bind(("127.0.0.1", port))
+            _reserved.append(mark.detach())
+            return port
+    raise AssertionError("no port is free")
+
+
+def eventually(check: Callable[[], Any], what: str, timeout_s: float = WAIT_S, every_s: float = 0.05) -> Any:
     """The first true answer of `check`, which looks at another process: there is nothing to be signalled by."""
     done = threading.Event()
     for _ in range(int(timeout_s / every_s)):

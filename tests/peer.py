@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from tests.harness import WAIT_S
+
 
 class Seen(Struct, frozen=True):
     """One request as it came."""
@@ -72,7 +74,7 @@ class HttpPeer:
 
             def say(self, answer: Answer) -> None:
                 if answer.hangs:
-                    peer._closing.wait(30)
+                    peer._closing.wait(WAIT_S)
                     self.close_connection = True
                 elif answer.raw is not None:
                     self.wfile.write(answer.raw)
@@ -99,7 +101,7 @@ class HttpPeer:
             self._news.notify_all()
             return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    def at(self, path: str, times: int = 1, timeout_s: float = 20) -> list[Seen]:
+    def at(self, path: str, times: int = 1, timeout_s: float = WAIT_S) -> list[Seen]:
         """The requests for a path, once there are so many."""
         with self._news:
             there = self._news.wait_for(lambda: len(self._on(path)) >= times, timeout_s)

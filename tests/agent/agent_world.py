@@ -15,6 +15,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from tests.harness import WAIT_S
 from tocsin.agent.settings import AgentSettings
 from tocsin.model.link import (
     Ack,
@@ -30,7 +31,6 @@ from tocsin.model.link import (
 )
 
 INSTANCE_ID = "i-0123456789abcdef0"
-WAIT_S = 10.0
 _decode = msgspec.json.Decoder(FromAgent).decode
 
 ORDER = RunScript(
@@ -39,7 +39,7 @@ ORDER = RunScript(
     bundle_path="/bundle",
     on_create="on_create.sh",
     resource_config='{"ClusterConfig":{}}',
-    time_limit_s=20.0,
+    time_limit_s=WAIT_S,
     output_bytes_max=1 << 20,
 )
 

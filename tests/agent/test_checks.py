@@ -10,9 +10,9 @@ import msgspec
 import pynvml
 import pytest
 
-from tests.agent.agent_world import WAIT_S
 from tests.agent.fake_nvml import FakeNvml
 from tests.faults.table import CATALOGUE
+from tests.harness import WAIT_S
 from tocsin.agent.checks import mounts, plugins, system
 from tocsin.agent.checks.gpu_library import Nvml, ProfiledGpus
 from tocsin.agent.checks.gpus import Gpu, LibraryState, Snapshot, Xid, on_the_bus, readings
@@ -80,6 +80,7 @@ def test_a_mount_that_hangs_is_given_up_and_asked_again_only_when_it_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mounts, "PROBE_LIMIT_S", 0.05)
+    monkeypatch.setattr(mounts, "KILLED_S", WAIT_S)
     stuck = tmp_path / "stat"
     stuck.write_text(f"#!/bin/sh\necho x >> '{tmp_path}/asked'\ntest -e '{tmp_path}/well' || exec sleep 60\n")
     stuck.chmod(0o755)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.agent.test_scripts import wait_gone
+from tests.harness import WAIT_S
+from tocsin.agent import process
 from tocsin.agent.commands import COMMANDS_AT_ONCE_MAX, Commands
 from tocsin.agent.process import end_leftover
 from tocsin.agent.settings import AgentSettings
@@ -31,11 +33,10 @@ from tocsin.model.link import (
 from tocsin.model.nodedir import COMMANDS_FOLDER, STEP_FILE
 
 OPEN = Line(phase=Phase.OPEN, sent=1000)
-WAIT_S = 15.0
 
 
 def step(script: str, **changes: object) -> CommandStep:
-    return replace(CommandStep(name="run", interpreter="sh", script=script, time_limit_s=20.0), **changes)
+    return replace(CommandStep(name="run", interpreter="sh", script=script, time_limit_s=WAIT_S), **changes)
 
 
 def order(script: str = "true\n", work: str = "command/1", **changes: object) -> RunCommand:
@@ -139,7 +140,11 @@ def test_the_agents_own_secrets_are_not_in_a_commands_environment(
     on_a_node(tmp_path, story)
 
 
-def test_what_does_not_heed_sigterm_is_killed_when_it_is_cancelled(tmp_path: Path) -> None:
+def test_what_does_not_heed_sigterm_is_killed_when_it_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "TERM_GRACE_S", 0.2)
+
     async def story(node: Node) -> None:
         node.commands.take(order("trap '' TERM; echo $$; while :; do sleep 0.1; done"))
         await node.until(node.text)

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from tests.harness import WAIT_S, free_port
 from tocsin.agent.deep import network, stress, tools
 from tocsin.agent.deep.answering import Answering
 from tocsin.agent.deep.checks import DeepChecks
@@ -24,17 +25,13 @@ from tocsin.model.link import CheckEnded, Report, RunDeepCheck
 from tocsin.model.nodedir import WATCH_FILE
 from tocsin.model.watching import SHARED
 
-WAIT_S = 30.0
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 PEER = Peer(instance_id="i-there", address=THERE)
 
 
 @pytest.fixture
 def port() -> int:
-    """One that is free at both addresses."""
-    with socket.create_server((HERE, 0)) as found:
-        number: int = found.getsockname()[1]
-    return number
+    return free_port()
 
 
 def order(*kinds: str, **changes: Any) -> RunDeepCheck:

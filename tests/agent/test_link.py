@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.agent.agent_world import ORDER, WAIT_S, FakeServer, order, texts
+from tests.agent.agent_world import ORDER, FakeServer, order, texts
+from tests.harness import WAIT_S
 from tocsin.agent import link as link_file
 from tocsin.agent.link import Link
 from tocsin.agent.spool import Spool
@@ -103,7 +104,9 @@ def test_a_server_that_is_away_is_found_again(tmp_path: Path) -> None:
     together(tmp_path, story)
 
 
-def test_beats_come_at_the_interval_asked_for(tmp_path: Path) -> None:
+def test_beats_come_at_the_interval_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_file, "BEATS_MISSED_MAX", 1000)  # however slow this machine is
+
     async def story(server: FakeServer, node: Node) -> None:
         server.beat_interval_s = 0.05
         await server.until(lambda: server.beats >= 4)
@@ -116,7 +119,7 @@ def test_a_silent_server_is_left_after_three_beats(tmp_path: Path) -> None:
     async def story(server: FakeServer, node: Node) -> None:
         server.beat_interval_s = 0.05
         server.answering = False
-        await server.until(lambda: len(server.hellos) == 2)
+        await server.until(lambda: len(server.hellos) >= 2)
 
     together(tmp_path, story)
 
@@ -126,7 +129,7 @@ def test_an_order_given_twice_is_taken_once(tmp_path: Path) -> None:
         server.orders = [ORDER, ORDER]
         await server.until(lambda: bool(server.hellos))
         server.cut()
-        await server.until(lambda: len(server.hellos) == 2)
+        await server.until(lambda: len(server.hellos) >= 2)
         await server.send(order(work="lifecycle/2"))
         node.link.file(output("after the orders"))
         await server.until(lambda: server.acked == 1)
@@ -141,7 +144,7 @@ def test_a_server_that_talks_nonsense_is_greeted_anew(tmp_path: Path, frame: msg
         await server.until(lambda: bool(server.hellos))
         assert isinstance(frame, Ack | Welcome)
         await server.send(frame)
-        await server.until(lambda: len(server.hellos) == 2)
+        await server.until(lambda: len(server.hellos) >= 2)
 
     together(tmp_path, story)
 
@@ -173,7 +176,7 @@ def test_a_server_that_takes_no_bytes_is_left_too(tmp_path: Path) -> None:
         server.answering = False
         for _ in range(8):
             node.link.file(output("x" * 900_000))
-        await server.until(lambda: len(server.hellos) == 2)
+        await server.until(lambda: len(server.hellos) >= 2)
 
     together(tmp_path, story)
 
@@ -193,7 +196,7 @@ def test_a_refused_token_is_said_once_and_tried_ever_less_often(
         server.refusing = True
         with monkeypatch.context() as clock:
             clock.setattr(asyncio, "sleep", sleep)
-            await server.until(lambda: len(server.hellos) == 15)
+            await server.until(lambda: len(server.hellos) >= 15)
         assert [record.levelname for record in caplog.records if "refused" in record.message] == ["WARNING"]
         assert 0.05 < max(naps) <= 0.2
         server.refusing = False
@@ -210,7 +213,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
         async with FakeServer() as stranger:
             server.elsewhere = f"ws://127.0.0.1:{stranger.port}/_tocsin/node"
             server.cut()
-            await server.until(lambda: server.redirected == 2)
+            await server.until(lambda: server.redirected >= 2)
             assert stranger.hellos == []
 
     together(tmp_path, story)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness import WAIT_S
 from tocsin.agent import output
 from tocsin.agent.output import LINE_BYTES_MAX, Splitter, Transcript
 from tocsin.model.link import FRAME_BYTES_MAX, Report, ScriptOutput
@@ -66,7 +67,7 @@ def test_a_batch_goes_out_by_itself_after_its_time(monkeypatch: pytest.MonkeyPat
         transcript = Transcript("w", 100, reports.put_nowait, lambda: 5)
         transcript.feed(b"first\n")
         transcript.feed(b"second\n")
-        report = await asyncio.wait_for(reports.get(), 5)
+        report = await asyncio.wait_for(reports.get(), WAIT_S)
         assert isinstance(report, ScriptOutput)
         assert [text for _, text in report.lines] == ["first", "second"]
 

@@ -7,12 +7,12 @@ import select
 import signal
 import subprocess
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.agent.agent_world import FakeServer, order, texts
+from tests.harness import WAIT_S
 from tocsin.agent import bundle, process
 from tocsin.agent.scripts import DOWNLOADING, FAILED, SUCCEEDED, perform
 from tocsin.model.link import Report, RunScript, ScriptEnded, ScriptStarted
@@ -31,7 +31,7 @@ def performed(
 
     async def main() -> tuple[ScriptEnded, list[Report], FakeServer]:
         reports: list[Report] = []
-        async with asyncio.timeout(20), FakeServer(files) as server:
+        async with asyncio.timeout(WAIT_S), FakeServer(files) as server:
             server.statuses = list(statuses)
             server.bundle = server.bundle if archive is None else archive
             ended = await perform(server.settings(directory), wanted or order(), reports.append)
@@ -53,7 +53,7 @@ def wait_gone(pid: int) -> None:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    select.select([fd], [], [], 5)
+    select.select([fd], [], [], WAIT_S)
     os.close(fd)
     assert gone(pid)
 
@@ -102,21 +102,23 @@ def test_the_time_limit_ends_the_whole_tree(tmp_path: Path, monkeypatch: pytest.
     script = (
         BASH + b"trap '' TERM\nbash -c 'trap \"\" TERM; echo $$; while :; do sleep 60; done' &\necho $$\nwait\nwait\n"
     )
-    ended, reports, _ = performed(tmp_path, {"on_create.sh": script}, order(time_limit_s=0.5))
-    assert ended.outcome == "timed-out"
-    assert "within 0.5 s" in ended.detail
-    pids = [int(line) for line in texts(reports) if line.isdigit()]
+    pids: list[int] = []
+    for limit_s in (0.5, 2, 8, 32):  # until there is time enough for the tree to grow
+        ended, reports, _ = performed(tmp_path, {"on_create.sh": script}, order(time_limit_s=limit_s))
+        assert ended.outcome == "timed-out"
+        assert f"within {limit_s:g} s" in ended.detail
+        pids = [int(line) for line in texts(reports) if line.isdigit()]
+        for pid in pids:
+            wait_gone(pid)
+        if len(pids) == 2:
+            break
     assert len(pids) == 2
-    for pid in pids:
-        wait_gone(pid)
 
 
 def test_a_daemon_that_a_script_leaves_lives_on(tmp_path: Path) -> None:
     """Even one that keeps the script's output: its end is not waited for."""
-    begun = time.monotonic()
     ended, reports, _ = performed(tmp_path, {"on_create.sh": BASH + b"sleep 60 &\necho $!\n"})
     assert ended.outcome == "succeeded"
-    assert time.monotonic() - begun < 5
     pid = int(texts(reports)[1])
     assert not gone(pid)
     os.kill(pid, signal.SIGKILL)
@@ -128,7 +130,7 @@ def test_a_daemon_that_goes_on_writing_is_not_harmed(tmp_path: Path) -> None:
     daemon = b'(sleep 0.5; head -c 200000 /dev/zero; echo "alive" > %s) &\n' % str(tmp_path / "mark").encode()
 
     async def main() -> str:
-        async with asyncio.timeout(10), FakeServer({"on_create.sh": BASH + daemon}) as server:
+        async with asyncio.timeout(WAIT_S), FakeServer({"on_create.sh": BASH + daemon}) as server:
             ended = await perform(server.settings(tmp_path), order(), lambda report: None)
             assert ended.outcome == "succeeded"
             return await asyncio.to_thread((tmp_path / "mark").read_text)
@@ -291,7 +293,7 @@ def test_a_leftover_of_a_killed_agent_is_ended_and_a_stranger_with_its_number_is
         assert not (tmp_path / "script").exists()
         (tmp_path / "script").write_text(f"{leftover.pid} {process.started_at(leftover.pid)}")
         process.end_leftover(tmp_path / "script")
-        assert leftover.wait(5) == -signal.SIGKILL
+        assert leftover.wait(WAIT_S) == -signal.SIGKILL
     finally:
         leftover.kill()
         leftover.wait()

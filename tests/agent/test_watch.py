@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.agent.agent_world import WAIT_S
+from tests.harness import WAIT_S
 from tocsin.agent import watch as watch_file
 from tocsin.agent.sources import FollowedFile, Journal, parse
 from tocsin.agent.sources.journal import read_record

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from tests.chats.stand_in import StandIn, standing_in
+from tests.harness import WAIT_S
 from tests.outbox.post import turn
 from tests.queues.desk import SCOPE, HandClock
 from tocsin.backends.sqlite import SqliteStore
@@ -140,4 +141,4 @@ async def opened(folder: Path, **addresses: Address) -> AsyncIterator[Desk]:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(main, 20))
+    asyncio.run(asyncio.wait_for(main, WAIT_S))

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from tests.harness import WAIT_S
+
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -117,4 +119,4 @@ def beside() -> Iterator[StandIn]:
         yield stand_in
     finally:
         loop.call_soon_threadsafe(done.set)
-        thread.join(10)
+        thread.join(WAIT_S)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.commands.conftest import Fleet
 from tests.doors.asking import tocsin
-from tests.harness import eventually
+from tests.harness import WAIT_S, eventually
 
 
 def where(fleet: Fleet) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ def test_interrupted_it_cancels_the_command(fleet: Fleet, tmp_path: Path) -> Non
     )
     eventually((tmp_path / "on").exists, "it runs")
     os.kill(running.pid, signal.SIGINT)
-    _, told = running.communicate(timeout=20)
+    _, told = running.communicate(timeout=WAIT_S)
     assert running.returncode == 130
     command = told.split()[1]
     assert fleet.over(command)["Status"] == "Cancelled"

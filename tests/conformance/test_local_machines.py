@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.agent.agent_world import FakeServer
-from tests.conformance.yards import ONE, TWO, WAIT_S, a_yard, gone, launch
+from tests.conformance.yards import ONE, TWO, a_yard, gone, launch
+from tests.harness import WAIT_S
 from tocsin.machines import local, processes
 from tocsin.machines.local import LocalMachines
 from tocsin.model.machine import MachineState
@@ -173,7 +174,7 @@ async def test_no_zombie_stays(tmp_path: Path) -> None:
 
 
 async def test_the_agent_started_when_none_is_named_is_the_real_one(tmp_path: Path) -> None:
-    async with asyncio.timeout(2 * WAIT_S), FakeServer() as server:
+    async with asyncio.timeout(WAIT_S), FakeServer() as server:
         machines = LocalMachines(tmp_path, lambda: f"http://127.0.0.1:{server.port}", lambda _: None)
         await machines.start()
         try:
@@ -202,7 +203,7 @@ async def test_a_mark_of_rest_does_not_outlive_the_rest(tmp_path: Path) -> None:
         assert await yard.next_provider() == {ONE: MachineState.DEAD}
 
 
-async def test_a_process_without_an_environment_is_not_taken_for_one_that_is_just_starting() -> None:
+def test_a_process_without_an_environment_is_not_taken_for_one_that_is_just_starting() -> None:
     bare = subprocess.Popen(["sleep", "60"], env={})
     try:
         # No environment can be read of either; only the one that starts is worth waiting for.

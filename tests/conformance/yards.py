@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.harness import WAIT_S
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.machines.hosts import HostMachines
 from tocsin.machines.local import LocalMachines
@@ -23,7 +24,6 @@ from tocsin.ports import Machines
 from tocsin.server.clock import SystemClock
 from tocsin.services.hosts import Hosts
 
-WAIT_S = 10.0
 TINY = [sys.executable, "-S", "-E", str(Path(__file__).with_name("tiny_agent.py"))]
 ONE, TWO = "i-00000000000000001", "i-00000000000000002"
 
@@ -163,7 +163,7 @@ async def a_yard(folder: Path, *options: str) -> AsyncIterator[Yard]:
     place = Yard(folder, *options)
     await place.machines.start()
     try:
-        async with asyncio.timeout(2 * WAIT_S):
+        async with asyncio.timeout(WAIT_S):
             yield place
     finally:
         await place.machines.close(detach=False)
@@ -177,7 +177,7 @@ def gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([fd], [], [], 5)[0])
+        return bool(select.select([fd], [], [], WAIT_S)[0])
     finally:
         os.close(fd)
 
@@ -241,7 +241,7 @@ class CountingAgent:
 
 @asynccontextmanager
 async def a_number_yard(_folder: Path) -> AsyncIterator[NumberYard]:
-    async with asyncio.timeout(2 * WAIT_S):
+    async with asyncio.timeout(WAIT_S):
         yield NumberYard()
 
 
@@ -354,7 +354,7 @@ async def a_host_yard(folder: Path) -> AsyncIterator[HostYard]:
     yard = HostYard(folder, store)
     await yard.start()
     try:
-        async with asyncio.timeout(2 * WAIT_S):
+        async with asyncio.timeout(WAIT_S):
             yield yard
     finally:
         await yard.stop()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.harness import RunningServer
+from tests.harness import WAIT_S, RunningServer
 
 
 class Refusal(NamedTuple):
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
 
 @contextlib.contextmanager
-def connect(server: RunningServer, timeout_s: float = 15) -> Iterator[http.client.HTTPConnection]:
+def connect(server: RunningServer, timeout_s: float = WAIT_S) -> Iterator[http.client.HTTPConnection]:
     """A connection that is closed in the end. http.client opens it again when the server closed it in between."""
     opened = http.client.HTTPConnection(server.endpoint.removeprefix("http://"), timeout=timeout_s)
     with contextlib.closing(opened):
@@ -82,7 +82,7 @@ def ask(
 
 
 def tocsin(
-    *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 40
+    *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = WAIT_S
 ) -> "subprocess.CompletedProcess[str]":
     """The `tocsin` command. Whatever TOCSIN_ and AWS_ variables the tests run under are left out."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "AWS_"))}

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from tests.doors.mailbox import PASSWORD, USER
 from tests.doors.tls import certificate
-from tests.harness import eventually
+from tests.harness import WAIT_S, eventually, free_port
 
 # Debian's name. Others call it exim, and are not tried.
 EXIM = shutil.which("exim4", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-STOP_TIMEOUT_S = 10
 # Nothing is looked up outside: no names, no identities.
 CONFIGURATION = f"""
 primary_hostname = mail.test
@@ -102,7 +101,7 @@ def exim() -> Iterator[Exim]:
     """STARTTLS, and a login behind it. `refused@…` gets 550, `busy@…` 451."""
     assert EXIM is not None
     with tempfile.TemporaryDirectory(prefix="exim-") as name:
-        running = Exim(Path(name), _free_port())
+        running = Exim(Path(name), free_port())
         _furnish(running.folder)
         command = [EXIM, "-C", str(running.folder / "exim.conf"), "-bdf", "-oX", f"127.0.0.1.{running.port}"]
         with (running.folder / "out").open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
@@ -112,7 +111,7 @@ def exim() -> Iterator[Exim]:
                 yield running
             finally:
                 process.terminate()
-                process.wait(STOP_TIMEOUT_S)
+                process.wait(WAIT_S)
 
 
 def _furnish(folder: Path) -> None:
@@ -129,11 +128,6 @@ def _furnish(folder: Path) -> None:
     for word, value in (("@folder@", str(folder)), ("@user@", user), ("@group@", group)):
         text = text.replace(word, value)
     (folder / "exim.conf").write_text(text)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

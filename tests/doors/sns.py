@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.harness import REGION, RunningServer
+from tests.harness import REGION, WAIT_S, RunningServer
 
 # Which members are signed, in this order (AWS, "Verifying the signatures of Amazon SNS messages").
 SIGNED = {
@@ -56,7 +56,7 @@ class Office:
 
 
 def fetched(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
         body: bytes = answer.read()
         return body
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.doors.asking import ask, configured, connect, tocsin
-from tests.harness import RunningServer, eventually
+from tests.harness import WAIT_S, RunningServer, eventually
 
 ROLE = "arn:aws:iam::111122223333:role/hyperpod"
 
@@ -189,8 +189,8 @@ def following(shown: Shown, *arguments: str) -> Iterator[tuple[list[str], "subpr
         yield lines, process
     finally:
         process.kill()
-        reading.join(10)
-        process.communicate(timeout=10)
+        reading.join(WAIT_S)
+        process.communicate(timeout=WAIT_S)
 
 
 def test_events_are_followed_as_they_come(shown: Shown) -> None:
@@ -204,7 +204,7 @@ def test_events_are_followed_as_they_come(shown: Shown) -> None:
         eventually(lambda: len(lines) == 3, "the one after")
         assert [json.loads(line)["detail"]["n"] for line in lines] == [0, 2, 3]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(WAIT_S) == 130
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
@@ -315,7 +315,7 @@ def test_a_reader_that_goes_away_is_no_trouble(told: Shown) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=40, check=False)
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=WAIT_S, check=False)
     finally:
         os.close(writing)
     assert "Traceback" not in done.stderr

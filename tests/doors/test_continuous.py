@@ -64,7 +64,7 @@ def test_what_fails_is_tried_again_until_it_is_well(pod: HyperPod, tmp_path: Pat
     assert "did not run successfully" in node["InstanceStatus"]["Message"]
     [worker] = pod.nodes("c", InstanceGroupNameContains="w", IncludeNodeLogicalIds=True)
     (tmp_path / "broken").unlink()
-    eventually(lambda: counts(pod.describe("c"))["w"] == (1, 1, "InService"), "it is well", 30)
+    eventually(lambda: counts(pod.describe("c"))["w"] == (1, 1, "InService"), "it is well")
     [well] = pod.nodes("c", InstanceGroupNameContains="w", IncludeNodeLogicalIds=True)
     assert well["NodeLogicalId"] == worker["NodeLogicalId"]
     assert well["InstanceId"] != worker["InstanceId"]

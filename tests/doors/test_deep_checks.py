@@ -64,7 +64,7 @@ class Ward:
             nodes = self.nodes if self.status == "InService" else {}
             return nodes if list(nodes.values()) == ["Running"] * count else None
 
-        found: dict[str, str] = eventually(all_run, f"{count} nodes run", 60.0)
+        found: dict[str, str] = eventually(all_run, f"{count} nodes run")
         return found
 
     def story(self) -> str:
@@ -110,7 +110,7 @@ def test_new_nodes_are_checked_before_they_run_and_the_results_are_logged(brisk:
 
 def test_a_node_that_fails_is_replaced_and_the_new_one_checked(brisk: RunningServer, account: str) -> None:
     ward = Ward(brisk, account, 1, ["InstanceStress"], faults=["workers", "--count", "1"])
-    eventually(lambda: "Healthy → Unhealthy" in ward.story(), "the check fails", 60.0)
+    eventually(lambda: "Healthy → Unhealthy" in ward.story(), "the check fails")
     eventually(lambda: "replaces i-" in ward.story(), "it is replaced")
     [new] = ward.runs(1)
     assert "passed" in ward.results(new)[-1]
@@ -142,7 +142,7 @@ def test_one_check_on_demand_at_a_time_is_an_operation_of_the_cluster(brisk: Run
         summary = ward.api.describe_cluster_operation(ClusterName="ward", OperationId=operation["OperationId"])
         return bool(summary["Status"] == "Done")
 
-    eventually(done, "the operation is done", 60.0)
+    eventually(done, "the operation is done")
     assert ward.runs(1) == {node: "Running"}
     assert "Running → DeepHealthCheckInProgress" in ward.story()
     ward.api.delete_cluster(ClusterName="ward")
@@ -153,7 +153,7 @@ def test_with_recovery_none_a_failed_check_is_only_told(brisk: RunningServer, ac
     [node] = ward.runs(1)
     ward.say("fault", "check-fails")
     ward.check(DeepHealthChecks=["InstanceStress"])
-    eventually(lambda: "Healthy → Unhealthy" in ward.story(), "the check fails", 60.0)
+    eventually(lambda: "Healthy → Unhealthy" in ward.story(), "the check fails")
     assert ward.runs(1) == {node: "Running"}
     assert "DeepHealthCheckFailed" in ward.say("health")
     ward.api.delete_cluster(ClusterName="ward")

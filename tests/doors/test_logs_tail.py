@@ -11,15 +11,13 @@ from queue import Empty, Queue
 
 import pytest
 
-from tests.harness import REGION, RunningServer, cli_environment
-
-LINE_LIMIT_S = 30
+from tests.harness import REGION, WAIT_S, RunningServer, cli_environment
 
 
 def _version_2() -> str | None:
     for place in ("/usr/bin/aws", "/usr/local/bin/aws"):
         if Path(place).exists():
-            told = subprocess.run([place, "--version"], capture_output=True, text=True, check=False, timeout=60)
+            told = subprocess.run([place, "--version"], capture_output=True, text=True, check=False, timeout=WAIT_S)
             if told.stdout.startswith("aws-cli/2"):
                 return place
     return None
@@ -44,14 +42,14 @@ def _tail(aws: str, server: RunningServer, account: str, *arguments: str) -> Ite
             yield lines
         finally:
             process.kill()
-            reading.join(LINE_LIMIT_S)
+            reading.join(WAIT_S)
 
 
 def _next(lines: "Queue[str]") -> str:
     try:
-        return lines.get(timeout=LINE_LIMIT_S)
+        return lines.get(timeout=WAIT_S)
     except Empty:
-        raise AssertionError(f"no line within {LINE_LIMIT_S} s") from None
+        raise AssertionError(f"no line within {WAIT_S} s") from None
 
 
 def test_tail_follow_prints_each_event_as_it_is_delivered(server: RunningServer, account: str) -> None:

@@ -14,7 +14,7 @@ from tests.doors.asking import configured, tocsin
 from tests.doors.mailbox import PASSWORD, USER, Mailbox, smtp_server, text_of
 from tests.doors.sns import Office, fetched, verify
 from tests.doors.tls import certificate
-from tests.harness import RunningServer, eventually
+from tests.harness import WAIT_S, RunningServer, eventually
 
 SENDER = "tocsin@example.com"
 
@@ -47,7 +47,7 @@ def clicked(url: str) -> str:
 
 
 def posted(url: str) -> str:
-    with urllib.request.urlopen(url, data=b"List-Unsubscribe=One-Click", timeout=10) as answer:
+    with urllib.request.urlopen(url, data=b"List-Unsubscribe=One-Click", timeout=WAIT_S) as answer:
         return str(answer.read().decode())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.doors.asking import Answer, ask, configured, connect, members, refusal
-from tests.harness import REGION, RunningServer, eventually
+from tests.harness import REGION, WAIT_S, RunningServer, eventually
 
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.", 400)
 
@@ -443,4 +443,4 @@ def test_a_server_that_stops_does_not_wait_for_those_who_wait(tmp_path: Path, ac
         waiting = pool.submit(Desk(running, account).receive, url, WaitTimeSeconds=20)
         desk.send(desk.queue("other"))
         assert running.stop() == 0
-        assert waiting.exception(timeout=10) is not None
+        assert waiting.exception(timeout=WAIT_S) is not None

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from tests.core.world import group_spec
-from tests.harness import RunningServer
+from tests.harness import WAIT_S, RunningServer
 
 OTHER = "999988887777"
 
@@ -153,6 +153,6 @@ def test_test_mode_is_refused_where_others_can_reach_it(tmp_path: Path) -> None:
     settings = tmp_path / "tocsin.toml"
     settings.write_text('host = "0.0.0.0"\n[access_keys]\nAKIATEST = "secret"\n')
     command = [sys.executable, "-m", "tocsin", "serve", "--test-mode", "--config", str(settings)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert ended.returncode == 2
     assert "test_mode" in ended.stderr

@@ -19,14 +19,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.core.world import group_spec
-from tests.harness import REGION, RunningServer, eventually
+from tests.harness import REGION, WAIT_S, RunningServer, eventually
 
 SIGNED = (
     "AWS4-HMAC-SHA256 Credential=111122223333/20260101/us-west-2/s3/aws4_request, "
     "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64
 )
 DATED = {"Authorization": SIGNED, "X-Amz-Date": "20260101T000000Z"}
-WAIT_S = 10
 
 
 # moto behind us, in one process.
@@ -326,7 +325,7 @@ def test_a_body_that_is_not_the_one_that_was_signed_does_not_reach_it(guarded: R
 )
 def test_settings_that_cannot_be_are_told(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
     command = [sys.executable, "-m", "tocsin", "serve", "--port", "0", "--data-dir", str(tmp_path), *options]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert (ended.returncode, said in ended.stderr) == (2, True)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import botocore.session
 from botocore.validate import ParamValidator
 
+from tests.harness import WAIT_S
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.doors.door import Context
 from tocsin.doors.logs import logs_door
@@ -100,4 +101,4 @@ def at_the_desk(folder: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
         finally:
             await store.close()
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), WAIT_S))

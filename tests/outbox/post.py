@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
+from tests.harness import WAIT_S
 from tests.queues.desk import SCOPE, HandClock
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.model.changes import Put
@@ -136,4 +137,4 @@ async def opened(
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(main, 20))
+    asyncio.run(asyncio.wait_for(main, WAIT_S))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.harness import WAIT_S
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.queues.messages import Draft
 from tocsin.model.names import Scope
@@ -95,4 +96,4 @@ async def opened(
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(main, 20))
+    asyncio.run(asyncio.wait_for(main, WAIT_S))

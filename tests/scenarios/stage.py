@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 
-from tests.harness import REGION, RunningServer, eventually
+from tests.harness import REGION, WAIT_S, RunningServer, eventually, free_port
 
 ACCOUNT = "111122223333"
 CLUSTER_LOG, NODE_LOG, JOB_LOG = "/event/hyperpod/cluster", "/event/hyperpod/node", "/event/jobs"
@@ -24,20 +22,9 @@ PATTERNS: dict[str, dict[str, list[str]]] = {
 }
 CONTROLLER, WORKER = "controller-machine", "worker-group-1"
 BUCKET = "sagemaker-lifecycle-test"
-PORTS = range(20_000, 32_000)  # Linux gives out 32768 and up
-CALL_LIMIT_S = 30.0  # the server is started again within this
 # What a script tries again: nobody there, cut in the middle, or asked to come back later.
 _CUT = (HTTPClientError, EndpointConnectionError)
 _AGAIN = ("ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "ThrottlingException")
-
-
-def free_port() -> int:
-    """A port that stays ours while no server holds it: nobody is given one below the ephemeral ports by chance."""
-    for port in random.SystemRandom().sample(PORTS, 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 class Stage:
@@ -85,7 +72,7 @@ class Stage:
                     return None
                 raise
 
-        [answer] = eventually(attempt, "an answer of the server", CALL_LIMIT_S)
+        [answer] = eventually(attempt, "an answer of the server")
         return answer
 
     def route(self, group: str) -> None:
@@ -116,8 +103,8 @@ class Stage:
         found = self.call(lambda: self.sagemaker.describe_cluster(ClusterName=name), "ResourceNotFound")
         return found["ClusterStatus"] if found else ""
 
-    def until(self, name: str, status: str, limit_s: float = 60.0) -> None:
-        eventually(lambda: self.status(name) == status, f"{name} is {status or 'gone'}", limit_s)
+    def until(self, name: str, status: str) -> None:
+        eventually(lambda: self.status(name) == status, f"{name} is {status or 'gone'}")
 
     def counts(self, name: str) -> dict[str, int]:
         """The target of each group."""
@@ -134,7 +121,7 @@ class Stage:
                 self.call(lambda: self.sagemaker.update_cluster(ClusterName=name, **request), *fine)
             return reached(self.counts(name)) and self.status(name) == "InService"
 
-        eventually(attempt, f"{name} is updated", 60.0)
+        eventually(attempt, f"{name} is updated")
 
     def delete(self, name: str) -> None:
         self.call(lambda: self.sagemaker.delete_cluster(ClusterName=name), "ConflictException", "ResourceNotFound")
@@ -251,7 +238,7 @@ class Jobs:
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join(CALL_LIMIT_S)
+        self._thread.join(WAIT_S)
         assert not self._thread.is_alive()
         if self.broken:
             raise self.broken

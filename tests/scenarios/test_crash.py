@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
 from tests.auditing import world_in
-from tests.harness import eventually
+from tests.harness import WAIT_S, eventually
 from tests.scenarios.stage import (
     BUCKET,
     CLUSTER_LOG,
@@ -37,7 +36,6 @@ from tocsin.core.audit import World, audit, unrest
 
 KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "12"))
 SEED = int(os.environ.get("TOCSIN_CRASH_SEED", "1"))
-STOP_LIMIT_S = 10.0  # the aim is 5 s on a machine that has nothing else to do
 LINES = 12
 
 
@@ -75,9 +73,7 @@ def cluster(stage: Stage, name: str, **more: Any) -> list[str]:
 def stopped_world(stage: Stage) -> World:
     """Stop the server in good order, and judge what it leaves."""
     routed(stage)
-    began = time.monotonic()
     assert stage.stop() == 0
-    assert time.monotonic() - began < STOP_LIMIT_S
     assert stage.agents() == {}
     world = world_in(stage.data)
     assert audit(world) == []
@@ -142,7 +138,7 @@ class Fate:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(60)
+        self._thread.join(WAIT_S)
         assert not self._thread.is_alive()
         assert self.broken is None, self.broken
 
@@ -154,8 +150,8 @@ def one_round(stage: Stage, name: str) -> None:
     stage.update(name, lambda counts: counts.get(WORKER) == 2, InstanceGroups=grown)
     old = min(stage.running(name))
     stage.kill_agent(old)
-    eventually(lambda: (old, "Unhealthy") in stage.healths(), f"{old} is found dead", 40)
-    eventually(lambda: old not in stage.nodes(name) and len(stage.running(name)) == 3, f"{old} is replaced", 40)
+    eventually(lambda: (old, "Unhealthy") in stage.healths(), f"{old} is found dead")
+    eventually(lambda: old not in stage.nodes(name) and len(stage.running(name)) == 3, f"{old} is replaced")
     stage.update(name, lambda counts: WORKER not in counts, InstanceGroupsToDelete=[WORKER])
 
 
@@ -205,9 +201,7 @@ def test_a_stop_in_good_order_is_no_event_at_all(stage: Stage) -> None:
     runs = script(stage)
     rules(stage)
     nodes = cluster(stage, "sleeps")
-    began = time.monotonic()
     assert stage.stop() == 0
-    assert time.monotonic() - began < STOP_LIMIT_S
     assert stage.agents() == {}
     stage.restart()
     eventually(lambda: sorted(stage.agents()) == nodes, "the same instances boot again")

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec.structs import replace
 
 from tests.auditing import read_world
-from tests.harness import REGION, RunningServer, eventually
+from tests.harness import REGION, WAIT_S, RunningServer, eventually
 from tests.peer import Answer, HttpPeer, Seen
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import World, audit, unrest
@@ -93,12 +93,12 @@ class Running:
 
     def owed(self) -> Any:
         url = f"{self.server.endpoint}/_tocsin/v1/deliveries?account={ACCOUNT}&region={REGION}"
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
             return orjson.loads(answer.read())["owed"]
 
     def status(self) -> Any:
         url = f"{self.server.endpoint}/_tocsin/v1/status"
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
             return orjson.loads(answer.read())["bus"]
 
 
@@ -178,9 +178,9 @@ def test_all_that_was_accepted_is_delivered_or_a_dead_letter_whenever_the_server
             running.fall(chance.uniform(0.0, 1.0))
         over.set()
         for writer in writers:
-            writer.join(60)
+            writer.join(WAIT_S)
         peer.well = True
-        eventually(lambda: running.owed() == 0, "nothing is owed any more", 90, every_s=0.2)
+        eventually(lambda: running.owed() == 0, "nothing is owed any more", every_s=0.2)
         assert running.server.stop() == 0
         check(left(running.data, peer), running, peer)
     finally:

@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.auditing import world_in
-from tests.harness import eventually
+from tests.harness import WAIT_S, eventually
 from tests.scenarios.stage import WORKER, Stage, staged
 from tocsin.core.audit import audit
 
@@ -70,7 +70,7 @@ class Sender:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.join(120)
+        self._thread.join(WAIT_S)
         assert not self._thread.is_alive()
         if self.broken:
             raise self.broken
@@ -116,7 +116,7 @@ def test_each_command_ran_at_most_once_on_a_node_and_ended_with_its_output(stage
     def all_over() -> bool:
         return all(one["Status"] not in OPEN for one in listed(stage, "list_commands", "Commands"))
 
-    eventually(all_over, "every command is over", 90)
+    eventually(all_over, "every command is over")
     invocations = listed(stage, "list_command_invocations", "CommandInvocations", Details=True)
     assert len(listed(stage, "list_commands", "Commands")) >= COMMANDS
     assert len(invocations) >= COMMANDS * NODES // 2

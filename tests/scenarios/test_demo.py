@@ -4,7 +4,7 @@ from tests.doors.asking import tocsin
 
 
 def test_the_demo_shows_every_event_a_mail_a_card_and_a_commands_output() -> None:
-    played = tocsin("demo", "--no-color", timeout_s=60)
+    played = tocsin("demo", "--no-color")
     assert played.returncode == 0, played.stdout + played.stderr
     shown = [line.strip() for line in played.stdout.splitlines()]
     for begun, times in (("← mail to operator@demo.example", 2), ("← card in Slack", 3), ("← Tocsin-Collect", 2)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import WAIT_S
 from tocsin.machines.local import LocalMachines
 from tocsin.model.machine import LaunchOrder, MachineState
 from tocsin.model.nodedir import DIRECTORY_VARIABLE, LOCK_FILE, PARKED_FILE, PID_FILE
@@ -46,7 +47,7 @@ def test_an_agent_that_has_not_said_that_it_lives_makes_way_for_the_next_boot(pl
             assert process.stdout is not None
             assert select.select([process.stdout], [], [], 10)[0]
             assert seen_by_the_next_server(place.parent) is MachineState.STOPPED
-            assert process.wait(10) < 0
+            assert process.wait(WAIT_S) < 0
         finally:
             process.kill()
 

@@ -14,9 +14,8 @@ import pytest
 
 from tests.core.world import group_spec
 from tests.doors.asking import tocsin
-from tests.harness import RunningServer, eventually
+from tests.harness import WAIT_S, RunningServer, eventually
 
-WAIT_S = 40.0
 SETTINGS = """
 [machines]
 provider = "hosts"
@@ -297,7 +296,7 @@ def test_an_inventory_that_cannot_be_is_told_at_the_start(tmp_path: Path, invent
     (tmp_path / "tocsin.toml").write_text(SETTINGS.format(inventory=tmp_path / "inventory.toml"))
     options = ["--config", str(tmp_path / "tocsin.toml"), "--data-dir", str(tmp_path / "d"), "--port", "0"]
     ended = subprocess.run(
-        [sys.executable, "-m", "tocsin", "serve", *options], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", "tocsin", "serve", *options], capture_output=True, text=True, timeout=WAIT_S, check=False
     )
     assert (ended.returncode, said in ended.stderr) == (2, True), ended.stderr
 

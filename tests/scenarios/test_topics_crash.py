@@ -109,7 +109,7 @@ def test_what_was_answered_reaches_everybody_whenever_the_server_is_killed(town:
         "mailbox": lambda: [_name(text_of(one).partition("\n\n--\n")[0]) for one in town.mailbox.to(ME)],
     }
     for who, heard in heard_by.items():
-        eventually(lambda heard=heard: set(answered) <= set(heard()), f"the {who} hears all", timeout_s=40)  # type: ignore[misc]
+        eventually(lambda heard=heard: set(answered) <= set(heard()), f"the {who} hears all")  # type: ignore[misc]
     queued: Counter[str] = Counter()
     url = town.office.queue()[0]
     while found := town.office.bodies(url, wait_s=1):

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.core.world import SCOPE, group_spec
+from tests.harness import WAIT_S
 from tests.simulation.number_fleet import NumberFleet
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.policy import FleetPolicy
@@ -20,7 +21,6 @@ from tocsin.server.kinds import KINDS
 from tocsin.services import hearing as module
 from tocsin.services.fleet import Fleet
 
-WAIT_S = 30
 NODES = 30
 
 

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.harness import eventually
+from tests.harness import WAIT_S, eventually, free_port
 
 CONF = """
 ClusterName=test
@@ -61,7 +61,7 @@ class RealSlurm:
         self.place, self.names = place, names
         self.conf = place / "slurm.conf"
         self._processes: list[subprocess.Popen[bytes]] = []
-        ports = _free_ports(len(names) + 1)
+        ports = [free_port() for _ in range(len(names) + 1)]
         host = socket.gethostname().partition(".")[0]
         nodes = "\n".join(
             f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=1000 State=UNKNOWN"
@@ -77,13 +77,13 @@ class RealSlurm:
         for name in self.names:
             (self.place / "spool" / name).mkdir(parents=True)
             self._spawn("slurmd", "-N", name, "-D")
-        eventually(lambda: self.states() == dict.fromkeys(self.names, "idle"), "all nodes are idle", timeout_s=30)
+        eventually(lambda: self.states() == dict.fromkeys(self.names, "idle"), "all nodes are idle")
 
     def stop(self) -> None:
         for process in reversed(self._processes):
             process.terminate()
         for process in self._processes:
-            process.wait(15)
+            process.wait(WAIT_S)
 
     def states(self) -> dict[str, str]:
         done = self.run("sinfo", "-hN", "-o", "%N %T", check=False)
@@ -93,7 +93,9 @@ class RealSlurm:
         return self.run("sinfo", "-hN", "-n", name, "-o", "%E").strip()
 
     def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=WAIT_S, check=False
+        )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -107,21 +109,16 @@ def _start_munge() -> None:
     with MUNGE_LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _start_munge_once()
+        eventually(lambda: _succeeds("munge", "-n"), "munge answers")
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _start_munge_once() -> None:
-    if subprocess.run(["pgrep", "-x", "munged"], capture_output=True, check=False).returncode == 0:
+    if _succeeds("pgrep", "-x", "munged"):
         return
     for folder in ("/run/munge", "/var/log/munge", "/var/lib/munge"):
         subprocess.run(["install", "-d", "-o", "munge", "-g", "munge", folder], check=True)
     subprocess.run(["runuser", "-u", "munge", "--", "munged"], check=True, capture_output=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

@@ -20,9 +20,11 @@ ACCOUNT = "666600001111"
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSlurm]:
     running = RealSlurm(tmp_path_factory.mktemp("slurm"), ["workers-1", "workers-2", "elsewhere"])
-    running.start()
-    yield running
-    running.stop()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,10 @@ def bay(slurm: RealSlurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     config = place / "tocsin.toml"
     config.write_text(f'[slurm]\nenabled = true\nconf = "{slurm.conf}"\nnode_names = "name"\npoll_s = 0.2\n')
     server = RunningServer(Path(place / "data"), "--config", str(config))
-    yield Sickbay(server, ACCOUNT, 2, "Automatic")
-    server.stop()
+    try:
+        yield Sickbay(server, ACCOUNT, 2, "Automatic")
+    finally:
+        server.stop()
 
 
 def named(bay: Sickbay, name: str) -> str:
@@ -48,7 +52,7 @@ def named(bay: Sickbay, name: str) -> str:
 
 def test_a_fault_drains_its_node_waits_for_the_job_reboots_and_resumes(bay: Sickbay, slurm: RealSlurm) -> None:
     node = named(bay, "workers-1")
-    job = slurm.run("sbatch", "-w", "workers-1", "--wrap", "sleep 60", "-o", "/dev/null", "--parsable").strip()
+    job = slurm.run("sbatch", "-w", "workers-1", "--wrap", "sleep 600", "-o", "/dev/null", "--parsable").strip()
     eventually(lambda: slurm.states()["workers-1"] in ("allocated", "mixed"), "the job runs")
     bay.kernel_says(node, XID.format(code=79))
     eventually(lambda: slurm.states()["workers-1"] == "draining", "the node is drained")

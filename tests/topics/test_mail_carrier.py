@@ -13,6 +13,7 @@ import pytest
 
 from tests.doors.mailbox import USER, smtp_server
 from tests.doors.tls import certificate
+from tests.harness import WAIT_S, free_port
 from tocsin.model.names import Scope
 from tocsin.model.outbound import Outbound, Outcome, Verdict
 from tocsin.model.records import successor
@@ -22,7 +23,7 @@ SENDER = "tocsin@example.com"
 
 
 def carried(to: str = "me@example.com", **settings: Any) -> Outcome:
-    given = {"host": "127.0.0.1", "from_address": SENDER, "time_limit_s": 5.0, **settings}
+    given = {"host": "127.0.0.1", "from_address": SENDER, "time_limit_s": WAIT_S, **settings}
     carrier = MailCarrier(MailSettings(**given), lambda: datetime(2026, 1, 1, tzinfo=UTC))
     return asyncio.run(carrier.carry(outbound(to)))
 
@@ -106,9 +107,7 @@ def test_a_wrong_password_waits_for_a_right_one() -> None:
 
 
 def test_a_server_that_is_away_hangs_hangs_up_or_speaks_nonsense_is_tried_again() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        free = listening.getsockname()[1]
-    assert carried(port=free).verdict is Verdict.AGAIN
+    assert carried(port=free_port()).verdict is Verdict.AGAIN
     with peer() as port:
         outcome = carried(port=port, time_limit_s=0.2)
     assert (outcome.verdict, outcome.code) == (Verdict.AGAIN, "TIMEOUT")

@@ -50,7 +50,7 @@ class Slurm:
                 told, _ = await process.communicate()
         except BaseException:
             process.kill()
-            await process.wait()
+            await process.communicate()  # until its pipe is closed too
             raise
         text = told.decode(errors="replace")
         if process.returncode:

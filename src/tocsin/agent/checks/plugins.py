@@ -15,6 +15,7 @@ from tocsin.model.health import Reading
 TIME_LIMIT_S = 30.0
 OUTPUT_BYTES_MAX = 64 << 10
 LINE_CHARS_MAX = 500
+PIPE_CLOSED_S = 0.5  # for the end of a pipe whose writers were killed
 CHECKS_MAX = 64  # of one folder; more would not come round
 WELL, WARNING, UNKNOWN = 0, 1, 3
 
@@ -75,6 +76,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
+    assert process.stdout is not None, "its output is a pipe"
+    with contextlib.suppress(TimeoutError):  # whoever left its session may hold the pipe for ever
+        async with asyncio.timeout(PIPE_CLOSED_S):
+            await _drained(process.stdout)
 
 
 async def _drained(stream: asyncio.StreamReader) -> None:

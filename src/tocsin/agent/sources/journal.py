@@ -66,7 +66,7 @@ class Journal:
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-                await process.wait()
+                await process.communicate()  # until its pipe is closed too
             await asyncio.sleep(RESTART_PAUSE_S)
 
     async def _follow(self, process: asyncio.subprocess.Process) -> None:
