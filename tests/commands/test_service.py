@@ -12,6 +12,7 @@ from tests.commands.desk import commands_over
 from tests.core.world import group_spec
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.commit import World
+from tocsin.core.members import Members
 from tocsin.core.requests import create
 from tocsin.model.changes import Change
 from tocsin.model.cluster import Node, NodeStatus, ScriptState
@@ -50,7 +51,7 @@ class Hand:
             script=ScriptState.SUCCEEDED,
         )
         cluster = create(asked, scope=SCOPE, cluster_id="abcdefghijkl", now=BEGIN)
-        self.world = World(cluster=cluster, nodes={NODE: node})
+        self.world = World(cluster=cluster, nodes=Members({NODE: node}))
         self.commands = self.begun()
 
     def begun(self) -> Commands:
@@ -174,7 +175,7 @@ def test_a_node_that_falls_silent_while_it_runs_is_not_waited_for_for_ever(tmp_p
 def test_a_node_that_is_gone_is_noticed_without_a_word(tmp_path: Path) -> None:
     async def story(hand: Hand) -> None:
         command = await hand.sent()
-        hand.world = World(cluster=hand.world.cluster, nodes={})
+        hand.world = World(cluster=hand.world.cluster, nodes=Members())
         await hand.later(1)
         assert (await hand.invocation(command)).details is Details.UNDELIVERABLE
         await hand.later(0)

@@ -16,6 +16,7 @@ from tocsin.core.batches import DELETE, REBOOT, REPLACE
 from tocsin.core.cluster_events import EVENTS_KEPT_MAX, forget, keep
 from tocsin.core.commit import World, commit
 from tocsin.core.lifecycle import CLUSTER_MOVES, CONTINUOUS_CLUSTER_MOVES
+from tocsin.core.members import Members
 from tocsin.core.software import DEFAULT_IMAGE_ID
 from tocsin.model.changes import Accept, Delete, Put
 from tocsin.model.cluster import ClusterStatus
@@ -38,7 +39,7 @@ class ToldWorld(SmallWorld):
         self.commit()
 
     def commit(self) -> None:
-        after = World(cluster=self.living, nodes=dict(self.nodes)) if self.cluster else None
+        after = World(cluster=self.living, nodes=Members(self.nodes)) if self.cluster else None
         if after is None and self._world is None:
             return
         made = commit(self._world, after, self.now)
@@ -216,7 +217,9 @@ def test_only_the_newest_are_kept_and_none_of_a_cluster_that_is_gone() -> None:
 def test_a_commit_made_again_tells_the_same(times: int) -> None:
     world = made(1)
     world.request_update(InstanceGroups=[group_spec(WORKER, 2)])
-    again = [commit(world._world, World(cluster=world.living, nodes=world.nodes), world.now) for _ in range(times)]
+    again = [
+        commit(world._world, World(cluster=world.living, nodes=Members(world.nodes)), world.now) for _ in range(times)
+    ]
     assert again[0].changes == again[1].changes
 
 

@@ -214,7 +214,7 @@ def add(world: SmallWorld, count: int, name: str = WORKER, *, token: str = "", *
     entry = {"InstanceGroupName": name, "IncrementTargetCountBy": count, **more}
     asked = {"NodesToAdd": [entry], **({"ClientToken": token} if token else {})}
     made = add_nodes(world.living, world.nodes, asked, world.now)
-    world.cluster, world.nodes = made.cluster, made.nodes
+    world.cluster, world.nodes = made.cluster, dict(made.nodes)
     return made
 
 

@@ -144,7 +144,8 @@ class Ward(SmallWorld):
         config: dict[str, Any] = {"InstanceGroupName": "workers", "DeepHealthChecks": [STRESS]}
         config |= {"InstanceIds": list(ids)} if ids else {}
         asked = {"ClusterName": "small", "DeepHealthCheckConfigurations": [config]}
-        self.cluster, self.nodes = start(self.living, self.nodes, asked, self.now)
+        self.cluster, nodes = start(self.living, self.nodes, asked, self.now)
+        self.nodes = dict(nodes)
 
 
 def test_a_node_is_checked_before_it_runs_while_its_cluster_is_in_service() -> None:

@@ -257,7 +257,7 @@ def test_a_reboot_that_nobody_saw_taken_is_taken_again() -> None:
     world.request_batch(REBOOT, node.instance_id)
     made = world.made()
     assert [step for step in made.steps if isinstance(step, Reboot)]
-    world.nodes = made.nodes  # committed, and then the server fell
+    world.nodes = dict(made.nodes)  # committed, and then the server fell
     assert [step for step in world.made().steps if isinstance(step, Reboot)]
 
 
@@ -322,7 +322,7 @@ def test_nodes_that_cannot_be_had_are_refused_one_by_one() -> None:
         )
         assert [refused.code for refused in made.refused] == [codes["NotFound"], codes["WrongStatus"], codes["InUse"]]
         assert f"active replacement operation (started: {iso_ms(world.now)})" in made.refused[2].message
-        assert (made.done, made.cluster, made.nodes) == ((), world.living, world.nodes)
+        assert (made.done, made.cluster, dict(made.nodes)) == ((), world.living, world.nodes)
     assert world.request_batch(REBOOT, two.instance_id, ghost, two.instance_id).done == (two.instance_id,)
 
 
@@ -349,7 +349,7 @@ def acts(draw: st.DrawFn) -> tuple[str, Any]:
     return verb, draw(st.integers(0, 9)) if verb in ("kill", *batches) else draw(counts)
 
 
-def _act(world: SmallWorld, verb: str, number: int) -> None:
+def act(world: SmallWorld, verb: str, number: int) -> None:
     names = [group.name for group in world.living.groups]
     asks: dict[str, dict[str, Any]] = {
         "scale": {"InstanceGroups": [group_spec(names[-1], number)]},
@@ -392,7 +392,7 @@ def test_whatever_happens_a_faultless_world_settles_as_wanted(story: list[tuple[
     policy = FleetPolicy(replacements_at_once_max=2)
     world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, workers), policy=policy)
     for verb, number in story:
-        _act(world, verb, number)
+        act(world, verb, number)
     world.broken = set()
     world.settle()
     assert world.replacing_most <= policy.replacements_at_once_max + 1, "one more for the controller"
@@ -413,7 +413,7 @@ def test_whatever_happens_a_faultless_world_settles_as_wanted(story: list[tuple[
 def test_planning_twice_is_planning_once(story: list[tuple[str, int]]) -> None:
     world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, 2))
     for verb, number in story:
-        _act(world, verb, number)
+        act(world, verb, number)
     assert world.made() == world.made()
 
 

@@ -144,7 +144,7 @@ class SmallWorld:
         made = batch(operation, self.living, self.nodes, {"ClusterName": "small", "NodeIds": list(ids)}, self.now)
         if made.cluster.status != self.living.status:
             self.statuses.append(made.cluster.status)
-        self.cluster, self.nodes = made.cluster, made.nodes
+        self.cluster, self.nodes = made.cluster, dict(made.nodes)
         return made
 
     def request_delete(self) -> None:
@@ -167,7 +167,7 @@ class SmallWorld:
             assert node_may_move(old.status if old else None, new.status if new else None), (old, new)
         if made.cluster and made.cluster.status != self.living.status:
             self.statuses.append(made.cluster.status)
-        self.cluster, self.nodes = made.cluster, made.nodes
+        self.cluster, self.nodes = made.cluster, dict(made.nodes)
         pending = [one for one in self.nodes.values() if one.status is NodeStatus.PENDING]
         self.replacing_most = max(self.replacing_most, sum(bool(one.replaces) or one.rebooting for one in pending))
 

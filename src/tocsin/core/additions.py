@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.core.instance_types import types_of
+from tocsin.core.members import Changing, Members, stays
 from tocsin.core.operations import begun
 from tocsin.core.plan.order import order
 from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGroup, Node, NodeStatus
@@ -29,7 +30,7 @@ class Added(Struct, frozen=True, kw_only=True):
     """What became of the request: (logical id, group, status) of each node, and the entries that failed."""
 
     cluster: Cluster
-    nodes: dict[str, Node]
+    nodes: Members
     added: tuple[tuple[str, str, str], ...]
     failed: tuple[dict[str, Any], ...] = ()
 
@@ -44,12 +45,12 @@ def add_nodes(cluster: Cluster, nodes: Mapping[str, Node], request: dict[str, An
     if earlier is not None:
         if earlier.asked != asked:
             raise Validation(f"The client token {token} was used with other parameters before.")
-        return Added(cluster=cluster, nodes=dict(nodes), added=_as_they_are(earlier, nodes))
+        return Added(cluster=cluster, nodes=Members(nodes), added=_as_they_are(earlier, nodes))
     if cluster.status is not ClusterStatus.IN_SERVICE:
         raise Validation(f"Cluster {cluster.name} is in status {cluster.status}: nodes are added once it is InService.")
     if sum(entry["IncrementTargetCountBy"] for entry in entries) > ADDED_MAX:
         raise Validation(f"At most {ADDED_MAX} nodes can be added in one request.")
-    return _carried_out(cluster, dict(nodes), entries, now, token, asked)
+    return _carried_out(cluster, Changing(nodes), entries, now, token, asked)
 
 
 def _earlier(cluster: Cluster, token: str, now: datetime) -> Operation | None:
@@ -67,11 +68,10 @@ def _as_they_are(earlier: Operation, nodes: Mapping[str, Node]) -> tuple[tuple[s
 
 
 def _carried_out(
-    cluster: Cluster, nodes: dict[str, Node], entries: list[dict[str, Any]], now: datetime, token: str, asked: str
+    cluster: Cluster, nodes: Changing, entries: list[dict[str, Any]], now: datetime, token: str, asked: str
 ) -> Added:
     before = cluster
     failed: list[dict[str, Any]] = []
-    taken = {node.address for node in nodes.values()}
     added: list[Node] = []
     for entry in entries:
         group = next((one for one in cluster.groups if one.name == entry["InstanceGroupName"]), None)
@@ -79,38 +79,36 @@ def _carried_out(
         if group is None or wrong[0]:
             failed.append(_failure(entry, *wrong))
             continue
-        cluster, new = _grown(cluster, group, entry, nodes, taken, now)
-        nodes |= {node.instance_id: node for node in new}
+        cluster, new = _grown(cluster, group, entry, nodes, now)
         added += new
     ids = tuple((node.logical_id, node.group) for node in added)
     if added:
         cluster = begun(before, cluster, nodes.values(), now, token=token, asked=asked, added=ids)
     told = tuple((node.logical_id, node.group, str(node.status)) for node in added)
-    return Added(cluster=cluster, nodes=nodes, added=told, failed=tuple(failed))
+    return Added(cluster=cluster, nodes=Members(nodes), added=told, failed=tuple(failed))
 
 
 def _grown(
     cluster: Cluster,
     group: InstanceGroup,
     entry: dict[str, Any],
-    nodes: Mapping[str, Node],
-    taken: set[str],
+    nodes: Changing,
     now: datetime,
 ) -> tuple[Cluster, list[Node]]:
-    """The cluster whose group wants so many more, and the new nodes at its lowest free places."""
+    """The cluster whose group wants so many more, and the new nodes, put among the others at its lowest free places."""
     count = entry["IncrementTargetCountBy"]
     target = group.target + count
     spec = group.spec | {"InstanceCount": target}
     bigger = replace(group, target=target, spec=spec)
     cluster = replace(cluster, groups=tuple(bigger if one.name == group.name else one for one in cluster.groups))
-    staying = [node for node in nodes.values() if node.status is not NodeStatus.SHUTTING_DOWN]
-    used = {node.index for node in staying if node.group == group.name}
+    used = {node.index for node in nodes.values() if stays(node) and node.group == group.name}
     free = (index for index in range(1, target + len(used) + 1) if index not in used)
     new = []
     for index, _ in zip(free, range(count), strict=False):
-        cluster, node = order(cluster, bigger, index, taken, now)
+        cluster, node = order(cluster, bigger, index, nodes, now)
         if entry.get("InstanceTypes"):
             node = replace(node, instance_type=entry["InstanceTypes"][0])
+        nodes[node.instance_id] = node
         new.append(node)
     return cluster, new
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tocsin.core.members import Members
 from tocsin.core.operations import begun
 from tocsin.core.plan import named_controller_group
 from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, Node, NodeStatus, Repair
@@ -47,7 +48,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     """What becomes of the cluster, and the answer: ids as they were asked for, by instance and by logical node."""
 
     cluster: Cluster
-    nodes: dict[str, Node]
+    nodes: Members
     done: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     logical_done: tuple[str, ...] = ()
@@ -68,7 +69,7 @@ def batch(
     after, changed = make(operation, cluster, chosen.values(), nodes.values(), now)
     return Batch(
         cluster=after,
-        nodes={**nodes, **changed},
+        nodes=Members(nodes) | changed,
         done=done,
         refused=refused,
         logical_done=logical_done,

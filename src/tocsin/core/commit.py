@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from tocsin.core.announce import announce, announce_steps
 from tocsin.core.cluster_events import cluster_events, forget, keep
 from tocsin.core.lifecycle import cluster_may_move, group_may_move, node_may_move
+from tocsin.core.members import Members
 from tocsin.core.tell import tell
 from tocsin.model.changes import Accept, Change, Delete, Put, Tell
 from tocsin.model.cluster import Cluster, Node
@@ -23,7 +24,7 @@ class World(Struct, frozen=True, kw_only=True):
     from the plan last made."""
 
     cluster: Cluster
-    nodes: dict[str, Node]
+    nodes: Members
     events_told: int = 0
     waiting: tuple[str, ...] = ()
     wake_at: datetime | None = None
@@ -42,9 +43,9 @@ def commit(before: World | None, after: World | None, at: datetime) -> Committed
 
     `after` may carry any revisions; a record that does not differ is not written. None: nothing is there (any more).
     """
-    old_cluster, old_nodes = (before.cluster, before.nodes) if before else (None, {})
-    new_cluster, new_nodes = (after.cluster, after.nodes) if after else (None, {})
-    touched = _differing(old_nodes, new_nodes)
+    old_cluster, old_nodes = (before.cluster, before.nodes) if before else (None, Members())
+    new_cluster, new_nodes = (after.cluster, after.nodes) if after else (None, Members())
+    touched = new_nodes.differing(old_nodes)
     was = {key: old_nodes[key] for key in touched if key in old_nodes}
     now = {key: _numbered(was.get(key), new_nodes[key]) for key in touched if key in new_nodes}
     _assert_lawful(old_cluster, new_cluster, was, now)
@@ -69,14 +70,6 @@ def commit(before: World | None, after: World | None, at: datetime) -> Committed
     if after and new_cluster:
         world = replace(after, cluster=new_cluster, nodes=members, events_told=told + len(steps))
     return Committed(world=world, changes=changes, touched=touched)
-
-
-def _differing(old: Mapping[str, Node], new: Mapping[str, Node]) -> list[str]:
-    """Whose record is not the very same: in the order of the new, then those that are gone."""
-    if old is new:
-        return []
-    changed = [key for key, node in new.items() if old.get(key) is not node]
-    return changed + [key for key in old if key not in new] if len(old) + len(changed) > len(new) else changed
 
 
 def _numbered(old: R | None, new: R) -> R:

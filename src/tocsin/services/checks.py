@@ -17,8 +17,9 @@ async def checks_told(store: Store, before: World, after: World | None, now: dat
     if after is None:
         return []
     told: list[Change] = []
-    for key, node in before.nodes.items():
-        if node.deep is None or not node.deep.open or key not in after.nodes:
+    for key in after.nodes.differing(before.nodes):
+        node = before.nodes.get(key)
+        if node is None or node.deep is None or not node.deep.open or key not in after.nodes:
             continue
         told_of = verdict_lines(node, after.nodes[key])
         if told_of:

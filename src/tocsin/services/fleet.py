@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from tocsin.core import additions, batches, deep, requests, software
 from tocsin.core.commit import World
 from tocsin.core.faults import Catalogue, HealthPolicy
+from tocsin.core.members import Members
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, Step, Terminate, plan, refused, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.tell import line
@@ -100,7 +101,7 @@ class Fleet(Hearing):
             group = LogGroup(scope=scope, name=cluster.log_group, created_ms=epoch_ms(self._clock.now()))
             wanted = [f"{group.name} x{group.target}" for group in cluster.groups]
             told = asked(cluster, self._clock.now(), "CreateCluster", wanted)
-            await self._commit(None, World(cluster=cluster, nodes={}), Put(group), *told)
+            await self._commit(None, World(cluster=cluster, nodes=Members()), Put(group), *told)
             return cluster
 
     async def update(self, scope: Scope, request: dict[str, Any]) -> Cluster:

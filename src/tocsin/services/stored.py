@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from tocsin.core.commit import World
+from tocsin.core.members import Members
 from tocsin.model.cluster import Cluster, Node
 from tocsin.model.cluster_event import ClusterEvent, events_prefix
 from tocsin.ports import Store
@@ -14,7 +15,7 @@ async def worlds_in(store: Store) -> list[World]:
     for node in await store.find(Node):
         members[node.cluster_id][node.instance_id] = node
     return [
-        World(cluster=cluster, nodes=members[cluster.id], events_told=await _told(store, cluster))
+        World(cluster=cluster, nodes=Members(members[cluster.id]), events_told=await _told(store, cluster))
         for cluster in await store.find(Cluster)
     ]
 

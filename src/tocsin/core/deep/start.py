@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from tocsin.core.members import Members
 from tocsin.core.operations import OPERATIONS_KEPT_MAX
 from tocsin.model.cluster import Cluster, ClusterStatus, Node, NodeStatus
 from tocsin.model.deep import DeepCheck
@@ -19,7 +20,7 @@ from tocsin.model.operation import GroupCheck, Operation, OperationStatus
 
 def start(
     cluster: Cluster, nodes: Mapping[str, Node], request: dict[str, Any], now: datetime
-) -> tuple[Cluster, dict[str, Node]]:
+) -> tuple[Cluster, Members]:
     """The cluster with the operation, and the nodes whose check is due. Raises Conflict, Validation."""
     if cluster.status is not ClusterStatus.IN_SERVICE:
         raise Conflict(f"Cluster {cluster.name} is in status {cluster.status}. Wait until it is InService.")
@@ -37,7 +38,7 @@ def start(
         key: replace(nodes[key], deep=_due(nodes[key], tuple(kinds), operation, now)) for key, kinds in wanted.items()
     }
     kept = (*cluster.operations, begun)[-OPERATIONS_KEPT_MAX:]
-    return replace(cluster, operations=kept), {**nodes, **due}
+    return replace(cluster, operations=kept), Members(nodes) | due
 
 
 def _chosen(cluster: Cluster, nodes: Mapping[str, Node], config: Mapping[str, Any]) -> list[str]:

@@ -39,7 +39,7 @@ def pursue_continuous(draft: Draft) -> None:
 
 def _name(draft: Draft) -> None:
     """A cluster that was made without continuous provisioning has nodes without logical ids."""
-    for node in list(draft.nodes.values()):
+    for node in list(draft.nodes.values()) if draft.nodes.glance.nameless else ():
         if not node.logical_id:
             draft.set(node, logical_id=logical_id(draft.cluster, node.instance_id))
 
@@ -82,7 +82,7 @@ def _finally_failed(node: Node) -> bool:
 
 
 def _running(draft: Draft, group: InstanceGroup) -> int:
-    return sum(node.status is NodeStatus.RUNNING for node in draft.of(group))
+    return draft.nodes.glance.running[group.name]
 
 
 def _in_service(draft: Draft) -> None:

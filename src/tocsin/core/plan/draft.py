@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from tocsin.core.faults import Catalogue, HealthPolicy
-from tocsin.core.plan.members import Members
+from tocsin.core.members import Changing, Members, stays
 from tocsin.core.plan.order import order
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
 from tocsin.core.policy import FleetPolicy
@@ -52,8 +52,8 @@ class Draft:
     ) -> None:
         self.cluster: Cluster = cluster
         self.gone = False
-        self.nodes = Members(nodes)
-        self._recorded = nodes
+        self._recorded = Members(nodes)
+        self.nodes = Changing(self._recorded)
         self.seen = seen
         self.policy = policy
         self.health = health
@@ -62,13 +62,12 @@ class Draft:
         self._steps: list[Step] = []
         self._waiting: list[str] = []
         self._wake_at: datetime | None = None
-        self._addresses: set[str] | None = None  # made when the first is needed
         self._ready: bool | None = None  # whether the controller group's nodes are there, once it is asked
 
     def result(self) -> Plan:
         return Plan(
             cluster=None if self.gone else self.cluster,
-            nodes=dict(self.nodes),
+            nodes=Members(self.nodes),
             steps=tuple(self._steps),
             waiting=tuple(self._waiting),
             wake_at=self._wake_at,
@@ -121,27 +120,19 @@ class Draft:
 
     def size(self, group: InstanceGroup) -> int:
         """How many nodes of the group are meant to stay."""
-        return self.nodes.sizes[group.name]
+        return self.nodes.glance.sizes[group.name]
 
     def of(self, group: InstanceGroup) -> list[Node]:
         """The group's nodes that are meant to stay."""
-        return [
-            node
-            for node in self.nodes.values()
-            if node.group == group.name and node.status is not NodeStatus.SHUTTING_DOWN
-        ]
+        return [node for node in self.nodes.values() if node.group == group.name and stays(node)]
 
     def add(self, group: InstanceGroup, index: int, *, replaces: str = "", attempts: int = 0) -> None:
         """A new node at a place of the group. Its id follows from the cluster's count of launches: never twice.
 
         A replacement inherits what was mended at its place.
         """
-        if self._addresses is None:
-            self._addresses = {node.address for node in self.nodes.values()}
         before = self.nodes.get(replaces)
-        self.cluster, node = order(
-            self.cluster, group, index, self._addresses, self.now, before=before, attempts=attempts
-        )
+        self.cluster, node = order(self.cluster, group, index, self.nodes, self.now, before=before, attempts=attempts)
         self.nodes[node.instance_id] = node
 
     def list_steps(self) -> None:
@@ -182,7 +173,7 @@ class Draft:
         lost and left so."""
         first = controller_group(self.cluster)
         rest = (NodeStatus.RUNNING, NodeStatus.FAILURE)
-        return all(node.status in rest for node in self.nodes.values() if node.group == first)
+        return all(node.status in rest for node in self.nodes.stirred() if node.group == first)
 
     def _controller_ready(self) -> bool:
         """Whether scripts may run outside the controller group: its nodes go first, and must all be there; with
@@ -191,5 +182,4 @@ class Draft:
         if not first:
             return True
         group = next(group for group in self.cluster.groups if group.name == first)
-        ready = [member for member in self.of(group) if member.status is NodeStatus.RUNNING]
-        return len(ready) >= (min(1, group.wanted) if self.cluster.continuous else group.wanted)
+        return self.nodes.glance.running[first] >= (min(1, group.wanted) if self.cluster.continuous else group.wanted)

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from tocsin.core.faults import HealthPolicy, Verdict, lapse, weigh
+from tocsin.core.members import stays
 from tocsin.core.plan.draft import Draft
 from tocsin.model.cluster import Health, Node, NodeRecovery, NodeStatus, Repair
 from tocsin.model.health import Known, Mended, Remedy
@@ -29,11 +30,11 @@ class Budget:
         self._policy: HealthPolicy = draft.health
         self._sizes: Counter[str] = Counter()
         self._under_way: Counter[str] = Counter()
-        for node in draft.nodes.values():
-            if node.status is not NodeStatus.SHUTTING_DOWN:
-                self._count(self._sizes, node)
-                if _under_repair(node):
-                    self._count(self._under_way, node)
+        self._sizes.update(draft.nodes.glance.sizes)
+        self._sizes[""] = draft.nodes.glance.sizes.total()
+        for node in draft.nodes.stirred():
+            if stays(node) and _under_repair(node):
+                self._count(self._under_way, node)
 
     def held(self, node: Node) -> str:
         """Why a repair of this node has to wait; "" when it need not."""

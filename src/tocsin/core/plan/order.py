@@ -5,6 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from tocsin.core.instance_types import types_of
+from tocsin.core.members import Members
 from tocsin.model.cluster import Cluster, InstanceGroup, Node, NodeStatus, ScriptState
 from tocsin.model.deep import DeepCheck
 from tocsin.model.names import derived_instance_id, derived_uuid, loopback_address
@@ -14,13 +15,13 @@ def order(
     cluster: Cluster,
     group: InstanceGroup,
     index: int,
-    taken: set[str],
+    members: Members,
     now: datetime,
     *,
     before: Node | None = None,
     attempts: int = 0,
 ) -> tuple[Cluster, Node]:
-    """The cluster, with one launch more, and the node. `taken` are addresses in use; the node's is put among them.
+    """The cluster, with one launch more, and the node. `members` are those there are: its address is none of theirs.
 
     `before` is the instance that the node stands in for: it inherits its logical id, and what was mended at its place.
     """
@@ -28,8 +29,6 @@ def order(
     types = types_of(group.spec)
     instance_id = derived_instance_id(cluster.id, number)
     inherited = before.logical_id if before else ""
-    address = _free_address(instance_id, taken)
-    taken.add(address)
     node = Node(
         scope=cluster.scope,
         revision=0,
@@ -38,7 +37,7 @@ def order(
         index=index,
         instance_id=instance_id,
         instance_type=types[attempts % len(types)],
-        address=address,
+        address=_free_address(instance_id, members),
         status=NodeStatus.PENDING,
         launched_at=now,
         script=ScriptState.WAITING if group.lifecycle else ScriptState.NONE,
@@ -69,6 +68,7 @@ def _stands_in_for(before: Node | None) -> str:
     return before.instance_id
 
 
-def _free_address(instance_id: str, taken: set[str]) -> str:
+def _free_address(instance_id: str, members: Members) -> str:
+    taken = members.glance.addresses
     tries = (loopback_address(instance_id, attempt) for attempt in range(len(taken) + 1))
     return next((address for address in tries if address not in taken), loopback_address(instance_id))

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from tocsin.core.members import Members
 from tocsin.model.cluster import Cluster, Node
 from tocsin.model.machine import LinkSeen, MachineState
 
@@ -70,7 +71,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """`cluster` None: it is gone. `wake_at`: when time alone may change the answer. `waiting`: why it is not done."""
 
     cluster: Cluster | None
-    nodes: dict[str, Node]
+    nodes: Members
     steps: tuple[Step, ...]
     waiting: tuple[str, ...]
     wake_at: datetime | None
