@@ -30,6 +30,7 @@ from tocsin.server.clock import SystemClock
 from tocsin.server.kinds import KINDS
 from tocsin.services.commands import Commands
 from tocsin.services.fleet import Fleet
+from tocsin.services.injections import Injections
 
 AGENTS, INVOCATIONS = 500, 5_000
 LIMIT_S = 300
@@ -71,6 +72,7 @@ class Server:
         self.door = NodesDoor(
             fleet=self.fleet,
             commands=self.commands,
+            injections=Injections(store, self.links, clock, lambda: "fault", self.fleet.keep),
             links=self.links,
             store=store,
             clock=clock,

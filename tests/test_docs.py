@@ -262,6 +262,7 @@ def own_routes() -> list[BaseRoute]:
     nodes = NodesDoor(
         fleet=NOTHING,
         commands=NOTHING,
+        injections=NOTHING,
         links=NOTHING,
         store=NOTHING,
         clock=NOTHING,

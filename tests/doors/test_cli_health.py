@@ -1,7 +1,9 @@
 """`tocsin health`, `fault inject` and `drill` against a server with nodes that are real."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tests.doors.asking import ask, connect, tocsin
 from tests.doors.sickbay import XID, Sickbay
 from tests.harness import RunningServer, eventually
+from tests.mounting import WHY_NOT
 
 
 class Ward(Sickbay):
@@ -23,6 +26,11 @@ class Ward(Sickbay):
 
     def json(self, *arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.run(*arguments, "--output", "json").splitlines()]
+
+    def directory(self, name: str) -> Path:
+        """Of the node of that name."""
+        found = json.loads(self.run("health", "explain", name, "--output", "json"))
+        return self.server.data_dir / "machines" / str(found["instance_id"])
 
     def post(self, path: str, content: object) -> tuple[int, dict[str, Any]]:
         body = json.dumps(content).encode()
@@ -104,6 +112,60 @@ def test_a_lost_gpu_is_found_through_the_profile_and_comes_back_in_time(ward: Wa
     told = eventually(lambda: ward.json("health"), "the GPU is missed")
     assert [(one["fault"], one["part"]) for one in told[0]["faults"]] == [("gpu-lost", "0000:b9:00")]
     eventually(lambda: not ward.json("health"), "the GPU is back")
+
+
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+def test_a_real_disk_is_filled_found_listed_and_taken_out(ward: Ward) -> None:
+    [put] = ward.json("fault", "inject", "workers-2", "--for", "1h", "--disk-full")
+    assert put["confirmed"] is True
+    told = eventually(lambda: ward.json("health"), "the disk is found full")
+    place = str(ward.directory("workers-2") / "faults" / put["id"])
+    assert [(one["fault"], one["part"], one["severity"]) for one in told[0]["faults"]] == [
+        ("disk-full", place, "error")
+    ]
+    assert f"{put['id']}  disk-full  in sick/workers-2" in ward.run("fault", "list")
+    ward.run("fault", "take-out", put["id"])
+    eventually(lambda: not ward.json("health"), "the fault is over")
+    assert place not in Path("/proc/self/mounts").read_text()
+
+
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+def test_a_node_that_is_replaced_takes_its_made_disk_along(mending: Ward) -> None:
+    """A read-only file system is a fault that only another machine mends, and that machine has another disk."""
+    before = set(mending.nodes)
+    steps = mending.json("drill", "workers-1", "--readonly")
+    assert [one["step"] for one in steps] == ["put in", "found", "event", "delivered", "healthy"]
+    assert steps[-1]["what"].startswith("replaced by i-")
+    eventually(lambda: not before & set(mending.nodes), "the old instance is gone")
+    [gone] = before
+    assert not (mending.server.data_dir / "machines" / gone).exists()
+    assert gone not in Path("/proc/self/mounts").read_text()
+
+
+def test_what_a_node_refuses_is_said_and_is_not_listed(ward: Ward) -> None:
+    watch = ward.directory("workers-2") / "somewhere"
+    watch.mkdir()
+    (watch / "work").touch()
+    said = ward.run("fault", "inject", "workers-2", "--disk-full", "somewhere", code=1)
+    assert re.search("workers-2 does not take it in: .*(is not empty|takes root|not installed)", said)
+    assert "somewhere" not in ward.run("fault", "list")
+
+
+def test_an_agent_that_stands_still_goes_on_when_the_fault_is_taken_out(ward: Ward) -> None:
+    pid = (ward.directory("workers-1") / "pid").read_text()
+    [put] = ward.json("fault", "inject", "workers-1", "--hang", "--for", "1h")
+
+    def state() -> str:
+        return Path("/proc", pid, "stat").read_text().rpartition(") ")[2][0]
+
+    eventually(lambda: state() == "T", "the agent is stopped")
+    ward.run("fault", "take-out", put["id"])
+    eventually(lambda: state() != "T", "the agent goes on")
+    [after] = eventually(lambda: ward.json("fault", "inject", "workers-1", "--xid", "13"), "it answers again")
+    assert after["confirmed"] is True
+    ward.run("fault", "take-out", after["id"])
+    eventually(lambda: ward.json("health"), "its fault is known")
+    ward.run("health", "clear", "workers-1")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tocsin.ports import Clock, Store
 from tocsin.server.providers import SimulatedProvider, Surroundings
 from tocsin.server.settings import Settings
 from tocsin.services.fleet import Fleet
+from tocsin.services.injections import Injections
 
 
 class NumberFleet:
@@ -49,6 +50,7 @@ class NumberFleet:
         self._door = NodesDoor(
             fleet=self.fleet,
             commands=commands_over(store, clock, self.fleet, self.provider.links),
+            injections=Injections(store, links, clock, lambda: "fault", self.fleet.keep),
             links=links,
             store=store,
             clock=clock,

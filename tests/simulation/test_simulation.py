@@ -42,6 +42,7 @@ from tocsin.ports import Store
 from tocsin.server.kinds import KINDS
 from tocsin.services.bus import Bus
 from tocsin.services.fleet import Fleet
+from tocsin.services.injections import Injections
 from tocsin.targets.loggroups import LogGroups
 
 T = TypeVar("T")
@@ -170,6 +171,7 @@ class Simulation:
         self._door = NodesDoor(
             fleet=fleet,
             commands=commands_over(self.store, self.clock, fleet, links),
+            injections=Injections(self.store, links, self.clock, lambda: "fault", fleet.keep),
             links=links,
             store=self.store,
             clock=self.clock,

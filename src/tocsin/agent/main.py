@@ -56,6 +56,7 @@ async def _live(settings: AgentSettings) -> int:
     # Here, not above: they take as long to load as all the rest, and a second agent should be refused at once.
     from tocsin.agent.commands import Commands
     from tocsin.agent.deep.checks import DeepChecks
+    from tocsin.agent.injections import Whose
     from tocsin.agent.link import Link
     from tocsin.agent.scripts import Scripts
     from tocsin.agent.spool import Spool
@@ -90,7 +91,8 @@ async def _live(settings: AgentSettings) -> int:
     scripts = Scripts(settings, link.file)
     commands = Commands(settings, link.file, spool.session.begun)
     deep = DeepChecks(settings, link.file)
-    watch = Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected)
+    whose = Whose(server=settings.server, instance_id=settings.instance_id, token=settings.token)
+    watch = Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected, whose)
     linking = asyncio.create_task(link.run())
     working = [
         asyncio.create_task(scripts.run()),

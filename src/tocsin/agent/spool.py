@@ -17,12 +17,9 @@ from tocsin.model.link import (
     Ack,
     CommandEnded,
     CommandOutput,
-    CommandStarted,
     Found,
     Report,
-    ScriptEnded,
     ScriptOutput,
-    ScriptStarted,
 )
 
 log = logging.getLogger(__name__)
@@ -35,9 +32,7 @@ SPOOL_REPORTS_MAX = 10_000
 # Lines of the past (acknowledged reports, acknowledgements) before the file is written anew.
 PAST_BYTES_MAX = 1 << 20
 
-Kept = (
-    Session | ScriptStarted | ScriptOutput | ScriptEnded | CommandStarted | CommandOutput | CommandEnded | Found | Ack
-)
+Kept = Session | Report | Ack
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Kept).decode
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tocsin.agent.injections import Injections
+from tocsin.agent.injections import Injections, Whose
 from tocsin.agent.sources import FollowedFile, Journal, KernelLog
 from tocsin.agent.sources.kmsg import SOURCE as KMSG
 from tocsin.agent.sources.kmsg import kernel_boot_id
@@ -51,6 +51,7 @@ class Watch:
         places: dict[str, str],
         file: Callable[[Report], object],
         gpus_expected: Callable[[], int] = lambda: 0,
+        whose: Whose | None = None,
     ) -> None:
         self._directory = directory
         self._places = places
@@ -58,7 +59,7 @@ class Watch:
         self._gpus_expected = gpus_expected
         self._watching = read_watching(directory)
         self._catalogue = _catalogue(directory, self._watching)
-        self.injections = Injections(directory, self._watching, self._catalogue)
+        self.injections = Injections(directory, self._watching, file, whose)
         self._repeats: dict[tuple[str, str, int, bool], Repeat] = {}
         self._opened: list[KernelLog | FollowedFile] = []
 
@@ -67,12 +68,13 @@ class Watch:
         works: list[Coroutine[Any, Any, object]] = [asyncio.Event().wait()]
         try:
             boot = self._booted()
+            self.injections.start()
             self._open_kernel_log(boot)
             for one in self._watching.files:
                 self._follow(one)
             if self._watching.journal:
                 works.append(Journal(self._places.get("journal", ""), self.see).run())
-            if self._watching.host or self._watching.gpus or self._watching.checks:
+            if self._watching.host or self._watching.gpus or self._watching.checks or self._watching.inject:
                 works.append(self._rounds(boot))
             if self._watching.inject:
                 works.append(self.injections.run())
@@ -118,9 +120,11 @@ class Watch:
         # Here, not above: what it loads is not needed where only lines are watched.
         from tocsin.agent.checks import Rounds
 
-        tell, expected = self.tell, self._gpus_expected
-        readings = self.injections.readings
-        await Rounds(self._directory, self._watching, self._catalogue, boot, tell, expected, injected=readings).run()
+        where = (self._directory, self._watching, self._catalogue, boot)
+        put_in = (self.injections.readings, self.injections.made)
+        rounds = Rounds(*where, self.tell, self._gpus_expected, put_in=put_in)
+        self.injections.look = rounds.look
+        await rounds.run()
 
     def _booted(self) -> str:
         """The id of this boot. One that is new is told: it ends what a reboot mends."""

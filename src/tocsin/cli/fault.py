@@ -75,7 +75,8 @@ def _inside(fault: Mapping[str, Any]) -> str:
     until = datetime.fromtimestamp(fault["until_ms"] / 1000, UTC)
     what = " ".join(filter(None, (fault["what"], fault["argument"], fault["part"])))
     node = f"{fault['cluster']}/{fault['node']} ({fault['instance_id']})"
-    return f"{fault['id']}  {what}  in {node}  until {until:%Y-%m-%d %H:%M:%S}"
+    unsaid = "" if fault["confirmed"] else "  not confirmed"
+    return f"{fault['id']}  {what}  in {node}  until {until:%Y-%m-%d %H:%M:%S}{unsaid}"
 
 
 def _print(where: Where, faults: Iterable[Mapping[str, Any]], line: Callable[[Mapping[str, Any]], str] = _line) -> int:

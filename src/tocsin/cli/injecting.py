@@ -5,9 +5,6 @@ from typing import Any
 
 import click
 
-# Options that stand for one reading of a check: the check, and the value at which its fault begins.
-READINGS = {"disk_full": "disk.used_percent=99", "readonly": "mount.readonly=1", "nic_down": "nic.down=1"}
-ARGUMENTS = ("xid", "kmsg", "gpu_lost")
 FLAGS = ("hang", "dead")
 
 
@@ -21,8 +18,6 @@ def asked(node: str, for_s: float, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _what(name: str, value: Any) -> dict[str, str]:
-    if name in READINGS:
-        return {"what": "reading", "argument": READINGS[name], "part": value}
     if name == "reading":
         return {"what": "reading", "argument": value[0], "part": value[1]}
     what = name.replace("_", "-")

@@ -15,12 +15,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tocsin.core.commit import World
 from tocsin.core.faults import Catalogue, health_lines
 from tocsin.core.reports import acceptable_time, effect, lines
 from tocsin.doors.bundles import BundleMissing, Bundles
 from tocsin.doors.links import Link, Links
 from tocsin.model.changes import Change, Log, Put
-from tocsin.model.cluster import Cluster
+from tocsin.model.cluster import Cluster, Node
 from tocsin.model.errors import Stale, TocsinError
 from tocsin.model.link import (
     Ack,
@@ -31,6 +32,7 @@ from tocsin.model.link import (
     Halt,
     Hello,
     NodeReport,
+    Placed,
     Report,
     ScriptEnded,
     ScriptOutput,
@@ -39,10 +41,12 @@ from tocsin.model.link import (
 )
 from tocsin.model.logs import LogGroup, LogLine
 from tocsin.model.names import health_stream, lifecycle_stream
+from tocsin.model.nodedir import FAULT_PATH
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.commands import Commands
 from tocsin.services.fleet import Fleet
+from tocsin.services.injections import Injections
 from tocsin.services.orders import BUNDLE_PATH
 
 log = logging.getLogger(__name__)
@@ -61,6 +65,7 @@ class NodesDoor:
         *,
         fleet: Fleet,
         commands: Commands,
+        injections: Injections,
         links: Links,
         store: Store,
         clock: Clock,
@@ -71,6 +76,7 @@ class NodesDoor:
     ) -> None:
         self._fleet = fleet
         self._commands = commands
+        self._injections = injections
         self._links = links
         self._store = store
         self._clock = clock
@@ -80,14 +86,31 @@ class NodesDoor:
         self._expect_gpus = expect_gpus
 
     def routes(self) -> list[BaseRoute]:
-        return [WebSocketRoute(LINK_PATH, self._serve), Route(BUNDLE_PATH, self._bundle)]
+        return [
+            WebSocketRoute(LINK_PATH, self._serve),
+            Route(BUNDLE_PATH, self._bundle),
+            Route(FAULT_PATH + "/{fault}", self._fault),
+        ]
 
-    async def _bundle(self, request: Request) -> Response:
+    def _asking(self, request: Request) -> tuple[World, Node] | None:
+        """The node that asks, if it proves that it is the one."""
         instance_id = request.headers.get("x-tocsin-instance", "")
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        found = self._fleet.node(instance_id)
-        if found is None or not hmac.compare_digest(token, self._fleet.token(instance_id)):
-            return PlainTextResponse("no such instance, or not its token\n", status_code=403)
+        known = hmac.compare_digest(token, self._fleet.token(instance_id))
+        return self._fleet.node(instance_id) if known else None
+
+    async def _fault(self, request: Request) -> Response:
+        """Whether a fault is still to be in the node that asks: its agent stands still, and hears no order."""
+        found = self._asking(request)
+        if found is None:
+            return _stranger()
+        known = await self._injections.known(found[1], request.path_params["fault"])
+        return PlainTextResponse("in\n" if known else "out\n", status_code=200 if known else 404)
+
+    async def _bundle(self, request: Request) -> Response:
+        found = self._asking(request)
+        if found is None:
+            return _stranger()
         world, node = found
         group = next((group for group in world.cluster.groups if group.name == node.group), None)
         source = group.lifecycle.get("SourceS3Uri", "") if group else ""
@@ -160,6 +183,10 @@ class NodesDoor:
         match report:
             case ScriptStarted() | ScriptOutput() | ScriptEnded() | Found() | CheckEnded():
                 await self._take(instance_id, report)
+            case Placed():
+                found = self._fleet.node(instance_id)
+                if found:
+                    await self._injections.heard(found[1], report)
             case _:
                 await self._commands.report(instance_id, report)
 
@@ -203,6 +230,10 @@ class NodesDoor:
         log_group, ingested_ms = world.cluster.log_group, epoch_ms(now)
         line = Log(scope=node.scope, group=log_group, stream=stream, lines=written, ingested_ms=ingested_ms)
         return [line] if written else []
+
+
+def _stranger() -> Response:
+    return PlainTextResponse("no such instance, or not its token\n", status_code=403)
 
 
 async def _close(socket: WebSocket) -> None:

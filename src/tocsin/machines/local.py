@@ -6,6 +6,7 @@ numbers are used again, locks are not. Whatever a machine's scripts left running
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -22,7 +23,16 @@ import msgspec
 
 from tocsin.machines.processes import Watched, kill_marked, locked
 from tocsin.model.machine import LaunchOrder, MachineState
-from tocsin.model.nodedir import DIRECTORY_VARIABLE, LOCK_FILE, LOG_FILE, PARKED_FILE, PID_FILE, TOKEN_FILE, WATCH_FILE
+from tocsin.model.nodedir import (
+    DIRECTORY_VARIABLE,
+    FAULTS_FOLDER,
+    LOCK_FILE,
+    LOG_FILE,
+    PARKED_FILE,
+    PID_FILE,
+    TOKEN_FILE,
+    WATCH_FILE,
+)
 from tocsin.model.watching import SHARED
 
 log = logging.getLogger(__name__)
@@ -33,6 +43,8 @@ KILLED_LIMIT_S = 0.5  # for the kernel to carry out SIGKILL
 LOG_BYTES_MAX = 1 << 20  # of an agent's log, looked at when the agent starts
 ADOPT_TRIES_MAX = 50  # an agent writes its number right after taking the lock; a second is more than enough
 ADOPT_RETRY_S = 0.02
+LET_GO = "tocsin.agent.conditions"  # a program of the agent's, as the agent itself is one
+LET_GO_LIMIT_S = 30.0
 GONE_SUFFIX = ".gone"  # a directory on its way out; no instance id has a dot
 _INSTANCE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 # Agents get no credentials of the server's: what runs on a node is the cluster user's code.
@@ -264,6 +276,9 @@ async def _end_all(agents: Sequence[Watched], grace_s: float) -> None:
 
 def _destroy(place: Path) -> None:
     kill_marked(DIRECTORY_VARIABLE, [place])
+    if (place / FAULTS_FOLDER).exists():  # its agent was killed, and left a disk mounted or an interface
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run([sys.executable, "-m", LET_GO, str(place)], check=False, timeout=LET_GO_LIMIT_S)
     gone = place.with_name(place.name + GONE_SUFFIX)
     place.rename(gone)  # at once and whole: a server that dies here finds no half machine
     shutil.rmtree(gone)

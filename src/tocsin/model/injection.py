@@ -4,11 +4,18 @@ from typing import ClassVar, Literal
 
 from tocsin.model.records import Record
 
-Injectable = Literal["kmsg", "xid", "gpu-lost", "reading", "hang", "dead"]
+Injectable = Literal["kmsg", "xid", "gpu-lost", "disk-full", "readonly", "nic-down", "reading", "hang", "dead"]
+# Those that are made of something real, which is undone with them and with the agent.
+CONDITIONS = ("disk-full", "readonly", "nic-down")
+# After these an agent says nothing for a while, or for ever.
+SILENCING = ("hang", "dead")
 
 
 class Injection(Record, frozen=True, kw_only=True):
-    """What was put into which node, and until when. `what` and `argument` are those of the order to the agent."""
+    """What was put into which node, and until when. `what` and `argument` are those of the order to the agent.
+
+    `confirmed`: the agent said that it is in.
+    """
 
     kind: ClassVar[str] = "injection"
 
@@ -21,6 +28,7 @@ class Injection(Record, frozen=True, kw_only=True):
     part: str = ""
     created_ms: int
     until_ms: int
+    confirmed: bool = False
 
     @property
     def key(self) -> str:

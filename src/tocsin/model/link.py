@@ -4,6 +4,8 @@ Reports carry a number `n` that grows by one per node for ever; the server ackno
 committed, and the node keeps a report on disk until then. Orders carry a `work` name; a node does a work once.
 """
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 from tocsin.model.deep import CheckResult, Peer
@@ -76,6 +78,17 @@ class CheckEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="check-en
     results: tuple[CheckResult, ...]
 
 
+class Placed(Struct, frozen=True, kw_only=True, tag_field="t", tag="placed"):
+    """What became of a fault that was to be put in (`work`): in, refused or out (taken out before its time); `detail`
+    says why."""
+
+    n: int
+    work: str
+    at_ms: int
+    outcome: Literal["in", "refused", "out"]
+    detail: str = ""
+
+
 class CommandStarted(Struct, frozen=True, kw_only=True, tag_field="t", tag="command-started"):
     """The node has made up its mind: from here on it never runs this work again, whatever happens to it."""
 
@@ -124,7 +137,7 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="comman
 
 NodeReport = ScriptStarted | ScriptOutput | ScriptEnded | Found | CheckEnded
 CommandReport = CommandStarted | CommandOutput | CommandEnded
-Report = NodeReport | CommandReport
+Report = NodeReport | CommandReport | Placed
 FromAgent = (
     Hello
     | Beat
@@ -133,6 +146,7 @@ FromAgent = (
     | ScriptEnded
     | Found
     | CheckEnded
+    | Placed
     | CommandStarted
     | CommandOutput
     | CommandEnded
@@ -240,8 +254,9 @@ class AnswerPeers(Struct, frozen=True, kw_only=True, tag_field="t", tag="answer-
 class Inject(Struct, frozen=True, kw_only=True, tag_field="t", tag="inject"):
     """Put a fault in, for a while: a test's tool, which an agent heeds only where it is told that it may.
 
-    `what`: kmsg (`argument`: the line), xid (the code), gpu-lost (the GPU's number), reading (`check=value` of `part`),
-    hang, dead.
+    `what`: kmsg (`argument`: the line), xid (the code), gpu-lost (the GPU's number), disk-full and readonly (an empty
+    directory, or nothing), nic-down (the name of the interface that is made, or nothing), reading (`check=value` of
+    `part`), hang, dead. The agent answers with Placed.
     """
 
     work: str

@@ -23,7 +23,6 @@ from tocsin.doors.ssm import ssm_door
 from tocsin.doors.sts import sts_door
 from tocsin.model.times import epoch_ms
 from tocsin.server.parts import Parts
-from tocsin.services.injections import Injections
 from tocsin.services.trials import Trials
 
 
@@ -93,7 +92,7 @@ def _own(parts: Parts) -> OwnDoor:
         alarms=parts.alarms,
         catalogue=parts.ground.catalogue,
         health=parts.settings.health,
-        injections=Injections(store, parts.links, clock, new_id),
+        injections=parts.injections,
         trials=Trials(store, clock, parts.topics, parts.chats, new_id),
         outcomes=parts.outcomes,
         chats=parts.chats,

@@ -40,6 +40,7 @@ from tocsin.services.digests import Digests
 from tocsin.services.drains import DrainService
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
+from tocsin.services.injections import Injections
 from tocsin.services.investigations import Investigations, Invitations
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
@@ -146,11 +147,16 @@ class Parts:
         return DrainService(self.fleet, Slurm(self.settings.slurm.conf), self.clock, self.settings.slurm)
 
     @cached_property
+    def injections(self) -> Injections:
+        return Injections(self.store, self.links, self.clock, self.chance.request_id, self.fleet.keep)
+
+    @cached_property
     def nodes(self) -> NodesDoor:
         upstream = self.ground.upstream
         return NodesDoor(
             fleet=self.fleet,
             commands=self.commands,
+            injections=self.injections,
             links=self.links,
             store=self.store,
             clock=self.clock,

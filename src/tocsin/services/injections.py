@@ -1,43 +1,55 @@
-"""Faults put into nodes: recorded, ordered of the node's agent, listed, taken out. Our own API calls it.
+"""Faults put into nodes: recorded, ordered of the node's agent, confirmed or refused by it, listed, taken out.
 
-An order that the agent does not hear is lost, and the record says until when it would have held: it is a test's tool.
+Our own API calls it; the nodes door brings the agents' answers. An order that the agent does not hear is lost, and its
+record, which nobody confirmed, says until when it would have held: it is a test's tool.
 """
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
 
 from tocsin.core.commit import World
 from tocsin.core.tell import line
-from tocsin.model.changes import Delete, Put, Tell
+from tocsin.model.changes import Change, Delete, Put, Tell
 from tocsin.model.cluster import Node
 from tocsin.model.errors import Conflict, LimitExceeded, ResourceNotFound
-from tocsin.model.injection import Injectable, Injection
-from tocsin.model.link import Inject, TakeOut
+from tocsin.model.injection import SILENCING, Injectable, Injection
+from tocsin.model.link import Inject, Placed, TakeOut
 from tocsin.model.names import Scope
+from tocsin.model.records import successor
 from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, NodeLinks, Store
 
 INJECTIONS_MAX = 100  # of one account in a region: more than that is a test that forgot to take them out
+ANSWER_LIMIT_S = 10.0  # for an agent to make a small disk, or an interface
+
+# Commits what a report leads to, with the report's number: (instance, number, changes).
+Keep = Callable[..., Awaitable[bool]]
 
 
 class Injections:
-    """`new_id` makes the ids of injections."""
+    """`new_id` makes the ids of injections, `keep` commits reports."""
 
-    def __init__(self, store: Store, links: NodeLinks, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(self, store: Store, links: NodeLinks, clock: Clock, new_id: Callable[[], str], keep: Keep) -> None:
         self._store = store
         self._links = links
         self._clock = clock
         self._new_id = new_id
+        self._keep = keep
+        self._asked: dict[str, asyncio.Future[Placed]] = {}  # by id: those whose answer somebody waits for
 
     async def put_in(
         self, world: World, node: Node, what: Injectable, *, argument: str = "", part: str = "", for_s: float
     ) -> Injection:
-        """Record it, then order it. Raises Conflict when the agent is not linked, LimitExceeded."""
+        """Record it, order it, and wait for the agent's answer. Raises Conflict when the agent is not linked, or
+        refuses it; LimitExceeded."""
         link = self._links.seen().get(node.instance_id)
         if link is None or not link.connected:
             raise Conflict(f"The agent of {node.instance_id} is not linked, so nothing can be put in.")
-        known = await self.of(node.scope)
-        if len(known) >= INJECTIONS_MAX:
+        if len(await self.of(node.scope)) >= INJECTIONS_MAX:
             raise LimitExceeded(f"There are {INJECTIONS_MAX} faults put in already. Take some out.")
         now = self._clock.now()
         one = Injection(
@@ -55,8 +67,36 @@ class Injections:
         words = " ".join(filter(None, ("fault put in:", what, argument, part)))
         told = line(world.cluster, now, Chapter.REQUEST, words, instance_id=node.instance_id)
         await self._store.commit(Put(one), Tell(told))
-        self._links.send(node.instance_id, Inject(work=one.id, what=what, argument=argument, part=part, for_s=for_s))
-        return one
+        return await self._ordered(one, for_s)
+
+    async def _ordered(self, one: Injection, for_s: float) -> Injection:
+        order = Inject(work=one.id, what=one.what, argument=one.argument, part=one.part, for_s=for_s)
+        answer = self._asked[one.id] = asyncio.get_running_loop().create_future()
+        self._links.send(one.instance_id, order)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0 if one.what in SILENCING else ANSWER_LIMIT_S):
+                    await answer
+        finally:
+            self._asked.pop(one.id, None)
+        if not answer.done() or answer.cancelled():
+            return one
+        if answer.result().outcome == "refused":
+            raise Conflict(f"{one.node} does not take it in: {answer.result().detail}.")
+        return replace(one, confirmed=True)
+
+    async def heard(self, node: Node, report: Placed) -> None:
+        """What became of a fault, as its agent says."""
+        instance_id = node.instance_id
+        known = await self._store.get(Injection, node.scope, report.work)
+        changes: list[Change] = []
+        if known is not None and known.instance_id == instance_id:
+            confirmed = report.outcome == "in"
+            changes.append(Put(successor(known, confirmed=True)) if confirmed else Delete(known))
+        await self._keep(instance_id, report.n, *changes)
+        waiting = self._asked.pop(report.work, None)
+        if waiting and not waiting.done():
+            waiting.set_result(report)
 
     async def of(self, scope: Scope) -> list[Injection]:
         """Those whose time is not over, oldest first. The others are forgotten here."""
@@ -66,6 +106,11 @@ class Injections:
         if over:
             await self._store.commit(*map(Delete, over))
         return sorted((one for one in everything if one.until_ms > now_ms), key=lambda one: (one.created_ms, one.id))
+
+    async def known(self, node: Node, injection_id: str) -> bool:
+        """Whether a fault is in this node, as far as we know."""
+        mine = (one.id for one in await self.of(node.scope) if one.instance_id == node.instance_id)
+        return injection_id in mine
 
     async def take_out(self, scope: Scope, injection_id: str) -> list[Injection]:
         """One, or with "" all. Raises ResourceNotFound."""

@@ -50,8 +50,9 @@ class Disks:
         self.written: set[str] = set()
         self._hanging: dict[str, asyncio.Task[bool]] = {}
 
-    async def read(self, at_ms: int) -> list[Reading]:
-        there = mounts(self._root)
+    async def read(self, at_ms: int, only: frozenset[str] | None = None) -> list[Reading]:
+        """Of all disks and mounts, or only of these devices."""
+        there = [one for one in mounts(self._root) if only is None or one.device in only]
         local = [one for one in there if one.kind in LOCAL]
         remote = [one for one in there if one.kind not in LOCAL]
         readings = [reading for one in local for reading in self._filled(one, at_ms)]

@@ -36,6 +36,10 @@ class Network:
                 readings += self._port(device, port, at_ms)
         return readings
 
+    def made(self, names: Iterable[str], at_ms: int) -> list[Reading]:
+        """Of interfaces that are no hardware."""
+        return [one for name in sorted(names) for one in self._interface(self._interfaces / name, at_ms)]
+
     def _interface(self, place: Path, at_ms: int) -> Iterable[Reading]:
         name = place.name
         if int(_text(place / "flags") or "0", 16) & IFF_UP:

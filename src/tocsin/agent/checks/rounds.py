@@ -4,6 +4,7 @@ The state of the thresholds is on disk, so that a fault that began before a rest
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -19,6 +20,7 @@ from tocsin.agent.checks.gpu_library import Nvml, ProfiledGpus
 from tocsin.agent.checks.gpus import GpuLibrary, LibraryState, Xid, on_the_bus, readings
 from tocsin.agent.checks.mounts import Disks
 from tocsin.agent.checks.network import Network
+from tocsin.agent.conditions import Made
 from tocsin.core.faults import Catalogue, Gauge, measure
 from tocsin.model.health import Finding, Reading
 from tocsin.model.nodedir import GAUGES_FILE
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 
 # Counting all processes, and a site's own checks, come round more rarely: they cost more.
 SLOW_ROUNDS = 6
+
+# Readings of what is made for faults.
+MADE_FAMILIES = ("disk", "mount", "nic")
 
 Check = Callable[[int], Coroutine[Any, Any, list[Reading]]]
 
@@ -55,7 +60,7 @@ class Rounds:
         tell: Callable[[Finding], None],
         gpus_expected: Callable[[], int],
         root: Path = Path("/"),
-        injected: Callable[[int], list[Reading]] = lambda at_ms: [],
+        put_in: tuple[Callable[[int], list[Reading]], Callable[[], Made]] = (lambda at_ms: [], Made),
         seen: Callable[[Reading], object] = lambda reading: None,
     ) -> None:
         self._directory = directory
@@ -64,7 +69,8 @@ class Rounds:
         self._tell = tell
         self._gpus_expected = gpus_expected
         self._root = root
-        self._injected = injected
+        self._injected, self._made = put_in
+        self._wake, self._looked = asyncio.Event(), asyncio.Condition()
         self._seen = seen
         self._made_up: set[str] = set()  # gauges whose last reading was put in by hand
         self._read: set[str] = set()  # gauges that were read in this round
@@ -89,10 +95,22 @@ class Rounds:
             while True:
                 await self.round(slow=number % SLOW_ROUNDS == 0)
                 number += 1
-                await asyncio.sleep(self._watching.interval_s)
+                async with self._looked:
+                    self._looked.notify_all()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._watching.interval_s):
+                        await self._wake.wait()
+                self._wake.clear()
         finally:
             self._ended.set()
             self._disks.close()
+
+    async def look(self) -> None:
+        """Have a round made now, or after the one under way, and wait for its end."""
+        async with self._looked:
+            for _ in range(2):  # one that is under way may have passed by what is to be seen
+                self._wake.set()
+                await self._looked.wait()
 
     async def round(self, *, slow: bool) -> None:
         """Make all checks once. One that fails is said, and does not keep the others from their turn."""
@@ -100,6 +118,7 @@ class Rounds:
         self._read, self._changed = set(), False
         injected = self._injected(at_ms)
         instead = {(reading.check, reading.subject) for reading in injected}
+        made_up = {name for reading in injected for name in self._hold(reading)}
         for check, families in self._due(slow=slow):
             try:
                 found = await check(at_ms)
@@ -110,7 +129,6 @@ class Rounds:
                 if (reading.check, reading.subject) not in instead:
                     self._hold(reading)
             self._forget(name for name in list(self._kept.gauges) if self._family(name) in families)
-        made_up = {name for reading in injected for name in self._hold(reading)}
         self._forget(self._made_up - made_up)
         self._made_up = made_up
         if self._changed or slow:
@@ -127,9 +145,15 @@ class Rounds:
         if self._watching.host:
             due += [(self._disks.read, ("disk", "mount")), (self._read_host, ("nic", "ib", "efa", "clock", "files"))]
             due += [(self._read_processes, ("processes", "daemon"))] if slow else []
+        elif self._watching.inject and (self._made().devices or self._made().interfaces or self._of_made()):
+            due.append((self._read_made, MADE_FAMILIES))
         if self._watching.checks and slow:
             due.append((self._run_plugins, ("user",)))
         return due
+
+    def _of_made(self) -> bool:
+        """Whether there is a threshold of a disk or interface that was made for a fault, and may be gone by now."""
+        return any(self._family(name) in MADE_FAMILIES for name in self._kept.gauges if name not in self._made_up)
 
     def _hold(self, reading: Reading) -> list[str]:
         """Hold a reading against its thresholds; answers the names of their gauges."""
@@ -173,8 +197,14 @@ class Rounds:
             self._listen(self._gpus)
         return readings(snapshot, self._gpus_expected(), on_the_bus(self._root), at_ms)
 
+    async def _read_made(self, at_ms: int) -> list[Reading]:
+        """Of a host that is shared with others, what was made for this node's faults."""
+        made = self._made()
+        return [*await self._disks.read(at_ms, only=made.devices), *self._network.made(made.interfaces, at_ms)]
+
     async def _read_host(self, at_ms: int) -> list[Reading]:
-        return [*self._network.read(at_ms), *self._clock.read(at_ms), *system.open_files(self._root, at_ms)]
+        made = self._network.made(self._made().interfaces, at_ms)
+        return [*made, *self._network.read(at_ms), *self._clock.read(at_ms), *system.open_files(self._root, at_ms)]
 
     async def _read_processes(self, at_ms: int) -> list[Reading]:
         return await asyncio.to_thread(system.processes, self._watching.daemons, self._root, at_ms)

@@ -52,10 +52,16 @@ def names_a_fault(command: C) -> C:
         ),
         click.option("--dead", is_flag=True, help="The node's agent is killed."),
         click.option("--hang", is_flag=True, help="The node's agent stands still."),
-        click.option("--reading", nargs=2, help="A check reads so: CHECK=VALUE, and the part it is of."),
-        click.option("--nic-down", help="This interface reads as down."),
-        click.option("--readonly", help="This mount reads as read-only."),
-        click.option("--disk-full", is_flag=False, flag_value="/", help="This file system reads as full. [/]"),
+        click.option("--reading", nargs=2, help="A check reads so, whatever is: CHECK=VALUE, and the part it is of."),
+        click.option(
+            "--nic-down", is_flag=False, flag_value="", help="A new interface, of this name, loses its carrier."
+        ),
+        click.option(
+            "--readonly", is_flag=False, flag_value="", help="A small disk turns read-only, at this empty directory."
+        ),
+        click.option(
+            "--disk-full", is_flag=False, flag_value="", help="A small disk is full, at this empty directory."
+        ),
         click.option(
             "--gpu-lost", type=click.IntRange(0), is_flag=False, flag_value=0, help="A GPU, by number, is lost. [0]"
         ),

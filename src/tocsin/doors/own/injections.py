@@ -113,4 +113,5 @@ def _told(one: Injection) -> dict[str, Any]:
         "part": one.part,
         "created_ms": one.created_ms,
         "until_ms": one.until_ms,
+        "confirmed": one.confirmed,
     }
