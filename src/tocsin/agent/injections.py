@@ -219,7 +219,7 @@ class Injections:
             snapshot = Snapshot(gpus=tuple(Gpu(bus=f"0000:{0xB9 + number:x}:00") for number in range(GPUS_MADE)))
         number = int(index or "0")
         gpus = tuple(replace(gpu, lost=lost) if at == number else gpu for at, gpu in enumerate(snapshot.gpus))
-        path.write_bytes(msgspec.json.encode(replace(snapshot, gpus=gpus)))
+        _write(path, replace(snapshot, gpus=gpus))
 
     async def _hang(self, order: Inject) -> None:
         """Stop this process. Another one has it go on in time, or when the server takes the fault out."""
@@ -239,9 +239,7 @@ class Injections:
 
     def _keep(self, known: list[Injected]) -> None:
         self._known = known
-        fresh = self._path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(known))
-        fresh.rename(self._path)
+        _write(self._path, known)
 
 
 async def _nothing() -> None:
@@ -259,6 +257,13 @@ def _read(path: Path) -> list[Injected]:
         return msgspec.json.decode(path.read_bytes(), type=list[Injected])
     except (OSError, msgspec.MsgspecError):
         return []
+
+
+def _write(path: Path, content: object) -> None:
+    """Whole or not at all: others read it meanwhile."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.encode(content))
+    fresh.rename(path)
 
 
 def now_ms() -> int:
