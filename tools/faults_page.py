@@ -59,7 +59,7 @@ def _row(table: Catalogue, fault: Fault) -> str:
     else:
         name = f"`{fault.fault_type}`, `{fault.reason}`" if fault.fault_type else ""
         mark = " (ours)" if fault.fault_type and fault.fault_type not in table.hyperpod_types else ""
-        rest = [fault.severity, fault.repair, _ends(fault), _counts(fault), name + mark]
+        rest = [fault.severity, fault.remedy, _ends(fault), _counts(fault), name + mark]
     return f"| `{fault.name}` | {fault.title} | {' | '.join(rest)} |"
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tocsin.core.connections import merged, only, secrets_in, shown
-from tocsin.core.invocation import asked_pause_s, blotted, http_parameters, request, verdict
+from tocsin.core.invocation import blotted, http_parameters, request, verdict
 from tocsin.core.tokens import asked, read_token
 from tocsin.model.connection import ApiDestination, Authorization, HttpParameters
 from tocsin.model.names import Scope
@@ -114,26 +114,6 @@ def test_other_answers_are_tried_again_as_aws_does(status: int, expected: Verdic
     assert (outcome.verdict, outcome.code) == (expected, code)
     assert outcome.message.endswith(f"HTTP status code {status}: why")
     assert outcome.after_s == (7 if expected is Verdict.AGAIN else None)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (None, None),
-        ("", None),
-        ("120", 120),
-        (" 5 ", 5),
-        ("-1", None),
-        ("soon", None),
-        ("²", None),
-        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
-        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
-        ("Thu, 01 Jan 2026 00:01:00 -0000", None),
-        ("9" * 40, 999_999_999),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(text: str | None, expected: float | None) -> None:
-    assert asked_pause_s(text, NOW) == expected
 
 
 def test_secrets_are_blotted_out_of_what_a_peer_says() -> None:

@@ -7,11 +7,11 @@ address that was called, which is a secret.
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 from msgspec import Struct
 
+from tocsin.core.patience import asked_pause_s
 from tocsin.model.outbound import DELIVERED, Outcome, Verdict
 
 THROTTLED, TIMED_OUT, REFUSED = "THROTTLING", "TIMEOUT", "SDK_CLIENT_ERROR"  # AWS's dead-letter codes
@@ -112,15 +112,4 @@ def _word(body: bytes) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds, from a number or a date (RFC 9110, 10.2.3)."""
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), RETRY_AFTER_S_MAX) if seconds == seconds else None
+    return asked_pause_s(headers.get("retry-after"), now, RETRY_AFTER_S_MAX)

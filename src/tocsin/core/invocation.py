@@ -7,7 +7,6 @@ connections winning over targets, and for the headers that nobody may set.
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -16,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.core.connections import pairs
+from tocsin.core.patience import asked_pause_s
 from tocsin.core.transform.paths import Reading, read_path
 from tocsin.model.connection import ApiDestination, Authorization, HttpParameters
 from tocsin.model.outbound import DELIVERED, Outcome, Verdict
@@ -148,17 +148,6 @@ def verdict(status: int, excerpt: str, retry_after: str | None, now: datetime) -
         message=message,
         after_s=asked_pause_s(retry_after, now) if again else None,
     )
-
-
-def asked_pause_s(retry_after: str | None, now: datetime) -> float | None:
-    """Retry-After: seconds, or a date. None for none, and for what is neither."""
-    text = (retry_after or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds()) if text else None
-    except (ValueError, TypeError):  # not a date, or one without a zone
-        return None
 
 
 def blotted(text: str, secrets: set[str]) -> str:

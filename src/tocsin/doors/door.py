@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from tocsin.model.errors import ConcurrentModification, Stale
+from tocsin.model.errors import AwsError, ConcurrentModification, Stale, Throttling
 from tocsin.model.names import Scope
 from tocsin.model.times import epoch_ms
 
@@ -55,3 +55,19 @@ async def decided(attempt: Callable[[], Awaitable[T]]) -> T:
         except Stale:
             continue
     raise ConcurrentModification("The resource is being changed by other requests. Try again.")
+
+
+def settled(operations: Mapping[str, Handler], refusal: Callable[[str], AwsError], what: str) -> dict[str, Handler]:
+    """The handlers, what they refuse for the moment (a lost race, a full store) under the code that the service's
+    clients try again on."""
+
+    def settle(handler: Handler) -> Handler:
+        async def settling(context: Context, request: dict[str, Any]) -> Mapping[str, Any]:
+            try:
+                return await handler(context, request)
+            except (Stale, Throttling) as busy:
+                raise refusal(f"The {what} is busy: {busy}. Try again.") from busy
+
+        return settling
+
+    return {name: settle(handler) for name, handler in operations.items()}

@@ -93,16 +93,13 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.fault}-{self.code}" if self.code else self.fault
 
 
-class Judgement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the catalogue makes of a finding.
+class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When a fault counts and what is said of it.
 
     It counts once it was seen `needed` times within `window_s`, and `settle_s` after it was first seen. `fault_type`
-    and `reason` are HyperPod's words for it. Under `observe` nothing is done about it.
+    and `reason` are HyperPod's words for it.
     """
 
-    severity: Severity
-    remedy: Remedy
-    clears: Clearing
     quiet_s: float = 0.0
     needed: int = 1
     window_s: float = 0.0
@@ -110,6 +107,14 @@ class Judgement(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fault_type: str = ""
     reason: str = ""
     advice: str = ""
+
+
+class Judgement(Terms, frozen=True, kw_only=True, omit_defaults=True):
+    """What the catalogue makes of a finding. Under `observe` nothing is done about it."""
+
+    severity: Severity
+    remedy: Remedy
+    clears: Clearing
     observe: bool = False
 
 

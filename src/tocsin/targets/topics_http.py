@@ -10,7 +10,7 @@ from collections import Counter
 import msgspec
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
-from tocsin.core.invocation import asked_pause_s
+from tocsin.core.patience import asked_pause_s
 from tocsin.core.topics.retries import RetrySchedule
 from tocsin.model.outbound import Outbound, Outcome, Verdict
 from tocsin.ports import Clock

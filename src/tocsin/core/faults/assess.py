@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from tocsin.core.faults.catalogue import Catalogue, Code, Fault
+from tocsin.core.faults.catalogue import Catalogue, Code
 from tocsin.core.faults.codes import RECOVERY_CHANGED, judge_code
 from tocsin.model.health import SEVERITIES, Clearing, Finding, Judgement, Known, Remedy, Severity
 
@@ -33,7 +33,7 @@ def _judged(finding: Finding, catalogue: Catalogue) -> tuple[Judgement, Code | N
     elif fault.table:
         judged, row = judge_code(finding, catalogue)
     else:
-        judged = _by_table(fault)
+        judged = fault.judgement()
     for name in (finding.fault, finding.name):
         if name in catalogue.changes:
             judged = replace(judged, **catalogue.changes[name].judgement())
@@ -42,21 +42,6 @@ def _judged(finding: Finding, catalogue: Catalogue) -> tuple[Judgement, Code | N
 
 # A newer agent may find what this server does not know: it is shown, and nothing is done.
 _UNKNOWN = Judgement(severity=Severity.WARNING, remedy=Remedy.NONE, clears=Clearing.HUMAN)
-
-
-def _by_table(fault: Fault) -> Judgement:
-    return Judgement(
-        severity=fault.severity,
-        remedy=fault.repair,
-        clears=fault.clears,
-        quiet_s=fault.quiet_s,
-        needed=fault.needed,
-        window_s=fault.window_s,
-        settle_s=fault.settle_s,
-        fault_type=fault.fault_type,
-        reason=fault.reason,
-        advice=fault.advice,
-    )
 
 
 def assess(known: Iterable[Known], finding: Finding, catalogue: Catalogue) -> tuple[Known, ...]:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from tocsin.model.errors import TocsinError
-from tocsin.model.health import Clearing, Remedy, Severity
+from tocsin.model.health import Clearing, Judgement, Remedy, Severity, Terms
 
 Profile = Literal["nvidia", "hyperpod", "strict"]
 # What may be done about a driver's code; core/faults/codes.py says what each means.
@@ -21,7 +21,10 @@ class CatalogueError(TocsinError):
     """The table, or a site's changes of it, cannot be used; the text says what is wrong."""
 
 
-class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"fault_type": "type"}):
+_WORDS = {"fault_type": "type", "remedy": "repair"}  # as the files have them
+
+
+class Fault(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=_WORDS):
     """One fault type. catalogue.toml says what the fields mean."""
 
     name: str
@@ -38,15 +41,12 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     table: Literal["", "xid", "sxid"] = ""
     same_as: str = ""
     severity: Severity = Severity.WARNING
-    repair: Remedy = Remedy.NONE
+    remedy: Remedy = Remedy.NONE
     clears: Clearing = Clearing.HUMAN
-    quiet_s: float = 0.0
-    needed: int = 1
-    window_s: float = 0.0
-    settle_s: float = 0.0
-    fault_type: str = ""
-    reason: str = ""
-    advice: str = ""
+    fault_type: str = ""  # of Terms too, but a file's word for it holds for what is declared here
+
+    def judgement(self) -> Judgement:
+        return msgspec.convert(self, Judgement, from_attributes=True)
 
 
 class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,12 +88,12 @@ class Codes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     nvlink5: tuple[NvlinkRule, ...]
 
 
-class Changed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"fault_type": "type"}):
+class Changed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=_WORDS):
     """A site's changes of one fault type: what is set replaces what the table says."""
 
     action: Action | None = None
     severity: Severity | None = None
-    repair: Remedy | None = None
+    remedy: Remedy | None = None
     clears: Clearing | None = None
     quiet_s: float | None = None
     needed: int | None = None
@@ -104,7 +104,7 @@ class Changed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ren
     advice: str | None = None
 
     def judgement(self) -> dict[str, Any]:
-        named = {"remedy" if name == "repair" else name: getattr(self, name) for name in self.__struct_fields__}
+        named = {name: getattr(self, name) for name in self.__struct_fields__}
         return {name: value for name, value in named.items() if value is not None and name != "action"}
 
 

@@ -1,14 +1,10 @@
 """SNS's operations, and what all of them share: a lost race and a full store in this service's words."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from tocsin.doors.door import Context, Door, Handler
+from tocsin.doors.door import Door, Handler, settled
 from tocsin.doors.sns.publishing import Publishing
 from tocsin.doors.sns.subscriptions import SubscriptionDesk
 from tocsin.doors.sns.tags import Tagging
 from tocsin.doors.sns.topics import TopicDesk
-from tocsin.model.errors import Stale, Throttling
 from tocsin.model.topic_errors import Throttled
 from tocsin.ports import Store
 from tocsin.services.topics import Topics
@@ -40,16 +36,4 @@ def sns_door(topics: Topics, store: Store) -> Door:
         "Publish": publishing.publish,
         "PublishBatch": publishing.publish_batch,
     }
-    return Door(service="sns", operations={name: settled(handler) for name, handler in operations.items()})
-
-
-def settled(handler: Handler) -> Handler:
-    """The handler, its refusals for the moment under the code that SNS's clients try again on."""
-
-    async def settle(context: Context, request: dict[str, Any]) -> Mapping[str, Any]:
-        try:
-            return await handler(context, request)
-        except (Stale, Throttling) as busy:
-            raise Throttled(f"The topic is busy: {busy}. Try again.") from busy
-
-    return settle
+    return Door(service="sns", operations=settled(operations, Throttled, "topic"))

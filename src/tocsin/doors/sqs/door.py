@@ -1,15 +1,11 @@
 """SQS's operations, and what all of them share: a lost race and a full store in this service's words."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from tocsin.doors.door import Context, Door, Handler
+from tocsin.doors.door import Door, Handler, settled
 from tocsin.doors.sqs.permissions import Permissions
 from tocsin.doors.sqs.queues import QueueDesk
 from tocsin.doors.sqs.receiving import Receiving
 from tocsin.doors.sqs.sending import Sending
 from tocsin.doors.sqs.tags import Tagging
-from tocsin.model.errors import Stale, Throttling
 from tocsin.model.queue_errors import RequestThrottled
 from tocsin.services.queues import Queues
 
@@ -39,16 +35,4 @@ def sqs_door(queues: Queues) -> Door:
         "AddPermission": permissions.add,
         "RemovePermission": permissions.remove,
     }
-    return Door(service="sqs", operations={name: settled(handler) for name, handler in operations.items()})
-
-
-def settled(handler: Handler) -> Handler:
-    """The handler, its refusals for the moment under the code that SQS's clients try again on."""
-
-    async def settle(context: Context, request: dict[str, Any]) -> Mapping[str, Any]:
-        try:
-            return await handler(context, request)
-        except (Stale, Throttling) as busy:
-            raise RequestThrottled(f"The queue is busy: {busy}. Try again.") from busy
-
-    return settle
+    return Door(service="sqs", operations=settled(operations, RequestThrottled, "queue"))
