@@ -18,7 +18,7 @@ This page is made from the table that the code works with, by `python -m tools.f
 step. What becomes of a fault is told in [Node health](health.md).
 
 - **Severity**: from `error` upwards a node is `Unhealthy`. `warning` is shown, `info` only written to the log.
-- **Repair**: what the fault asks for. `app`: the job's owner restarts it. `gpu-reset` is done by a reboot.
+- **Repair**: what the fault asks for. `app`: the job's owner restarts it. `gpu-reset`: a reboot where there is none.
 - **Ends**: `quiet` when it does not come again for so long; `sign` when a line or reading says that it is over;
   `reboot`, `replace` when that was done; `human` only by [`tocsin health clear`](health.md#clear-and-quarantine).
   A person may end each.

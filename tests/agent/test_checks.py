@@ -293,6 +293,26 @@ def test_a_gpu_that_is_lost_keeps_its_address(nvml: Callable[..., FakeNvml]) -> 
     assert library.sweep().gpus == (Gpu(bus="0000:b9:00", lost=True),)
 
 
+def test_the_library_lets_go_of_all_gpus_until_it_is_woken(
+    nvml: Callable[..., FakeNvml], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = nvml(dict(GPU))
+    shut = iter([0])
+    monkeypatch.setattr(fake, "nvmlShutdown", lambda: next(shut))
+    library = Nvml()
+    library.sweep()
+    library.rest()
+    assert list(shut) == [], "it was shut down"
+    resting = library.sweep()
+    assert resting.state is LibraryState.RESTING
+    assert readings(resting, 8, 8, 0) == []
+    fake.events.put((0, 79))
+    assert library.wait() == ()
+    library.wake()
+    assert library.sweep().state is LibraryState.READY
+    assert library.wait() == (Xid(bus="0000:b9:00", code=79),)
+
+
 def test_the_library_tells_of_an_error_when_it_happens(nvml: Callable[..., FakeNvml]) -> None:
     fake = nvml(dict(GPU))
     library = Nvml()

@@ -9,16 +9,22 @@ from msgspec.structs import replace
 
 from tests.core.world import SmallWorld, group_spec, later
 from tests.faults.table import CATALOGUE, CODES, TABLE
+from tocsin.core.announce import announce
+from tocsin.core.batches import REBOOT as REBOOT_NODES
 from tocsin.core.faults import Catalogue, HealthPolicy, assess, read_catalogue
 from tocsin.core.faults.outlook import outlook
-from tocsin.core.plan import plan
+from tocsin.core.plan import ResetGpus, plan
 from tocsin.core.plan.steps import Observed, Plan
+from tocsin.core.reports import effect
 from tocsin.model.cluster import Health, Node, NodeStatus
 from tocsin.model.health import Finding
+from tocsin.model.link import GpuResetEnded
 from tocsin.model.machine import MachineState
 from tocsin.model.times import epoch_ms
 
-REBOOT, REPLACE, LEFT = ("xid", 79), ("xid", 64), ("disk-full", 0)
+REBOOT, REPLACE, LEFT, HUNG = ("xid", 79), ("xid", 64), ("disk-full", 0), ("xid", 46)
+ANSWERS = ("", "it is in use", "silent", "dies")
+GPU = "0000:b9:00"
 
 
 class SickWorld(SmallWorld):
@@ -38,7 +44,10 @@ class SickWorld(SmallWorld):
 
     def strike(self, node: Node, what: tuple[str, int], *, over: bool = False) -> None:
         at_ms = epoch_ms(self.now)
-        finding = Finding(fault=what[0], code=what[1], at_ms=at_ms, text="struck", source="kmsg", over=over)
+        subject = GPU if what == HUNG else ""
+        finding = Finding(
+            fault=what[0], subject=subject, code=what[1], at_ms=at_ms, text="struck", source="kmsg", over=over
+        )
         known = self.nodes[node.instance_id]
         self.nodes[node.instance_id] = replace(known, faults=assess(known.faults, finding, CATALOGUE))
 
@@ -76,6 +85,34 @@ def test_repairs_keep_to_their_budget_and_all_that_can_be_mended_is(
         left = {one.name for one in node.faults}
         assert left <= {"disk-full"}
         assert (node.health is Health.UNHEALTHY) is bool(left)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    struck=st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([REBOOT, REPLACE, HUNG]), st.sampled_from(ANSWERS)), max_size=12
+    )
+)
+def test_whatever_becomes_of_resets_everybody_is_well_in_the_end(
+    struck: list[tuple[int, tuple[str, int], str]],
+) -> None:
+    """Resets succeed, fail, are never heard of, or their node dies under them; restarts are asked for in between."""
+    world = resetting(1, 5, health=HealthPolicy(replacements_max=100))
+    for number, what, answered in struck:
+        node = world.members[number % len(world.members)]
+        world.strike(node, what)
+        world.turn()
+        under_way = [one for one in world.members if one.reset is not None]
+        for one in under_way:
+            if answered == "dies":
+                world.kill(one.instance_id)
+            elif answered != "silent":
+                answer(world, one, answered)
+        world.turn()
+    world.settle()
+    assert {node.status for node in world.members} == {NodeStatus.RUNNING}
+    assert {node.health for node in world.members} == {Health.HEALTHY}
+    assert not any(node.reset or node.faults for node in world.members)
 
 
 @settings(max_examples=30, deadline=None)
@@ -162,6 +199,104 @@ def test_recovery_none_and_observe_change_the_deeds_and_not_the_verdict(
     after = world.nodes[node.instance_id]
     assert (after.status, after.health, after.fault) == (NodeStatus.RUNNING, Health.UNHEALTHY, "NvidiaErrorTerminate")
     assert words in world.outlook_of(after)["next"]
+
+
+def resetting(*counts: int, health: HealthPolicy | None = None) -> SickWorld:
+    """A world whose agents can reset GPUs."""
+    world = SickWorld(*counts, health=health)
+    world.links = {key: replace(link, resets=True) for key, link in world.links.items()}
+    world.settle()
+    return world
+
+
+def hung(world: SickWorld, node: Node) -> Node:
+    """The node with a GPU that a reset mends, as the plan has it."""
+    world.strike(node, HUNG)
+    world.turn()
+    return world.nodes[node.instance_id]
+
+
+def answer(world: SickWorld, node: Node, failed: str = "") -> None:
+    report = GpuResetEnded(n=1, work=node.reset_work, at_ms=epoch_ms(world.now), failed=failed)
+    world.nodes[node.instance_id] = effect(report, CATALOGUE)(world.nodes[node.instance_id])
+
+
+def test_a_gpu_is_reset_while_its_node_runs_and_is_well_again() -> None:
+    world = resetting(1, 1)
+    sick = hung(world, world.members[1])
+    assert sick.reset is not None
+    assert (sick.status, sick.health, sick.reset.gpus) == (NodeStatus.RUNNING, Health.UNHEALTHY, (GPU,))
+    assert sick.advice == "The GPUs with the fault are being reset. Please wait."
+    assert sick.reset_work in world.links[sick.instance_id].ordered
+    assert world.outlook_of(sick)["next"] == f"{GPU} is reset (xid-46)"
+    [told] = announce(world.living, world.living, {"i": world.members[0]}, {"i": sick}, world.now)
+    assert b'"RepairAction":"None"' in told.body
+    answer(world, sick)
+    world.settle()
+    well = world.nodes[sick.instance_id]
+    assert (well.health, well.faults, well.reset, well.why) == (Health.HEALTHY, (), None, "")
+    assert world.reboots == []
+    again = hung(world, well)
+    assert again.rebooting, "it did not last: the next rung"
+
+
+def test_a_reset_that_fails_is_followed_by_a_reboot_that_says_why() -> None:
+    world = resetting(1, 1)
+    sick = hung(world, world.members[1])
+    answer(world, sick, "GPU is in use by another process")
+    world.turn()
+    after = world.nodes[sick.instance_id]
+    assert after.rebooting
+    assert after.why == "xid-46, its GPU could not be reset: GPU is in use by another process"
+    world.settle()
+    assert world.nodes[sick.instance_id].health is Health.HEALTHY
+
+
+def test_a_reset_of_which_nothing_is_heard_has_failed() -> None:
+    world = resetting(1, 1, health=HealthPolicy(gpu_reset_limit_s=60))
+    sick = hung(world, world.members[1])
+    world.skip_to(world.now + later(89))
+    assert world.nodes[sick.instance_id].reset is not None
+    world.skip_to(world.now + later(2))
+    assert world.nodes[sick.instance_id].mended[0].failed == "it did not end within 90 s"
+    world.settle()
+    assert world.reboots == [sick.instance_id]
+
+
+def test_a_reset_is_ordered_once_on_each_link_and_the_answer_to_an_old_one_changes_nothing() -> None:
+    world = resetting(1, 1)
+    sick = hung(world, world.members[1])
+    assert world.made().steps == ()
+    world.links[sick.instance_id] = replace(world.links[sick.instance_id], ordered=frozenset())
+    assert [type(step) for step in world.made().steps] == [ResetGpus]
+    old = GpuResetEnded(n=1, work=f"gpu-reset/{sick.instance_id}/1", at_ms=0)
+    assert effect(old, CATALOGUE)(sick) is sick
+
+
+def test_a_restart_that_somebody_asks_for_absorbs_the_reset() -> None:
+    world = resetting(1, 2)
+    sick = hung(world, world.members[1])
+    assert world.request_batch(REBOOT_NODES, sick.instance_id).done == (sick.instance_id,)
+    world.settle()
+    after = world.nodes[sick.instance_id]
+    assert (world.reboots, after.reset, after.health) == ([sick.instance_id], None, Health.HEALTHY)
+
+
+def test_resets_count_in_the_budget_and_a_node_that_dies_under_one_is_replaced() -> None:
+    world = resetting(1, 4)
+    first, second = hung(world, world.members[1]), hung(world, world.members[2])
+    assert first.reset is not None
+    assert second.reset is None
+    assert any(f"{second.instance_id} waits for its gpu-reset: 1 of 5 nodes" in why for why in world.made().waiting)
+    world.kill(first.instance_id)
+    world.turn()
+    assert world.nodes[first.instance_id].reset is None
+    while world.nodes[second.instance_id].reset is None:
+        world.pass_time()
+    answer(world, world.nodes[second.instance_id])
+    world.settle()
+    assert {node.health for node in world.members} == {Health.HEALTHY}
+    assert first.instance_id not in world.nodes
 
 
 def test_a_fault_that_ends_makes_its_node_healthy_again() -> None:

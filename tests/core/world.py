@@ -9,7 +9,7 @@ from tests.faults.table import CATALOGUE
 from tocsin.core import requests
 from tocsin.core.batches import Batch, batch
 from tocsin.core.lifecycle import cluster_may_move, group_may_move, node_may_move
-from tocsin.core.plan import Launch, Observed, Plan, Reboot, RunLifecycle, Terminate, plan, taken
+from tocsin.core.plan import Launch, Observed, Plan, Reboot, ResetGpus, RunLifecycle, Terminate, plan, taken
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.software import update_software
 from tocsin.model.cluster import Cluster, Node, NodeStatus, ScriptState
@@ -76,6 +76,8 @@ class SmallWorld:
                     self._run_script(node)
                 case Reboot(node):
                     self._reboot(node)
+                case ResetGpus(node):  # the agent is told, and answers when a test says so
+                    self._hand_over(node, node.reset_work)
             trace = taken(step, self.now)
             if trace:
                 self.nodes[trace.instance_id] = trace
@@ -180,10 +182,13 @@ class SmallWorld:
         self.reboots.append(node.instance_id)
         self._come_up(node)
 
+    def _hand_over(self, node: Node, work: str) -> None:
+        link = self.links[node.instance_id]
+        self.links[node.instance_id] = replace(link, ordered=link.ordered | {work})
+
     def _run_script(self, node: Node) -> None:
         self.scripts.append(node.group)
-        link = self.links[node.instance_id]
-        self.links[node.instance_id] = replace(link, ordered=link.ordered | {node.script_work})
+        self._hand_over(node, node.script_work)
         ended = ScriptState.FAILED if node.group in self.broken else ScriptState.SUCCEEDED
         self.nodes[node.instance_id] = replace(self.nodes[node.instance_id], script=ended)
 

@@ -1,14 +1,26 @@
 """Findings folded into what is known, and the verdict on it: thresholds, the ladder, observe, clearing."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.table import CATALOGUE, CODES, NOW_MS, POLICY, TABLE, finding, known_of, verdict
-from tocsin.core.faults import after_reboot, assess, cleared, lapse, read_catalogue, weigh
+from tests.faults.table import BY_PROFILE, CATALOGUE, CODES, NOW_MS, POLICY, TABLE, finding, known_of, verdict
+from tocsin.core.faults import (
+    HealthPolicy,
+    after_gpu_reset,
+    after_reboot,
+    assess,
+    cleared,
+    gpus_to_reset,
+    lapse,
+    read_catalogue,
+    weigh,
+)
 from tocsin.core.faults.assess import KNOWN_MAX, MOMENTS_MAX, often
 from tocsin.model.health import Clearing, Finding, Known, Mended, Remedy
 
 HOUR_MS = 3_600_000
+GPU, OTHER_GPU = "0000:b9:00", "0000:ba:00"
 NAMES = ("disk-full", "soft-lockup", "oom-kill", "nfs-silent", "gpu-lost", "hung-task")
 
 
@@ -110,6 +122,67 @@ def test_the_ladder_climbs_when_a_rung_did_not_last() -> None:
         climbed.append(step.remedy)
         mended = (*mended, Mended(fault="xid-79", remedy=step.remedy, at_ms=NOW_MS))
     assert climbed == [Remedy.REBOOT, Remedy.REPLACE, Remedy.REPLACE, Remedy.QUARANTINE, Remedy.QUARANTINE]
+
+
+def test_where_gpus_can_be_reset_that_is_the_first_rung() -> None:
+    known = known_of(finding("xid", 46, subject=GPU))
+    climbed: list[Remedy] = []
+    mended: tuple[Mended, ...] = ()
+    for _ in range(5):
+        step = weigh(known, mended, POLICY, NOW_MS, resets=True)
+        climbed.append(step.remedy)
+        mended = (*mended, Mended(fault="xid-46", remedy=step.remedy, at_ms=NOW_MS))
+    assert climbed == [Remedy.GPU_RESET, Remedy.REBOOT, Remedy.REPLACE, Remedy.REPLACE, Remedy.QUARANTINE]
+    assert weigh(known, (), POLICY, NOW_MS).remedy is Remedy.REBOOT
+
+
+def test_a_reset_that_failed_is_not_tried_again_and_the_reboot_says_why() -> None:
+    known = known_of(finding("xid", 46, subject=GPU))
+    failed = Mended(fault="xid-46", remedy=Remedy.GPU_RESET, at_ms=NOW_MS, failed="it is in use")
+    policy = HealthPolicy(gpu_resets_max=3)
+    step = weigh(known, (failed,), policy, NOW_MS, resets=True)
+    assert (step.remedy, step.why) == (Remedy.REBOOT, "its GPU could not be reset: it is in use")
+
+
+@pytest.mark.parametrize("other", [finding("xid", 79, subject=OTHER_GPU), finding("xid", 64, subject=OTHER_GPU)])
+def test_a_restart_that_another_fault_asks_for_absorbs_a_reset(other: Finding) -> None:
+    step = weigh(known_of(finding("xid", 46, subject=GPU), other), (), POLICY, NOW_MS, resets=True)
+    assert step.worst is not None
+    assert step.worst.code == other.code
+    assert step.remedy in (Remedy.REBOOT, Remedy.REPLACE)
+
+
+def test_a_fault_whose_reset_is_used_up_absorbs_the_reset_of_another() -> None:
+    known = known_of(finding("xid", 46, subject=GPU), finding("xid", 119, subject=OTHER_GPU, at_ms=NOW_MS + 1))
+    used = Mended(fault="xid-119", remedy=Remedy.GPU_RESET, at_ms=NOW_MS)
+    step = weigh(known, (used,), POLICY, NOW_MS + 1, resets=True)
+    assert step.worst is not None
+    assert (step.worst.name, step.remedy) == ("xid-119", Remedy.REBOOT)
+
+
+def test_all_gpus_that_ask_for_it_are_reset_together_and_an_nvswitch_is_none() -> None:
+    found = [
+        finding("xid", 46, subject=GPU),
+        finding("xid", 119, subject=OTHER_GPU),
+        finding("xid", 31, subject="0000:bb:00"),
+    ]
+    assert gpus_to_reset(known_of(*found), NOW_MS) == (GPU, OTHER_GPU)
+    strict = known_of(finding("sxid", 11001, subject="0000:05:00.0"), catalogue=BY_PROFILE["strict"])
+    assert strict[0].judged.remedy is Remedy.GPU_RESET
+    assert gpus_to_reset(strict, NOW_MS) == ()
+    assert weigh(strict, (), POLICY, NOW_MS, resets=True).remedy is Remedy.REBOOT
+
+
+def test_a_reset_ends_what_it_mends_on_the_gpus_that_were_reset() -> None:
+    known = known_of(
+        finding("xid", 46, subject=GPU),
+        finding("gpu-recovery-reset", subject=GPU),
+        finding("xid", 79, subject=GPU),
+        finding("xid", 46, subject=OTHER_GPU),
+        finding("disk-full", subject="/"),
+    )
+    left = {(one.name, one.subject) for one in after_gpu_reset(known, (GPU,))}
+    assert left == {("xid-79", GPU), ("xid-46", OTHER_GPU), ("disk-full", "/")}
 
 
 def test_what_was_mended_long_ago_or_for_another_fault_does_not_count() -> None:

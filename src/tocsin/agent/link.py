@@ -54,11 +54,19 @@ class Refused(LinkBroken):
 class Link:
     """`boot` differs for every start of the agent. `take` gets each order, and one to run a work at most once."""
 
-    def __init__(self, settings: AgentSettings, boot: str, spool: Spool, take: Callable[[Order], None]) -> None:
+    def __init__(
+        self,
+        settings: AgentSettings,
+        boot: str,
+        spool: Spool,
+        take: Callable[[Order], None],
+        resets_gpus: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._settings = settings
         self._boot = boot
         self._spool = spool
         self._take = take
+        self._resets_gpus = resets_gpus
         self._url = _url(settings.server)
         # Once for all connections: it reads the node's certificates, which takes tens of milliseconds.
         self._tls = ssl.create_default_context() if self._url.startswith("wss:") else None
@@ -181,6 +189,7 @@ class Link:
             boot=self._boot,
             version=__version__,
             pid=os.getpid(),
+            gpu_reset=self._resets_gpus(),
             **_PLATFORM,
         )
 

@@ -58,6 +58,7 @@ async def _live(settings: AgentSettings) -> int:
     from tocsin.agent.deep.checks import DeepChecks
     from tocsin.agent.injections import Whose
     from tocsin.agent.link import Link
+    from tocsin.agent.resets import GpuResets
     from tocsin.agent.scripts import Scripts
     from tocsin.agent.spool import Spool
     from tocsin.agent.watch import Watch
@@ -68,6 +69,7 @@ async def _live(settings: AgentSettings) -> int:
         Order,
         RunCommand,
         RunDeepCheck,
+        RunGpuReset,
         RunScript,
         TakeOut,
     )
@@ -84,20 +86,23 @@ async def _live(settings: AgentSettings) -> int:
         CancelCommand: lambda order: commands.cancel(order.work),
         RunDeepCheck: lambda order: deep.take(order),
         AnswerPeers: lambda order: deep.answer(order),
+        RunGpuReset: lambda order: resets.take(order),
         Inject: lambda order: watch.injections.take(order),
         TakeOut: lambda order: watch.injections.take_out(order),
     }
-    link = Link(settings, secrets.token_hex(8), spool, lambda order: heed[type(order)](order))
+    link = Link(settings, secrets.token_hex(8), spool, lambda order: heed[type(order)](order), lambda: resets.able)
     scripts = Scripts(settings, link.file)
     commands = Commands(settings, link.file, spool.session.begun)
     deep = DeepChecks(settings, link.file)
     whose = Whose(server=settings.server, instance_id=settings.instance_id, token=settings.token)
     watch = Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected, whose)
+    resets = GpuResets(settings, watch.gpu_reset_command, watch.gpus_let_go, link.file)
     linking = asyncio.create_task(link.run())
     working = [
         asyncio.create_task(scripts.run()),
         asyncio.create_task(commands.run()),
         asyncio.create_task(deep.run()),
+        asyncio.create_task(resets.run()),
         asyncio.create_task(watch.run()),
     ]
     stopping = asyncio.create_task(stop.wait())

@@ -4,12 +4,13 @@ A fault that comes again at once is not told a thousand times: it is counted, an
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,9 @@ from tocsin.model.health import BOOT, Finding, Line
 from tocsin.model.link import Found, Report
 from tocsin.model.nodedir import WATCH_FILE
 from tocsin.model.watching import LogFile, Watching
+
+if TYPE_CHECKING:
+    from tocsin.agent.checks import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +66,7 @@ class Watch:
         self.injections = Injections(directory, self._watching, file, whose)
         self._repeats: dict[tuple[str, str, int, bool], Repeat] = {}
         self._opened: list[KernelLog | FollowedFile] = []
+        self._checks: Rounds | None = None
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -122,9 +127,25 @@ class Watch:
 
         where = (self._directory, self._watching, self._catalogue, boot)
         put_in = (self.injections.readings, self.injections.made)
-        rounds = Rounds(*where, self.tell, self._gpus_expected, put_in=put_in)
+        rounds = self._checks = Rounds(*where, self.tell, self._gpus_expected, put_in=put_in)
         self.injections.look = rounds.look
         await rounds.run()
+
+    @property
+    def gpu_reset_command(self) -> str:
+        return self._watching.gpu_reset
+
+    @contextlib.asynccontextmanager
+    async def gpus_let_go(self) -> AsyncIterator[None]:
+        """While this is held the driver's library is not used; after it, what is seen of GPUs is news."""
+        if self._checks:
+            await self._checks.let_go_of_gpus()
+        try:
+            yield
+        finally:
+            self._repeats.clear()
+            if self._checks:
+                self._checks.take_up_gpus()
 
     def _booted(self) -> str:
         """The id of this boot. One that is new is told: it ends what a reboot mends."""

@@ -62,8 +62,12 @@ def _print_one(where: Where, node: Mapping[str, Any]) -> int:
     if node["deep"]:
         _print_check(console, node["deep"])
     for done in node["mended"]:
-        _line(console, f"  [dim]{when(done['at_ms'])}[/] {done['repair']} for {done['fault']}")
+        _line(console, f"  [dim]{when(done['at_ms'])}[/] {done['repair']} for {done['fault']}{_failed(done)}")
     return 0
+
+
+def _failed(done: Mapping[str, Any]) -> str:
+    return f": failed: {escape(done['failed'])}" if done["failed"] else ""
 
 
 def _print_node(console: Console, node: Mapping[str, Any]) -> None:

@@ -4,8 +4,8 @@ Theory. A report gets the next number, lies in the outbox until the server ackno
 on every new connection until then; the server counts an old number as seen. So whatever is lost, cut or doubled, each
 report takes effect once and in order. An order names a work; a work in hand or ended is not taken a second time. What
 a process had in hand dies with it: a script that never ended may be taken by the next agent, when it is ordered again.
-So may a deep health check. A command may not: its CommandStarted is on the disk before its process is; what began and
-did not end was broken off.
+So may a deep health check and a reset. A command may not: its CommandStarted is on the disk before its process is; what
+began and did not end was broken off.
 """
 
 from enum import StrEnum
@@ -22,12 +22,14 @@ from tocsin.model.link import (
     CommandEnded,
     CommandStarted,
     Found,
+    GpuResetEnded,
     Halt,
     Inject,
     Order,
     Report,
     RunCommand,
     RunDeepCheck,
+    RunGpuReset,
     RunScript,
     ScriptEnded,
     ScriptOutput,
@@ -60,6 +62,7 @@ LINK_MOVES: dict[Phase, dict[type[ToAgent], Phase]] = {
         RunCommand: Phase.OPEN,
         CancelCommand: Phase.OPEN,
         RunDeepCheck: Phase.OPEN,
+        RunGpuReset: Phase.OPEN,
         AnswerPeers: Phase.OPEN,
         Inject: Phase.OPEN,
         TakeOut: Phase.OPEN,
@@ -127,7 +130,7 @@ def _append(session: Session, report: Report) -> Session:
         session = replace(session, places=session.places | {report.finding.source: report.place})
     if isinstance(report, CommandStarted):
         return replace(session, begun=(*(work for work in session.begun if work != report.work), report.work))
-    if not isinstance(report, ScriptEnded | CommandEnded | CheckEnded):
+    if not isinstance(report, ScriptEnded | CommandEnded | CheckEnded | GpuResetEnded):
         return session
     ended = tuple(work for work in session.ended if work != report.work)
     return replace(
@@ -158,7 +161,7 @@ def at_rest(session: Session) -> Session:
     return replace(session, taken=frozenset())
 
 
-def may_take(session: Session, order: RunScript | RunCommand | RunDeepCheck) -> bool:
+def may_take(session: Session, order: RunScript | RunCommand | RunDeepCheck | RunGpuReset) -> bool:
     return order.work not in session.taken and order.work not in session.ended and order.work not in session.begun
 
 
@@ -176,7 +179,7 @@ def hear(session: Session, line: Line, frame: ToAgent) -> Heard:
             if frame.n > line.sent:
                 raise LinkBroken(f"the server acknowledged report {frame.n}, but {line.sent} was the last sent")
             return Heard(session=acknowledge(session, frame.n), line=line)
-        case RunScript() | RunCommand() | RunDeepCheck():
+        case RunScript() | RunCommand() | RunDeepCheck() | RunGpuReset():
             if not may_take(session, frame):
                 return Heard(session=session, line=line)
             return Heard(session=replace(session, taken=session.taken | {frame.work}), line=line, orders=(frame,))

@@ -6,10 +6,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from tocsin.core.faults import Catalogue, after_reboot, assess
-from tocsin.core.plan import SCRIPT_FAILED, SCRIPT_TIMED_OUT
+from tocsin.core.plan import SCRIPT_FAILED, SCRIPT_TIMED_OUT, resets
 from tocsin.model.cluster import Node, NodeStatus, ScriptState
 from tocsin.model.health import BOOT, Finding
-from tocsin.model.link import CheckEnded, Found, NodeReport, ScriptEnded, ScriptOutput, ScriptStarted
+from tocsin.model.link import CheckEnded, Found, GpuResetEnded, NodeReport, ScriptEnded, ScriptOutput, ScriptStarted
 from tocsin.model.times import epoch_ms
 
 # Of one check: 8 GPUs and the peers of a large group come to no more. Nodes are records, and are read whole.
@@ -24,6 +24,8 @@ def effect(report: NodeReport, catalogue: Catalogue) -> Callable[[Node], Node]:
             return found(node, report.finding, catalogue)
         if isinstance(report, CheckEnded):
             return checked(node, report)
+        if isinstance(report, GpuResetEnded):
+            return resets.ended(node, report)
         if report.work != node.script_work or node.status not in (NodeStatus.PENDING, NodeStatus.SYSTEM_UPDATING):
             return node
         match report:

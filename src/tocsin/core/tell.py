@@ -72,9 +72,20 @@ def _node_lines(old: Node | None, new: Node | None) -> list[tuple[Chapter, str, 
         lines.append((Chapter.SCRIPT, f"{new.name}: {_SCRIPT[new.script]}", new.message))
     if old.health is not new.health:
         lines.append((Chapter.HEALTH, f"{new.name}: {old.health} → {new.health}", new.fault))
+    if old.reset is not new.reset and (old.reset is None or new.reset is None):
+        lines.append(_reset_line(old, new))
     if old.status is not new.status:
         lines.append((Chapter.NODE, f"{new.name}: {old.status} → {new.status}", _why(new)))
     return lines
+
+
+def _reset_line(old: Node, new: Node) -> tuple[Chapter, str, str]:
+    if new.reset is not None:
+        return Chapter.DECISION, f"{new.name}: {', '.join(new.reset.gpus)} is reset", new.why
+    if new.status is not old.status:
+        return Chapter.NODE, f"{new.name}: the reset of its GPUs is given up", ""
+    failed = new.mended[-1].failed if new.mended else ""
+    return Chapter.NODE, f"{new.name}: the reset of its GPUs {'failed' if failed else 'is done'}", failed
 
 
 def _why(node: Node) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from tocsin.model.link import AnswerPeers, Hello, Order, RunDeepCheck, RunScript, ToAgent
+from tocsin.model.link import AnswerPeers, Hello, Order, RunDeepCheck, RunGpuReset, RunScript, ToAgent
 from tocsin.model.machine import LinkSeen
 
 # Orders waiting to be written to one agent. A node has a script and a few commands at a time; more means it is stuck.
@@ -42,13 +42,13 @@ class Links:
         if link is None or link.outgoing.full():
             return
         link.outgoing.put_nowait(order)
-        if isinstance(order, RunScript | RunDeepCheck | AnswerPeers):
+        if isinstance(order, RunScript | RunDeepCheck | RunGpuReset | AnswerPeers):
             seen = self._seen[instance_id]
             self._seen[instance_id] = replace(seen, ordered=seen.ordered | {order.work})
 
     def opened(self, instance_id: str, link: Link, now: datetime) -> None:
         self._live[instance_id] = link
-        self._seen[instance_id] = LinkSeen(connected=True, since=now, heard=now)
+        self._seen[instance_id] = LinkSeen(connected=True, since=now, heard=now, resets=link.hello.gpu_reset)
 
     def heard(self, instance_id: str, link: Link, now: datetime) -> None:
         if self._live.get(instance_id) is link:

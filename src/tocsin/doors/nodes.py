@@ -29,6 +29,7 @@ from tocsin.model.link import (
     CheckEnded,
     Found,
     FromAgent,
+    GpuResetEnded,
     Halt,
     Hello,
     NodeReport,
@@ -181,7 +182,7 @@ class NodesDoor:
     async def take(self, instance_id: str, report: Report) -> None:
         """Commit what a node reports."""
         match report:
-            case ScriptStarted() | ScriptOutput() | ScriptEnded() | Found() | CheckEnded():
+            case ScriptStarted() | ScriptOutput() | ScriptEnded() | Found() | CheckEnded() | GpuResetEnded():
                 await self._take(instance_id, report)
             case Placed():
                 found = self._fleet.node(instance_id)

@@ -12,10 +12,11 @@ from msgspec import Struct, field
 
 from tocsin.model.attachment import Interface, Volume
 from tocsin.model.deep import DeepCheck, DeepState
-from tocsin.model.health import Known, Mended
+from tocsin.model.health import GpuReset, Known, Mended
 from tocsin.model.names import cluster_arn, cluster_log_group
 from tocsin.model.operation import Operation
 from tocsin.model.records import Record
+from tocsin.model.times import epoch_ms
 
 
 class ClusterStatus(StrEnum):
@@ -240,6 +241,7 @@ class Node(Record, frozen=True, kw_only=True):
     first, `tries` those of the update under way.
     `faults` is what its agent found and what is not over, `mended` what was done about faults at this place before;
     `advice` is what a person is told to do about it, `due` what will be done once jobs and budgets let it.
+    `reset` is the reset of its GPUs that is under way, and `resets` whether its agent can make one.
     `deep` is its deep health check: the one that is due or under way, else the last. `volumes` and `interfaces` are
     what clients attached to it.
     """
@@ -272,6 +274,8 @@ class Node(Record, frozen=True, kw_only=True):
     mended: tuple[Mended, ...] = ()
     advice: str = ""
     due: Repair | None = None
+    reset: GpuReset | None = None
+    resets: bool = False
     image: Image = Image()
     updated_at: datetime | None = None
     runs: int = 0
@@ -288,6 +292,12 @@ class Node(Record, frozen=True, kw_only=True):
     def rebooting(self) -> bool:
         """On its way down and up again: a member all the while, with the id and the disk it had."""
         return self.reboot_due or self.rebooted_at is not None
+
+    @property
+    def reset_work(self) -> str:
+        """The name of the reset that is under way: a node does each once."""
+        assert self.reset is not None, "only a reset that is under way has a name"
+        return f"gpu-reset/{self.instance_id}/{epoch_ms(self.reset.at)}"
 
     @property
     def deep_due(self) -> bool:

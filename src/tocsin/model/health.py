@@ -3,6 +3,7 @@
 A line or reading becomes a finding on the node; the fleet folds findings into the node's record (core/faults/assess).
 """
 
+from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
@@ -143,8 +144,19 @@ class Known(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Mended(Struct, frozen=True, kw_only=True):
-    """A repair that was begun at this place of the cluster, and for which fault. A replacement inherits them."""
+    """A repair that was begun at this place of the cluster, and for which fault. A replacement inherits them.
+
+    `failed` says why it came to nothing, of a repair that says so itself.
+    """
 
     fault: str
     remedy: Remedy
     at_ms: int
+    failed: str = ""
+
+
+class GpuReset(Struct, frozen=True, kw_only=True):
+    """A reset of GPUs that was ordered: which, by their PCI addresses, and when."""
+
+    gpus: tuple[str, ...]
+    at: datetime

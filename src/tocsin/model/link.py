@@ -26,6 +26,7 @@ class Hello(Struct, frozen=True, kw_only=True, tag_field="t", tag="hello"):
     platform_name: str = ""  # as /etc/os-release tells them
     platform_version: str = ""
     computer_name: str = ""
+    gpu_reset: bool = False  # whether it can reset its GPUs
 
 
 class Beat(Struct, frozen=True, kw_only=True, tag_field="t", tag="beat"):
@@ -76,6 +77,15 @@ class CheckEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="check-en
     work: str
     at_ms: int
     results: tuple[CheckResult, ...]
+
+
+class GpuResetEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="gpu-reset-ended"):
+    """`failed` says why the GPUs, or one of them, could not be reset; "": they were."""
+
+    n: int
+    work: str
+    at_ms: int
+    failed: str = ""
 
 
 class Placed(Struct, frozen=True, kw_only=True, tag_field="t", tag="placed"):
@@ -135,7 +145,7 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="comman
     steps: tuple[StepResult, ...] = ()
 
 
-NodeReport = ScriptStarted | ScriptOutput | ScriptEnded | Found | CheckEnded
+NodeReport = ScriptStarted | ScriptOutput | ScriptEnded | Found | CheckEnded | GpuResetEnded
 CommandReport = CommandStarted | CommandOutput | CommandEnded
 Report = NodeReport | CommandReport | Placed
 FromAgent = (
@@ -147,6 +157,7 @@ FromAgent = (
     | Found
     | CheckEnded
     | Placed
+    | GpuResetEnded
     | CommandStarted
     | CommandOutput
     | CommandEnded
@@ -241,6 +252,14 @@ class RunDeepCheck(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-de
     fault: str = ""  # on demand: the check fails without being made, with this for a reason
 
 
+class RunGpuReset(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-gpu-reset"):
+    """Reset these GPUs, one after the other, each within `time_limit_s`. Nothing may run on them."""
+
+    work: str
+    gpus: tuple[str, ...]
+    time_limit_s: float
+
+
 class AnswerPeers(Struct, frozen=True, kw_only=True, tag_field="t", tag="answer-peers"):
     """Answer nodes that are being checked, for a while."""
 
@@ -278,5 +297,5 @@ class Halt(Struct, frozen=True, kw_only=True, tag_field="t", tag="halt"):
     reason: str
 
 
-Order = RunScript | RunCommand | CancelCommand | RunDeepCheck | AnswerPeers | Inject | TakeOut | Halt
-ToAgent = Welcome | Ack | RunScript | RunCommand | CancelCommand | RunDeepCheck | AnswerPeers | Inject | TakeOut | Halt
+Order = RunScript | RunCommand | CancelCommand | RunDeepCheck | RunGpuReset | AnswerPeers | Inject | TakeOut | Halt
+ToAgent = Welcome | Ack | Order

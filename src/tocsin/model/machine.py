@@ -36,10 +36,11 @@ class LaunchOrder(Struct, frozen=True, kw_only=True):
 class LinkSeen(Struct, frozen=True, kw_only=True):
     """A node's link. `since` is when it came up (connected) or was lost (not connected); `heard` the last sign of life.
 
-    `ordered` holds the works handed over on this very connection.
+    `ordered` holds the works handed over on this very connection. `resets`: its agent can reset GPUs.
     """
 
     connected: bool
     since: datetime
     heard: datetime
     ordered: frozenset[str] = field(default_factory=frozenset)
+    resets: bool = False

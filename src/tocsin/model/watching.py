@@ -38,9 +38,18 @@ class Watching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     interval_s: float = 10.0
     # Faults may be put in by order of the server.
     inject: bool = False
+    # What resets a GPU; {gpu} is its PCI address. Empty: nothing does, and a reboot stands in.
+    gpu_reset: str = "nvidia-smi --gpu-reset -i {gpu}"
 
 
 # Of a node that shares its host with others: it has a log and GPUs of its own, which are files.
 SHARED = Watching(
-    kmsg="kmsg", start_is_boot=True, host=False, gpu_profile="gpus.json", checks="checks", interval_s=1.0, inject=True
+    kmsg="kmsg",
+    start_is_boot=True,
+    host=False,
+    gpu_profile="gpus.json",
+    checks="checks",
+    interval_s=1.0,
+    inject=True,
+    gpu_reset="",
 )

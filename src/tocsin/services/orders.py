@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from tocsin.core.faults import HealthPolicy
-from tocsin.core.plan import Answer, Plan, RunDeep, RunLifecycle
+from tocsin.core.plan import Answer, Plan, ResetGpus, RunDeep, RunLifecycle
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.resource_config import resource_config
 from tocsin.model.cluster import Node
 from tocsin.model.deep import Peer
-from tocsin.model.link import AnswerPeers, Order, RunDeepCheck, RunScript
+from tocsin.model.link import AnswerPeers, Order, RunDeepCheck, RunGpuReset, RunScript
 from tocsin.model.machine import LaunchOrder
 from tocsin.services.mishaps import Mishaps
 
@@ -50,11 +50,15 @@ class Orders:
             self._told_of, self._config = made, resource_config(made.cluster, made.nodes.values())
         return self._config
 
-    async def of_agent(self, step: RunLifecycle | RunDeep | Answer, made: Plan) -> Order:
+    async def of_agent(self, step: RunLifecycle | RunDeep | ResetGpus | Answer, made: Plan) -> Order:
         """What the node's agent is to do."""
         match step:
             case RunDeep():
                 return await self._check(step, made)
+            case ResetGpus(node):
+                assert node.reset is not None, "only a reset that is under way is ordered"
+                limit_s = self._health.gpu_reset_limit_s
+                return RunGpuReset(work=node.reset_work, gpus=node.reset.gpus, time_limit_s=limit_s)
             case Answer(node, work):
                 health = self._health
                 return AnswerPeers(

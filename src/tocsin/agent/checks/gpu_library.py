@@ -1,5 +1,6 @@
 """Asking for GPUs: NVIDIA's library (NVML) by nvidia-ml-py, or a profile in a file that stands for it."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,23 @@ class Nvml:
         self._nvml: Any = None
         self._events: Any = None
         self._buses: dict[int, str] = {}
+        self._resting = False
+        # One for each thread that asks: a wait for errors must not hold up the rounds.
+        self._sweeping, self._waiting = threading.Lock(), threading.Lock()
+
+    def rest(self) -> None:
+        self._resting = True
+        with self._sweeping, self._waiting:
+            self.close()
+
+    def wake(self) -> None:
+        self._resting = False
 
     def sweep(self) -> Snapshot:
+        with self._sweeping:
+            return Snapshot(state=LibraryState.RESTING) if self._resting else self._swept()
+
+    def _swept(self) -> Snapshot:
         import pynvml
 
         if self._nvml is None:
@@ -39,10 +55,14 @@ class Nvml:
         return Snapshot(gpus=tuple(self._gpu(index) for index in range(count)))
 
     def wait(self) -> tuple[Xid, ...]:
-        nvml = self._nvml
-        if nvml is None:
-            time.sleep(WAIT_MS / 1000)
-            return ()
+        with self._waiting:
+            nvml = self._nvml
+            if nvml is not None and not self._resting:
+                return self._told(nvml)
+        time.sleep(WAIT_MS / 1000)
+        return ()
+
+    def _told(self, nvml: Any) -> tuple[Xid, ...]:
         try:
             if self._events is None:
                 self._events = self._registered()
@@ -169,6 +189,12 @@ class ProfiledGpus:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def rest(self) -> None:
+        """A file is held by nobody."""
+
+    def wake(self) -> None:
+        return
 
     def sweep(self) -> Snapshot:
         try:

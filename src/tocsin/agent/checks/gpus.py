@@ -21,6 +21,7 @@ class LibraryState(StrEnum):
     MISSING = "missing"
     NO_DRIVER = "no-driver"
     READY = "ready"
+    RESTING = "resting"  # it is not asked: a GPU is being reset
 
 
 class Gpu(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -64,11 +65,18 @@ class GpuLibrary(Protocol):
     def wait(self) -> tuple[Xid, ...]:
         """Block for at most a second for errors as they happen. Called in a thread of its own, once it is READY."""
 
+    def rest(self) -> None:
+        """Let go of all GPUs, and ask no more until `wake`. Blocks until nothing is asked any more."""
+
+    def wake(self) -> None: ...
+
     def close(self) -> None: ...
 
 
 def readings(snapshot: Snapshot, expected: int, present: int, at_ms: int) -> list[Reading]:
     """What a snapshot amounts to. `expected` GPUs are promised by the instance type, `present` are on the PCI bus."""
+    if snapshot.state is LibraryState.RESTING:
+        return []
     if snapshot.state is not LibraryState.READY:
         missing = snapshot.state is LibraryState.NO_DRIVER and bool(expected or present)
         told = [_whole("gpu.driver_missing", int(missing), f"{present} GPUs are there and no driver is loaded", at_ms)]

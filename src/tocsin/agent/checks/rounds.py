@@ -155,6 +155,18 @@ class Rounds:
         """Whether there is a threshold of a disk or interface that was made for a fault, and may be gone by now."""
         return any(self._family(name) in MADE_FAMILIES for name in self._kept.gauges if name not in self._made_up)
 
+    async def let_go_of_gpus(self) -> None:
+        if self._gpus:
+            await asyncio.to_thread(self._gpus.rest)
+
+    def take_up_gpus(self) -> None:
+        """What was bad may be well now, and counters begin anew: thresholds of GPUs begin anew too."""
+        if self._gpus:
+            self._gpus.wake()
+        for name in [one for one in self._kept.gauges if self._family(one) == "gpu"]:
+            del self._kept.gauges[name]
+        self._keep()
+
     def _hold(self, reading: Reading) -> list[str]:
         """Hold a reading against its thresholds; answers the names of their gauges."""
         names = []

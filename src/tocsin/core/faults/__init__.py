@@ -1,11 +1,11 @@
 """Faults: kernel line or reading -> finding; findings -> what a node has; that -> verdict. A policy table as data."""
 
-from tocsin.core.faults.assess import after_reboot, assess, cleared, judge, lapse
+from tocsin.core.faults.assess import after_gpu_reset, after_reboot, assess, cleared, judge, lapse
 from tocsin.core.faults.catalogue import Catalogue, CatalogueError, Fault, Profile, read_catalogue
 from tocsin.core.faults.lines import diagnose
 from tocsin.core.faults.policy import HealthPolicy
 from tocsin.core.faults.readings import Gauge, measure
-from tocsin.core.faults.verdict import Verdict, weigh
+from tocsin.core.faults.verdict import Verdict, gpus_to_reset, weigh
 from tocsin.core.faults.wording import health_lines
 
 __all__ = [
@@ -16,10 +16,12 @@ __all__ = [
     "HealthPolicy",
     "Profile",
     "Verdict",
+    "after_gpu_reset",
     "after_reboot",
     "assess",
     "cleared",
     "diagnose",
+    "gpus_to_reset",
     "health_lines",
     "judge",
     "lapse",

@@ -3,13 +3,13 @@
 The nodes door folds in what agents report, the planner lets lapse what is over; verdict.py says what it amounts to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
 from tocsin.core.faults.catalogue import Catalogue, Code
 from tocsin.core.faults.codes import RECOVERY_CHANGED, judge_code
-from tocsin.model.health import SEVERITIES, Clearing, Finding, Judgement, Known, Remedy, Severity
+from tocsin.model.health import REMEDIES, SEVERITIES, Clearing, Finding, Judgement, Known, Remedy, Severity
 
 # Faults remembered of one node. More at once is a node that is past help; the mildest and oldest are forgotten first.
 KNOWN_MAX = 32
@@ -120,10 +120,23 @@ def often(known: Known) -> bool:
     return (len(within) if within is not None else known.count) >= judged.needed
 
 
+_ENDED_BY_BOOT = (Clearing.REBOOT, Clearing.QUIET, Clearing.SIGN)
+
+
 def after_reboot(known: Iterable[Known]) -> tuple[Known, ...]:
     """What a reboot leaves. What readings show is read again: it comes back within a check, if it is still there."""
-    ended = (Clearing.REBOOT, Clearing.QUIET, Clearing.SIGN)
-    return tuple(one for one in known if one.judged.clears not in ended)
+    return tuple(one for one in known if one.judged.clears not in _ENDED_BY_BOOT)
+
+
+def after_gpu_reset(known: Iterable[Known], gpus: Sequence[str]) -> tuple[Known, ...]:
+    """What a reset of these GPUs leaves: the faults of other parts, and those of theirs that ask for more."""
+    return tuple(one for one in known if one.subject not in gpus or not _ends_with_reset(one))
+
+
+def _ends_with_reset(one: Known) -> bool:
+    """Readings are read anew after a reset as after a reboot."""
+    mild = REMEDIES.index(one.judged.remedy) <= REMEDIES.index(Remedy.GPU_RESET)
+    return mild and one.judged.clears in _ENDED_BY_BOOT
 
 
 def cleared(known: Iterable[Known], fault: str = "", subject: str = "") -> tuple[Known, ...]:

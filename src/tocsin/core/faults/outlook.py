@@ -27,7 +27,7 @@ ENDS = {
 
 def outlook(cluster: Cluster, node: Node, waiting: Sequence[str], policy: HealthPolicy, now_ms: int) -> dict[str, Any]:
     """Everything about one node's health. `waiting` is what the cluster's plan waits for."""
-    verdict = weigh(node.faults, node.mended, policy, now_ms)
+    verdict = weigh(node.faults, node.mended, policy, now_ms, resets=node.resets)
     return {
         "cluster": cluster.name,
         "group": node.group,
@@ -42,7 +42,9 @@ def outlook(cluster: Cluster, node: Node, waiting: Sequence[str], policy: Health
         "next": _next(cluster, node, verdict, waiting, now_ms),
         "faults": [_fault(one, now_ms) for one in node.faults],
         "deep": _deep(node.deep) if node.deep else None,
-        "mended": [{"fault": one.fault, "repair": one.remedy, "at_ms": one.at_ms} for one in node.mended],
+        "mended": [
+            {"fault": one.fault, "repair": one.remedy, "at_ms": one.at_ms, "failed": one.failed} for one in node.mended
+        ],
     }
 
 
@@ -105,6 +107,8 @@ def _ends(known: Known) -> str:
 def _next(cluster: Cluster, node: Node, verdict: Verdict, waiting: Sequence[str], now_ms: int) -> str:
     if node.rebooting:
         return f"it reboots ({node.why or node.fault})"
+    if node.reset is not None:
+        return f"{', '.join(node.reset.gpus)} is reset ({node.why})"
     if node.status is NodeStatus.DEEP_HEALTH_CHECK and node.deep:
         return f"it is checked in depth ({', '.join(node.deep.kinds)})"
     if node.status is NodeStatus.SHUTTING_DOWN:

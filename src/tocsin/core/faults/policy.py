@@ -16,6 +16,8 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     # Hold nodes to the GPUs that their instance type promises. Local machines share one host, and have none of them.
     expect_gpus: bool = False
     # How often a rung of the ladder is tried for one fault at one place before the next is taken.
+    gpu_resets_max: int = 1
+    gpu_resets_window_s: float = 86_400.0
     reboots_max: int = 1
     reboots_window_s: float = 86_400.0
     replacements_max: int = 2
@@ -25,6 +27,8 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cluster_percent_max: float = 20.0
     group_percent_max: float = 34.0
     repairs_floor: int = 1
+    # A GPU may take so long to be reset.
+    gpu_reset_limit_s: float = 120.0
     # A repair begins so long after its fault, so that a command that a rule sends there can look at the node as it is.
     repair_delay_s: float = 0.0
     # A repair waits for the jobs on its node at most so long; 0: until they have ended.

@@ -1,9 +1,10 @@
 """What is known of a node's faults -> healthy or not, what shall be done, and when time alone changes that. Pure.
 
 The ladder: the repair that the worst fault asks for; what was tried for it at this place before, and did not last, is
-not tried again, but the next rung is taken.
+not tried again, but the next rung is taken. A restart of the node resets its GPUs, so none is reset before one.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
@@ -29,8 +30,15 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.worst is None
 
 
-def weigh(known: Sequence[Known], mended: Iterable[Mended], policy: HealthPolicy, now_ms: int) -> Verdict:
-    """The verdict on a node with these faults, whose place was mended so before."""
+# A GPU's PCI address, as its driver writes it.
+_GPU = re.compile(r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(\.\d)?")
+_RESTARTS = (Remedy.REBOOT, Remedy.REPLACE)
+
+
+def weigh(
+    known: Sequence[Known], mended: Iterable[Mended], policy: HealthPolicy, now_ms: int, *, resets: bool = False
+) -> Verdict:
+    """The verdict on a node with these faults, whose place was mended so before. `resets`: it can reset GPUs."""
     counting = [one for one in known if counts(one, now_ms) and unhealthy(one)]
     wake_ms = min((at for one in known for at in _turns(one, now_ms)), default=0)
     if not counting:
@@ -39,8 +47,29 @@ def weigh(known: Sequence[Known], mended: Iterable[Mended], policy: HealthPolicy
     wanted = _asked(worst, known)
     if worst.judged.observe:
         return Verdict(worst=worst, wanted=wanted, why=f"{worst.name} is only observed", wake_ms=wake_ms)
-    remedy, why = _rung(worst, wanted, list(mended), policy, now_ms)
+    before = list(mended)
+
+    def rung(one: Known) -> tuple[Remedy, str]:
+        return _rung(one, _asked(one, known), before, policy, now_ms, resets=resets)
+
+    remedy, why = rung(worst)
+    if remedy is Remedy.GPU_RESET:
+        acting = [one for one in counting if not one.judged.observe]
+        worst = next((one for one in acting if rung(one)[0] in _RESTARTS), worst)
+        wanted, (remedy, why) = _asked(worst, known), rung(worst)
     return Verdict(worst=worst, wanted=wanted, remedy=remedy, why=why, wake_ms=wake_ms)
+
+
+def gpus_to_reset(known: Sequence[Known], now_ms: int) -> tuple[str, ...]:
+    """All GPUs whose faults ask for a reset now: they are reset together."""
+    asking = [one for one in known if counts(one, now_ms) and unhealthy(one) and not one.judged.observe]
+    found = [one.subject for one in asking if _asked(one, known) is Remedy.GPU_RESET and _of_gpu(one)]
+    return tuple(dict.fromkeys(found))
+
+
+def _of_gpu(one: Known) -> bool:
+    """Whether it is known which GPU has it. An NVSwitch has an address too, and is none."""
+    return one.fault != "sxid" and _GPU.fullmatch(one.subject) is not None
 
 
 def unhealthy(known: Known) -> bool:
@@ -80,27 +109,44 @@ def _weight(one: Known, asked: Remedy) -> tuple[bool, int, int, int]:
 
 
 def _rung(
-    worst: Known, wanted: Remedy, mended: Sequence[Mended], policy: HealthPolicy, now_ms: int
+    worst: Known, wanted: Remedy, mended: Sequence[Mended], policy: HealthPolicy, now_ms: int, *, resets: bool
 ) -> tuple[Remedy, str]:
-    """Where the ladder stands. A GPU cannot be reset from here, so a reboot takes that rung."""
-    remedy, why = (Remedy.REBOOT, "a reboot resets the GPU") if wanted is Remedy.GPU_RESET else (wanted, "")
+    """Where the ladder stands."""
+    remedy, why = wanted, ""
+    if remedy is Remedy.GPU_RESET:
+        no_reset = _no_reset(worst, mended, policy, now_ms) if resets and _of_gpu(worst) else "a reboot resets the GPU"
+        remedy, why = (Remedy.REBOOT, no_reset) if no_reset else (remedy, why)
     if remedy is Remedy.REBOOT:
         window_s = policy.reboots_window_s
-        tried = _tried(worst, mended, Remedy.REBOOT, window_s, now_ms)
+        tried = len(_tried(worst, mended, Remedy.REBOOT, window_s, now_ms))
         if tried >= policy.reboots_max:
-            remedy, why = Remedy.REPLACE, f"rebooted {_times(tried)} for {worst.name} within {window_s:g} s"
+            remedy, why = Remedy.REPLACE, _worn(worst, "rebooted", tried, window_s)
     if remedy is Remedy.REPLACE:
         window_s = policy.replacements_window_s
-        tried = _tried(worst, mended, Remedy.REPLACE, window_s, now_ms)
+        tried = len(_tried(worst, mended, Remedy.REPLACE, window_s, now_ms))
         if tried >= policy.replacements_max:
-            return Remedy.QUARANTINE, f"replaced {_times(tried)} for {worst.name} within {window_s:g} s"
+            return Remedy.QUARANTINE, _worn(worst, "replaced", tried, window_s)
     return (Remedy.NONE if remedy is Remedy.APP else remedy), why
+
+
+def _no_reset(worst: Known, mended: Sequence[Mended], policy: HealthPolicy, now_ms: int) -> str:
+    """Why its GPU is not reset (again); "" when it is to be."""
+    window_s = policy.gpu_resets_window_s
+    tried = _tried(worst, mended, Remedy.GPU_RESET, window_s, now_ms)
+    failed = [one.failed for one in tried if one.failed]
+    if failed:
+        return f"its GPU could not be reset: {failed[-1]}"
+    return _worn(worst, "its GPU was reset", len(tried), window_s) if len(tried) >= policy.gpu_resets_max else ""
+
+
+def _worn(worst: Known, done: str, times: int, window_s: float) -> str:
+    return f"{done} {_times(times)} for {worst.name} within {window_s:g} s"
 
 
 def _times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-def _tried(worst: Known, mended: Iterable[Mended], remedy: Remedy, window_s: float, now_ms: int) -> int:
+def _tried(worst: Known, mended: Iterable[Mended], remedy: Remedy, window_s: float, now_ms: int) -> list[Mended]:
     since_ms = now_ms - window_s * 1000
-    return sum(one.fault == worst.name and one.remedy is remedy and one.at_ms >= since_ms for one in mended)
+    return [one for one in mended if one.fault == worst.name and one.remedy is remedy and one.at_ms >= since_ms]

@@ -14,12 +14,14 @@ from tocsin.core.plan.follow import follow
 from tocsin.core.plan.heal import heal
 from tocsin.core.plan.outcome import refused, taken
 from tocsin.core.plan.pursue import pursue
+from tocsin.core.plan.resets import list_resets
 from tocsin.core.plan.steps import (
     Answer,
     Launch,
     Observed,
     Plan,
     Reboot,
+    ResetGpus,
     RunDeep,
     RunLifecycle,
     Step,
@@ -41,6 +43,7 @@ __all__ = [
     "Observed",
     "Plan",
     "Reboot",
+    "ResetGpus",
     "RunDeep",
     "RunLifecycle",
     "Step",
@@ -78,4 +81,5 @@ def plan(
     pursue(draft)
     draft.list_steps()
     list_checks(draft)
+    list_resets(draft)
     return draft.result()

@@ -76,6 +76,7 @@ def _lose(draft: Draft, node: Node, fault: str, message: str) -> None:
         message=message.format(fault=fault),
         reboot_due=False,
         rebooted_at=None,
+        reset=None,
         deep=interrupted(node.deep),
     )
 
@@ -96,7 +97,12 @@ def _follow_running(draft: Draft, node: Node) -> None:
     fault = _fault(draft, node)
     if fault:
         _lose(draft, node, fault, UNHEALTHY)
-    elif node.deep_due and node.repair is None:
+        return
+    link = draft.seen.links.get(node.instance_id)
+    if link is not None and link.connected and link.resets is not node.resets:
+        draft.set(node, resets=link.resets)
+        node = draft.nodes[node.instance_id]
+    if node.deep_due and node.repair is None and node.reset is None:
         due(draft, node)
 
 

@@ -6,9 +6,12 @@ Called once a plan, after all nodes were followed. How a node is rebooted or rep
 from collections import Counter
 from datetime import UTC, datetime
 
-from tocsin.core.faults import HealthPolicy, Verdict, lapse, weigh
+from msgspec.structs import replace
+
+from tocsin.core.faults import HealthPolicy, Verdict, gpus_to_reset, lapse, weigh
 from tocsin.core.members import stays
 from tocsin.core.plan.draft import Draft
+from tocsin.core.plan.resets import begin, follow_reset
 from tocsin.model.cluster import Health, Node, NodeRecovery, NodeStatus, Repair
 from tocsin.model.health import Known, Mended, Remedy
 from tocsin.model.times import epoch_ms
@@ -18,8 +21,10 @@ ADVICE = {
     Remedy.GPU_RESET: "Please Reboot the Faulty Node.",
     Remedy.REPLACE: "Please Replace the Faulty Node.",
 }
+RESETTING = "The GPUs with the fault are being reset. Please wait."
 LOOK = "Please Look at the Faulty Node."
 REPAIRS = {Remedy.REBOOT: Repair.REBOOT, Remedy.REPLACE: Repair.REPLACE}
+DONE_HERE = (Remedy.GPU_RESET, *REPAIRS)
 MENDED_MAX = 16  # repairs remembered of one place: more within a week is a place that is left to a person
 
 
@@ -55,7 +60,7 @@ class Budget:
 
 def _under_repair(node: Node) -> bool:
     on_the_way = node.status is NodeStatus.PENDING and (bool(node.replaces) or node.rebooting)
-    return node.repair is not None or on_the_way
+    return node.repair is not None or node.reset is not None or on_the_way
 
 
 def heal(draft: Draft) -> None:
@@ -72,7 +77,7 @@ def heal(draft: Draft) -> None:
 def _heal(draft: Draft, node: Node, budget: Budget) -> None:
     now_ms = epoch_ms(draft.now)
     faults = lapse(node.faults, now_ms)
-    verdict = weigh(faults, node.mended, draft.health, now_ms)
+    verdict = weigh(faults, node.mended, draft.health, now_ms, resets=node.resets)
     draft.wake_ms(verdict.wake_ms)
     if faults != node.faults:
         draft.set(node, faults=faults)
@@ -86,15 +91,18 @@ def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
         draft.set(node, health=Health.HEALTHY, fault="", message="", advice="", due=None)
         return
     recovers = draft.cluster.node_recovery is not NodeRecovery.NONE
+    resetting = node.reset is not None or (recovers and verdict.remedy is Remedy.GPU_RESET)
     draft.set(
         node,
         health=Health.UNHEALTHY,
         fault=worst.judged.fault_type or worst.name,
         message=f"{worst.name}: {worst.text}",
-        advice=worst.judged.advice or ADVICE.get(verdict.wanted, LOOK),
-        due=REPAIRS.get(verdict.remedy) if recovers else None,
+        advice=RESETTING if resetting else worst.judged.advice or ADVICE.get(verdict.wanted, LOOK),
+        due=REPAIRS.get(verdict.remedy) if recovers and not resetting else None,
     )
-    if recovers and node.repair is None:
+    if node.reset is not None:
+        follow_reset(draft, draft.nodes[node.instance_id])
+    elif recovers and node.repair is None:
         _mend(draft, draft.nodes[node.instance_id], verdict, budget)
 
 
@@ -119,16 +127,19 @@ def _busy(draft: Draft, node: Node) -> str:
 
 def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
     assert verdict.worst is not None, "only what is wrong is mended"
-    repair = REPAIRS.get(verdict.remedy)
-    if repair is None:
+    if verdict.remedy not in DONE_HERE:
         if verdict.why:
             draft.wait(f"{node.instance_id} is left as it is: {verdict.why}")
         return
     held = _looked_at(draft, verdict.worst) or _busy(draft, node) or budget.held(node)
     if held:
-        draft.wait(f"{node.instance_id} waits for its {repair.lower()}: {held}")
+        draft.wait(f"{node.instance_id} waits for its {verdict.remedy}: {held}")
         return
     budget.begin(node)
     why = verdict.worst.name + (f", {verdict.why}" if verdict.why else "")
     done = Mended(fault=verdict.worst.name, remedy=verdict.remedy, at_ms=epoch_ms(draft.now))
-    draft.set(node, repair=repair, why=why, repair_at=draft.now, mended=(*node.mended, done)[-MENDED_MAX:])
+    node = replace(node, why=why, mended=(*node.mended, done)[-MENDED_MAX:])
+    if verdict.remedy is Remedy.GPU_RESET:
+        begin(draft, node, gpus_to_reset(node.faults, epoch_ms(draft.now)))
+    else:
+        draft.set(node, repair=REPAIRS[verdict.remedy], repair_at=draft.now)

@@ -73,7 +73,7 @@ def _replace(draft: Draft, node: Node) -> None:
 
 
 def _reboot(draft: Draft, node: Node) -> None:
-    draft.set(node, status=NodeStatus.PENDING, repair=None, reboot_due=True, deep=afresh(node.deep))
+    draft.set(node, status=NodeStatus.PENDING, repair=None, reboot_due=True, reset=None, deep=afresh(node.deep))
 
 
 _DONE = {Repair.REPLACE: "replaced", Repair.REBOOT: "rebooted"}

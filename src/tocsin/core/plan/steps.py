@@ -57,6 +57,12 @@ class RunDeep(Struct, frozen=True):
     peers: tuple[Node, ...]
 
 
+class ResetGpus(Struct, frozen=True):
+    """Have the node's agent reset the GPUs that its record names."""
+
+    node: Node
+
+
 class Answer(Struct, frozen=True):
     """Have the node's agent answer those that are checked; `work` names the occasion."""
 
@@ -64,7 +70,7 @@ class Answer(Struct, frozen=True):
     work: str
 
 
-Step = Launch | Terminate | RunLifecycle | Reboot | RunDeep | Answer
+Step = Launch | Terminate | RunLifecycle | Reboot | RunDeep | ResetGpus | Answer
 
 
 class Plan(Struct, frozen=True, kw_only=True):
