@@ -11,6 +11,7 @@ from tocsin.model.cluster import Node
 from tocsin.model.connection import Connection, Credentials
 from tocsin.model.delivery import Delivery, Landed
 from tocsin.model.event import Journaled, JournalMark
+from tocsin.model.extension import Package
 from tocsin.model.link import Order
 from tocsin.model.logs import LogEvent, LogQuery, LogStream
 from tocsin.model.machine import LaunchOrder, LinkSeen, MachineState
@@ -197,6 +198,16 @@ class Buckets(Protocol):
 
     async def write(self, bucket: str, key: str, at: int, data: bytes) -> None:
         """Put bytes at a place of an object; repeating it changes nothing. Raises OSError."""
+
+
+class Packages(Protocol):
+    """Cluster extensions that can be installed."""
+
+    async def versions(self, name: str) -> list[str]:
+        """The highest first; none where there is no such extension."""
+
+    async def package(self, name: str, version: str) -> Package | None:
+        """Raises Validation where what is there cannot be read."""
 
 
 class Nodes(Protocol):

@@ -60,7 +60,7 @@ def _doors(parts: Parts) -> list[Door]:
             parts.replays.wake,
         ),
         logs_door(store),
-        sagemaker_door(store, parts.fleet, secrets.token_bytes),
+        sagemaker_door(store, parts.fleet, secrets.token_bytes, parts.extensions, parts.packages),
         sqs_door(parts.queues),
         sns_door(parts.topics, store),
         ssm_door(

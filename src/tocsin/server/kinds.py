@@ -13,6 +13,7 @@ from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.command import Command, Document, Investigation, Invocation, StepOutput
 from tocsin.model.connection import ApiDestination, Connection, Credentials
+from tocsin.model.extension import Extension, ExtensionNode
 from tocsin.model.governance import ComputeQuota, SchedulerConfig
 from tocsin.model.host import Host, JoinToken
 from tocsin.model.injection import Injection
@@ -28,7 +29,7 @@ from tocsin.model.topic import HeldMail, Publication, Subscription, Topic
 from tocsin.ports import Store
 
 OF_SERVICE: dict[str, tuple[type[Record], ...]] = {
-    "sagemaker": (Cluster, Node, ClusterEvent, SchedulerConfig, ComputeQuota),
+    "sagemaker": (Cluster, Node, ClusterEvent, SchedulerConfig, ComputeQuota, Extension, ExtensionNode),
     "events": (EventBus, Rule, Archive, Replay, Connection, ApiDestination, Tags),
     "logs": (LogGroup, LogPolicy),
     "sqs": (Queue, QueueMessage),

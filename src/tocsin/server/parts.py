@@ -11,9 +11,11 @@ from functools import cached_property
 import aiohttp
 from msgspec import Struct
 
+from tocsin.backends.extension_folders import ExtensionFolders
 from tocsin.backends.folders import BucketFolders
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.cards.hyperpod import INVESTIGATION
+from tocsin.core.commit import World
 from tocsin.core.faults import Catalogue
 from tocsin.core.tickets import key_of
 from tocsin.doors.bundles import Bundles
@@ -38,6 +40,7 @@ from tocsin.services.commands import Commands, Documents, Drafting, Hearing, Out
 from tocsin.services.connections import Connections
 from tocsin.services.digests import Digests
 from tocsin.services.drains import DrainService
+from tocsin.services.extensions import Extensions
 from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.injections import Injections
@@ -131,8 +134,21 @@ class Parts:
             health=self.settings.health,
             ringing=self.alarms.ringing,
             free=lambda: self.drains.free if self.settings.slurm.enabled else None,
-            moved=lambda before, after: self.cloud_watching.moved(before, after),
+            moved=self._moved,
         )
+
+    def _moved(self, before: World | None, after: World | None) -> None:
+        """Those who follow clusters from beside the fleet."""
+        self.cloud_watching.moved(before, after)
+        self.extensions.moved(before, after)
+
+    @cached_property
+    def packages(self) -> ExtensionFolders:
+        return ExtensionFolders(self.settings.extensions)
+
+    @cached_property
+    def extensions(self) -> Extensions:
+        return Extensions(self.store, self.fleet, self.commands, self.drafting, self.clock)
 
     @cached_property
     def cloud_requests(self) -> Requests:
@@ -345,4 +361,5 @@ class Parts:
             telling=telling,
             hearing=Hearing(self.store, self.clock, self.fleet, telling, output),
             limits=self.settings.commands,
+            over=lambda invocation: self.extensions.over(invocation),
         )

@@ -51,6 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     account: str = "111122223333"
     region: str = "us-west-2"
     s3_root: str = ""  # empty: the folder s3 inside the data directory
+    extensions_root: str = ""  # empty: the folder extensions inside the data directory
     detach_agents: bool = False
     test_mode: bool = False
     upstream: str = ""
@@ -80,9 +81,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def s3(self) -> Path:
         return Path(self.s3_root).expanduser().resolve() if self.s3_root else self.data / "s3"
 
+    @property
+    def extensions(self) -> Path:
+        return Path(self.extensions_root).expanduser().resolve() if self.extensions_root else self.data / "extensions"
+
     def of_test(self, place: Path) -> "Settings":
-        """The same for one world of test mode, whose state is in a place of its own. Buckets are common to all."""
-        return replace(self, data_dir=str(place), s3_root=str(self.s3))
+        """The same for one world of test mode, whose state is in a place of its own. Buckets and extensions are common
+        to all."""
+        return replace(self, data_dir=str(place), s3_root=str(self.s3), extensions_root=str(self.extensions))
 
 
 # What may come from the environment. The rest is too structured for a variable.

@@ -9,6 +9,7 @@ from tocsin.doors.sagemaker.attachments import attachment_operations
 from tocsin.doors.sagemaker.batches import batch_operations
 from tocsin.doors.sagemaker.describe import cluster_members, cluster_summary, node_members, node_summary
 from tocsin.doors.sagemaker.events import event_operations
+from tocsin.doors.sagemaker.extensions import extension_operations
 from tocsin.doors.sagemaker.governance import governance_operations
 from tocsin.doors.sagemaker.listing import sorted_page, within
 from tocsin.doors.sagemaker.operations import operations_of
@@ -16,11 +17,14 @@ from tocsin.doors.sagemaker.tagging import Tagging
 from tocsin.model.cluster import Node, NodeStatus
 from tocsin.model.errors import ResourceNotFound, Validation
 from tocsin.model.names import cluster_id
-from tocsin.ports import Store
+from tocsin.ports import Packages, Store
+from tocsin.services.extensions import Extensions
 from tocsin.services.fleet import Fleet
 
 
-def sagemaker_door(store: Store, fleet: Fleet, chance: Callable[[int], bytes]) -> Door:
+def sagemaker_door(
+    store: Store, fleet: Fleet, chance: Callable[[int], bytes], extensions: Extensions, packages: Packages
+) -> Door:
     """`chance` gives so many random bytes."""
     operations = _SageMaker(fleet, chance)
     tagging = Tagging(store, fleet)
@@ -43,6 +47,7 @@ def sagemaker_door(store: Store, fleet: Fleet, chance: Callable[[int], bytes]) -
             **operations_of(fleet),
             **event_operations(fleet),
             **governance_operations(store, fleet, chance),
+            **extension_operations(store, fleet, extensions, packages, chance),
         },
     )
 

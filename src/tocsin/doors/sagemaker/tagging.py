@@ -1,4 +1,4 @@
-"""Tags of clusters, which the fleet changes, and of cluster policies and compute quotas, which are changed here."""
+"""Tags of clusters, which the fleet changes, and of what else is kept under an ARN, which are changed here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ from tocsin.doors.door import Context, decided
 from tocsin.doors.paging import page
 from tocsin.model.changes import Put
 from tocsin.model.errors import ResourceNotFound, Validation
+from tocsin.model.extension import Extension
 from tocsin.model.governance import ComputeQuota, Governance, SchedulerConfig
 from tocsin.model.names import split_arn
 from tocsin.model.records import successor
@@ -15,10 +16,11 @@ from tocsin.services.fleet import Fleet
 
 TAGS_MAX = 50
 
+Tagged = Governance | Extension
 Change = Callable[[dict[str, str]], dict[str, str]]
 
 # By what their ARNs call them.
-_GOVERNED: dict[str, type[Governance]] = {one.resource: one for one in (SchedulerConfig, ComputeQuota)}
+_KEPT: dict[str, type[Tagged]] = {one.resource: one for one in (SchedulerConfig, ComputeQuota, Extension)}
 
 
 class Tagging:
@@ -32,8 +34,8 @@ class Tagging:
 
     async def list(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         arn = request["ResourceArn"]
-        governed = await self._governed(context, arn)
-        tags = governed.tags if governed else self._fleet.world_of(context.scope, arn).cluster.tags
+        kept = await self._kept(context, arn)
+        tags = kept.tags if kept else self._fleet.world_of(context.scope, arn).cluster.tags
         taken, token = page(
             sorted(tags.items()),
             kind=f"ListTags/{arn}",
@@ -52,22 +54,22 @@ class Tagging:
 
     async def _retag(self, context: Context, arn: str, change: Change) -> dict[str, str]:
         async def attempt() -> dict[str, str]:
-            governed = await self._governed(context, arn)
-            if governed is None:
+            kept = await self._kept(context, arn)
+            if kept is None:
                 return await self._fleet.retag(context.scope, arn, change)
-            tags = change(governed.tags)
-            await self._store.commit(Put(successor(governed, tags=tags)))
+            tags = change(kept.tags)
+            await self._store.commit(Put(successor(kept, tags=tags)))
             return tags
 
         return await decided(attempt)
 
-    async def _governed(self, context: Context, arn: str) -> Governance | None:
-        """None where the ARN names no policy and no quota. Raises ResourceNotFound for one that is not there."""
+    async def _kept(self, context: Context, arn: str) -> Tagged | None:
+        """None where the ARN names nothing that is kept here. Raises ResourceNotFound for what is not there."""
         split = split_arn(arn)
         resource, _, key = split[2].partition("/") if split else ("", "", "")
-        if split is None or resource not in _GOVERNED:
+        if split is None or resource not in _KEPT:
             return None
-        found = await self._store.get(_GOVERNED[resource], context.scope, key)
+        found = await self._store.get(_KEPT[resource], context.scope, key)
         if found is None or found.arn != arn:
             raise ResourceNotFound(f"{arn} does not exist.")
         return found

@@ -62,7 +62,9 @@ class Commands:
         telling: Telling,
         hearing: Hearing,
         limits: CommandLimits | None = None,
+        over: Callable[[Invocation], None] = lambda _: None,
     ) -> None:
+        """`over` hears of each invocation that is over, once it is on disk."""
         self._store = store
         self._clock = clock
         self._nodes = nodes
@@ -71,6 +73,7 @@ class Commands:
         self._telling = telling
         self._hearing = hearing
         self._limits = limits or CommandLimits()
+        self._over = over
         self._open: dict[str, Open] = {}
         self._at: dict[str, set[str]] = {}  # instance id -> ids of open commands that are not over there
         self._linked: set[str] = set()  # nodes with something in hand that had a link at the last look
@@ -313,6 +316,7 @@ class Commands:
             opened.due_ms = min(opened.due_ms, deadline_ms(opened.command, one))
         else:
             self.counts["ended"] += 1
+            self._over(one)
             self._leave(one)
             self.mark(one.command_id)
             for waiting in self._at.get(one.instance_id, ()):
