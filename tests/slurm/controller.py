@@ -85,6 +85,12 @@ class RealSlurm:
         for process in self._processes:
             process.wait(WAIT_S)
 
+    def kill(self, name: str) -> None:
+        """kill -9 of the node's slurmd."""
+        process = self._processes[1 + self.names.index(name)]
+        process.kill()
+        process.wait(WAIT_S)
+
     def states(self) -> dict[str, str]:
         done = self.run("sinfo", "-hN", "-o", "%N %T", check=False)
         return dict(line.split() for line in done.splitlines() if len(line.split()) == 2)

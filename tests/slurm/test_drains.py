@@ -71,8 +71,9 @@ def test_free_is_who_is_drained_without_jobs_or_not_known_at_all() -> None:
 def test_an_administrators_wish_is_taken_up_only_in_the_exact_words(reason: str, repair: Repair | None) -> None:
     made = decide([("n2", WELL)], {"n2": drained(reason)})
     assert made.asked == ({WELL.instance_id: repair} if repair else {})
-    again = decide([("n2", WELL)], {"n2": drained(reason)}, frozenset({WELL.instance_id}))
-    assert (again.asked, again.resume) == ({}, ("n2",))
+    assert made.drain == ({f"HMA:{reason}": ("n2",)} if repair else {})
+    again = decide([("n2", replace(WELL, instance_id="i-its-replacement"))], {"n2": drained(f"HMA:{reason}")})
+    assert (again.asked, again.drain, again.resume) == ({}, {}, ("n2",))
 
 
 def test_no_repair_begins_under_a_running_job_unless_the_policy_says_so() -> None:
@@ -109,7 +110,14 @@ def test_no_repair_begins_under_a_running_job_unless_the_policy_says_so() -> Non
     ],
 )
 def test_a_line_of_sinfo_is_read(line: str, busy: bool, is_drained: bool, reason: str) -> None:
-    assert read_node(line) == ("node1", Scheduled(busy=busy, drained=is_drained, reason=reason))
+    reached = "*" not in line
+    assert read_node(line) == ("node1", Scheduled(busy=busy, drained=is_drained, reached=reached, reason=reason))
+
+
+def test_reached_is_whom_the_workload_manager_reaches_of_those_it_knows() -> None:
+    for there, reached in ((IDLE, True), (replace(IDLE, reached=False), False)):
+        assert decide([("n1", SICK)], {"n1": there}).reached == {SICK.instance_id: reached}
+    assert decide([("n1", SICK)], {}).reached == {}
 
 
 @pytest.mark.parametrize("line", ["", "node1", "|idle|none"])

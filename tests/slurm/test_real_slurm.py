@@ -1,5 +1,7 @@
 """Node health on a real Slurm: a fault drains its node, a job is waited for, and the mended node takes jobs again."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ pytestmark = [
     pytest.mark.xdist_group("slurm"),  # its daemons are started once
 ]
 ACCOUNT = "666600001111"
+FULL_TIME_S = 3600  # what a silent node is given: longer than any test
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,10 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSlurm]:
 def bay(slurm: RealSlurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sickbay]:
     place = tmp_path_factory.mktemp("drained")
     config = place / "tocsin.toml"
-    config.write_text(f'[slurm]\nenabled = true\nconf = "{slurm.conf}"\nnode_names = "name"\npoll_s = 0.2\n')
+    config.write_text(
+        f'[slurm]\nenabled = true\nconf = "{slurm.conf}"\nnode_names = "name"\npoll_s = 0.2\n'
+        f"[fleet]\nheartbeat_timeout_s = {FULL_TIME_S}\nwitnessed_timeout_s = 1\n"
+    )
     server = RunningServer(Path(place / "data"), "--config", str(config))
     try:
         yield Sickbay(server, ACCOUNT, 2, "Automatic")
@@ -83,3 +89,27 @@ def test_an_administrator_has_a_node_replaced_from_slurm(bay: Sickbay, slurm: Re
     slurm.run("scontrol", "update", "nodename=workers-2", "state=fail", "reason=Action:Replace")
     eventually(lambda: before not in bay.nodes, "the node is replaced")
     eventually(lambda: set(bay.nodes.values()) == {"Running"}, "the replacement runs")
+    eventually(lambda: slurm.states()["workers-2"] == "idle", "it takes jobs")
+    after = named(bay, "workers-2")
+    bay.kernel_says(after, XID.format(code=31))
+    eventually(lambda: any(after in stream for stream, _ in bay.log_lines), "a finding later")
+    assert after in bay.nodes  # it was replaced once
+
+
+def test_a_silent_node_that_slurm_does_not_reach_either_is_given_up_before_its_time(
+    bay: Sickbay, slurm: RealSlurm
+) -> None:
+    """Both agents stand still; of one node slurmctld has lost sight too. The other one has all the time there is."""
+    lost, silent = named(bay, "workers-1"), named(bay, "workers-2")
+    machines = bay.server.data_dir / "machines"
+    for node in (lost, silent):
+        os.kill(int((machines / node / "pid").read_text()), signal.SIGSTOP)
+    slurm.kill("workers-1")
+    told = eventually(
+        lambda: [one for one in bay.told if one["InstanceId"] == lost and "InstanceUnreachable" in str(one)],
+        "the node is given up",
+    )
+    assert told[0]["HealthSummary"]["HealthStatus"] == "Unhealthy"
+    assert slurm.states()["workers-1"].endswith("*")
+    assert bay.nodes[silent] == "Running"
+    os.kill(int((machines / silent / "pid").read_text()), signal.SIGCONT)

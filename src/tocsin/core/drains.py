@@ -17,29 +17,34 @@ ASKED = {"Action:Reboot": Repair.REBOOT, "Action:Replace": Repair.REPLACE}
 
 
 class Drains(Struct, frozen=True, kw_only=True):
-    """`drain` are names by reason. `free` are instances without jobs that take none, so that they may be repaired."""
+    """`drain` are names by reason. `free` are instances without jobs that take none, so that they may be repaired;
+    `reached` says of those it knows whether the workload manager reaches them."""
 
     drain: dict[str, tuple[str, ...]]
     resume: tuple[str, ...]
     free: frozenset[str]
     asked: dict[str, Repair]
+    reached: dict[str, bool]
 
 
-def decide(
-    members: Iterable[tuple[str, Node]], seen: Mapping[str, Scheduled], answered: frozenset[str] = frozenset()
-) -> Drains:
-    """`members` are nodes with their names in the workload manager, `answered` the instances whose administrator's wish
-    was taken up: once they run again they may take jobs."""
+def decide(members: Iterable[tuple[str, Node]], seen: Mapping[str, Scheduled]) -> Drains:
+    """`members` are nodes with their names in the workload manager.
+
+    A wish that is taken up is drained anew, for a reason of ours: so it is taken up once, whatever instance has the name
+    by then, and the node that is mended may take jobs.
+    """
     drain: dict[str, tuple[str, ...]] = {}
     resume: list[str] = []
     free: set[str] = set()
     asked: dict[str, Repair] = {}
+    reached: dict[str, bool] = {}
     for name, node in members:
         there = seen.get(name)
         if there is None or (there.drained and not there.busy):
             free.add(node.instance_id)  # what the workload manager does not know has no jobs
         if there is None:
             continue
+        reached[node.instance_id] = there.reached
         checked = node.status is NodeStatus.DEEP_HEALTH_CHECK or node.deep_due
         sick = node.health is Health.UNHEALTHY and bool(node.faults)
         well = (
@@ -51,8 +56,10 @@ def decide(
         if (sick or checked) and not there.drained:
             reason = f"{OURS}{node.fault if sick else CHECK}"
             drain[reason] = (*drain.get(reason, ()), name)
-        elif well and there.drained and (there.reason.startswith(OURS) or node.instance_id in answered):
+        elif well and there.drained and there.reason.startswith(OURS):
             resume.append(name)
         elif well and there.drained and there.reason in ASKED:
             asked[node.instance_id] = ASKED[there.reason]
-    return Drains(drain=drain, resume=tuple(resume), free=frozenset(free), asked=asked)
+            reason = f"{OURS}{there.reason}"
+            drain[reason] = (*drain.get(reason, ()), name)
+    return Drains(drain=drain, resume=tuple(resume), free=frozenset(free), asked=asked, reached=reached)

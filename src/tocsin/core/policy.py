@@ -15,6 +15,8 @@ class FleetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     link_lost_grace_s: float = 2.0
     # A link that is open but silent: long enough for a node under full load, short enough to matter.
     heartbeat_timeout_s: float = 20.0
+    # The same when the workload manager does not reach the node either: two that agree are believed sooner.
+    witnessed_timeout_s: float = 5.0
     beat_interval_s: float = 1.0
     # After a start of the server every agent has to find its way back.
     reconnect_grace_s: float = 10.0

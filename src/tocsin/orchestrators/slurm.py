@@ -16,6 +16,8 @@ ANSWER_CHARS_MAX = 300
 # Of sinfo's long state names, without the marks behind them (slurm 22.05: sinfo(1), NODE STATE CODES).
 BUSY = frozenset({"allocated", "mixed", "completing", "draining", "failing", "allocated+", "planned"})
 DRAINED = frozenset({"drained", "draining", "drain", "fail", "failing", "down", "maint"})
+# Behind a state: slurmctld does not reach the node's slurmd. A node that an administrator calls down has none.
+NOT_RESPONDING = "*"
 _MARKS = re.compile(r"[^a-z]+$")
 
 
@@ -66,4 +68,5 @@ def read_node(line: str) -> tuple[str, Scheduled] | None:
     if not name or not word:
         return None
     said = "" if reason.strip() == "none" else reason.strip()
-    return name, Scheduled(busy=word in BUSY, drained=word in DRAINED, reason=said)
+    silent = NOT_RESPONDING in state[len(word) :]
+    return name, Scheduled(busy=word in BUSY, drained=word in DRAINED, reached=not silent, reason=said)

@@ -134,6 +134,7 @@ class Parts:
             health=self.settings.health,
             ringing=self.alarms.ringing,
             free=lambda: self.drains.free if self.settings.slurm.enabled else None,
+            reached=lambda: self.drains.reached if self.settings.slurm.enabled else {},
             moved=self._moved,
         )
 

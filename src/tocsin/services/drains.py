@@ -1,6 +1,7 @@
 """Drains: looks at the workload manager from time to time, and has it drain and resume what core/drains decides.
 
-The fleet asks it who is free of jobs: nobody is repaired under a running job.
+The fleet asks it who is free of jobs, for nobody is repaired under a running job; and who is reached: it is the second
+witness of a node that is silent.
 """
 
 import logging
@@ -11,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.core.drains import Drains, decide
+from tocsin.core.plan.silence import newly_lost
 from tocsin.model.cluster import Node, Repair
 from tocsin.model.errors import TocsinError
 from tocsin.ports import Clock, Orchestrator
@@ -39,9 +41,9 @@ class DrainService:
         self._orchestrator = orchestrator
         self._clock = clock
         self._policy = policy
-        self._answered: set[str] = set()
         self._failing = False
         self.free: frozenset[str] = frozenset()
+        self.reached: dict[str, bool] = {}
         self.counts: Counter[str] = Counter(drained=0, resumed=0, asked=0)
 
     async def run(self) -> None:
@@ -53,7 +55,7 @@ class DrainService:
             except (OSError, TocsinError) as error:
                 if not self._failing:
                     log.warning("the workload manager cannot be asked, and repairs wait: %s", error)
-                self._failing, self.free = True, frozenset()
+                self._failing, self.free, self.reached = True, frozenset(), {}
             await self._clock.sleep(self._policy.poll_s)
 
     async def look(self) -> None:
@@ -64,24 +66,23 @@ class DrainService:
             if "Eks" not in (world.cluster.spec.get("Orchestrator") or {})
             for node in world.nodes.values()
         ]
-        made = decide(members, await self._orchestrator.seen(), frozenset(self._answered))
-        before, self.free = self.free, made.free
-        for instance_id in self.free - before:
-            self._fleet.changed(instance_id)  # a repair may wait for it
+        made = decide(members, await self._orchestrator.seen())
+        news = (made.free - self.free) | newly_lost(self.reached, made.reached)
+        self.free, self.reached = made.free, made.reached
+        for instance_id in news:
+            self._fleet.changed(instance_id)  # a repair may wait for it, or a silence count already
         await self._act(made)
 
     async def _act(self, made: Drains) -> None:
+        for instance_id, repair in made.asked.items():  # first: what is drained for a reason of ours is asked no more
+            await self._fleet.amend(instance_id, _wish(repair), f"Action:{repair} in Slurm")
+            self.counts["asked"] += 1
         for reason, names in made.drain.items():
             await self._orchestrator.drain(names, reason)
             self.counts["drained"] += len(names)
         if made.resume:
             await self._orchestrator.resume(made.resume)
             self.counts["resumed"] += len(made.resume)
-            self._answered.clear()
-        for instance_id, repair in made.asked.items():
-            await self._fleet.amend(instance_id, _wish(repair), f"Action:{repair} in Slurm")
-            self._answered.add(instance_id)
-            self.counts["asked"] += 1
 
     def _name(self, node: Node) -> str:
         return node.name if self._policy.node_names == "name" else f"ip-{node.address.replace('.', '-')}"

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -65,6 +65,7 @@ class Fleet(Hearing):
         health: HealthPolicy | None = None,
         ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
         free: Callable[[], frozenset[str] | None] = lambda: None,
+        reached: Callable[[], Mapping[str, bool]] = dict,
         moved: Moved = unheard,
     ) -> None:
         super().__init__(store, clock, moved)
@@ -77,6 +78,7 @@ class Fleet(Hearing):
         self._orders = Orders(policy, self._health, self.token, mishaps)
         self._ringing = ringing
         self._free = free
+        self._reached = reached
         self._since = clock.now()
         self._due: set[str] = set()  # clusters of which everybody is to be looked at
         self._reconciling = ""
@@ -271,6 +273,7 @@ class Fleet(Hearing):
             news=None if everybody else news,
             alarms=self._ringing(world.cluster.scope),
             free=self._free(),
+            reached=self._reached(),
         )
         made = plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health, self._catalogue)
         if everybody:

@@ -8,6 +8,7 @@ from tocsin.core.faults import after_reboot
 from tocsin.core.plan.deep import be_well, due, interrupted, up
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.outcome import failed_provision
+from tocsin.core.plan.silence import silence_limit_s
 from tocsin.core.plan.texts import (
     ENDED_EARLY,
     FAULT_ENDED,
@@ -115,10 +116,9 @@ def _fault(draft: Draft, node: Node) -> str:
     policy = draft.policy
     if link is None:
         silent = draft.expired(node.launched_at, policy.reconnect_grace_s)
-    elif link.connected:
-        silent = draft.expired(link.heard, policy.heartbeat_timeout_s)
     else:
-        silent = draft.expired(link.since, policy.link_lost_grace_s)
+        limit_s = silence_limit_s(link, policy, draft.seen.reached.get(node.instance_id))
+        silent = draft.expired(link.heard if link.connected else link.since, limit_s)
     return FAULT_SILENT if silent else ""
 
 

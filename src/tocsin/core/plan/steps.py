@@ -15,7 +15,8 @@ class Observed(Struct, frozen=True, kw_only=True):
 
     `news` are the instances of which something has changed since the last plan. The others that run are left in peace,
     until the time comes at which the plan said it wants to be made again; then, `news` None, everybody is looked at.
-    `alarms` are the names of the alarms that are in ALARM, `free` the instances without jobs (None: nobody knows).
+    `alarms` are the names of the alarms that are in ALARM, `free` the instances without jobs (None: nobody knows),
+    `reached` says which instances the workload manager reaches, of those that it knows.
     """
 
     machines: Mapping[str, MachineState]
@@ -24,6 +25,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     news: frozenset[str] | None = None
     alarms: frozenset[str] = frozenset()
     free: frozenset[str] | None = None
+    reached: Mapping[str, bool] = {}
 
 
 class Launch(Struct, frozen=True):
