@@ -30,8 +30,8 @@ class Drains(Struct, frozen=True, kw_only=True):
 def decide(members: Iterable[tuple[str, Node]], seen: Mapping[str, Scheduled]) -> Drains:
     """`members` are nodes with their names in the workload manager.
 
-    A wish that is taken up is drained anew, for a reason of ours: so it is taken up once, whatever instance has the name
-    by then, and the node that is mended may take jobs.
+    A wish that is taken up is drained anew, for a reason of ours: so it is taken up once, whatever instance has that
+    name by then, and the node that is mended may take jobs.
     """
     drain: dict[str, tuple[str, ...]] = {}
     resume: list[str] = []
