@@ -21,7 +21,6 @@ from tests.faults.table import CATALOGUE
 
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.policy import FleetPolicy
-from tocsin.doors.bundles import Bundles
 from tocsin.doors.links import Links
 from tocsin.doors.nodes import LINK_PATH, NodesDoor
 from tocsin.model.command import Command, Details, Invocation
@@ -76,7 +75,6 @@ class Server:
             links=self.links,
             store=store,
             clock=clock,
-            bundles=Bundles(Path()),
             beat_interval_s=5.0,
             catalogue=CATALOGUE,
         )

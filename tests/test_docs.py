@@ -32,6 +32,7 @@ from tocsin.doors.hosts import HostsDoor
 from tocsin.doors.logs import logs_door
 from tocsin.doors.metrics import METRICS, MetricsDoor
 from tocsin.doors.metrics.table import OF_RULES, Kind
+from tocsin.doors.node_files import NodeFiles
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.own import OwnDoor
 from tocsin.doors.own.hosts import HostsApi
@@ -266,11 +267,12 @@ def own_routes() -> list[BaseRoute]:
         links=NOTHING,
         store=NOTHING,
         clock=NOTHING,
-        bundles=NOTHING,
         beat_interval_s=NOTHING,
         catalogue=NOTHING,
     )
-    return [*own.routes(), *HostsDoor(NOTHING, NOTHING).routes(), *nodes.routes(), *MetricsDoor(NOTHING).routes()]
+    files = NodeFiles(NOTHING, NOTHING, NOTHING)
+    doors = (own, HostsDoor(NOTHING, NOTHING), nodes, files, MetricsDoor(NOTHING))
+    return [route for door in doors for route in door.routes()]
 
 
 @pytest.mark.parametrize("route", own_routes(), ids=lambda route: route.path)

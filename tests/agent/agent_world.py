@@ -1,6 +1,7 @@
 """A server for agents to talk to: accepts links, commits each report once, hands out orders and a bundle."""
 
 import asyncio
+import gzip
 import io
 import tarfile
 from collections.abc import Callable, Mapping
@@ -38,7 +39,7 @@ ORDER = RunScript(
     source="s3://bucket/lifecycle/v1",
     bundle_path="/bundle",
     on_create="on_create.sh",
-    resource_config='{"ClusterConfig":{}}',
+    resource_config_path="/resource-config",
     time_limit_s=WAIT_S,
     output_bytes_max=1 << 20,
 )
@@ -64,6 +65,7 @@ class FakeServer:
 
     def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
         self.bundle = tar_of(files or {})
+        self.config = gzip.compress(b'{"ClusterConfig":{}}')
         self.statuses: list[int] = []  # answers to the next requests for the bundle, before 200
         self.open = asyncio.Event()  # closed, it holds back the bundle
         self.open.set()
@@ -141,6 +143,8 @@ class FakeServer:
             self.redirected += 1
             await self._tell()
             return Response(307, "Temporary Redirect", Headers({"Location": self.elsewhere, "Content-Length": "0"}))
+        if request.path == "/resource-config":
+            return Response(200, "OK", Headers({"Content-Length": str(len(self.config))}), self.config)
         if request.path != "/bundle":
             return None
         self.asked.append(request.headers)

@@ -1,6 +1,7 @@
 """Lifecycle scripts: fetched, run, bounded, reported; and what of their processes lives on."""
 
 import asyncio
+import gzip
 import io
 import os
 import select
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.agent.agent_world import FakeServer, order, texts
+from tests.core.world import large_cluster
 from tests.harness import WAIT_S
-from tocsin.agent import bundle, process
+from tocsin.agent import bundle, config, download, process
 from tocsin.agent.scripts import DOWNLOADING, FAILED, SUCCEEDED, perform
-from tocsin.model.link import Report, RunScript, ScriptEnded, ScriptStarted
+from tocsin.core.resource_config import resource_config
+from tocsin.model.link import FRAME_BYTES_MAX, Report, RunScript, ScriptEnded, ScriptStarted
 
 BASH = b"#!/bin/bash\n"
 
@@ -191,18 +194,18 @@ def test_an_order_that_makes_no_sense_is_told_and_harms_nothing(tmp_path: Path) 
 def test_a_missing_bundle_is_told_with_the_servers_words(tmp_path: Path) -> None:
     ended, _, _ = performed(tmp_path, {}, statuses=(404,))
     assert ended.outcome == "not-started"
-    assert "no bundle for s3://bucket/lifecycle/v1 (404 these are not the scripts you look for)" in ended.detail
+    assert "no bundle s3://bucket/lifecycle/v1 (404 these are not the scripts you look for)" in ended.detail
 
 
 def test_a_server_in_trouble_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "FETCH_RETRY_S", 0.01)
+    monkeypatch.setattr(download, "FETCH_RETRY_S", 0.01)
     ended, _, server = performed(tmp_path, {"on_create.sh": b"true\n"}, statuses=(503, 500))
     assert ended.outcome == "succeeded"
     assert len(server.asked) == 3
 
 
 def test_a_bundle_that_came_in_part_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "FETCH_RETRY_S", 0.01)
+    monkeypatch.setattr(download, "FETCH_RETRY_S", 0.01)
 
     async def main() -> tuple[str, int]:
         async with FakeServer({"on_create.sh": b"true\n"}) as server:
@@ -220,13 +223,13 @@ def test_a_redirect_of_the_bundle_is_not_followed(tmp_path: Path) -> None:
             return await perform(server.settings(tmp_path), order(), lambda report: None), list(stranger.asked)
 
     ended, asked = asyncio.run(main())
-    assert "has no bundle for s3://bucket/lifecycle/v1 (307" in ended.detail
+    assert "has no bundle s3://bucket/lifecycle/v1 (307" in ended.detail
     assert asked == []
 
 
 def test_a_server_that_stays_in_trouble_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "FETCH_RETRY_S", 0.05)
-    monkeypatch.setattr(bundle, "FETCH_LIMIT_S", 0.2)
+    monkeypatch.setattr(download, "FETCH_RETRY_S", 0.05)
+    monkeypatch.setattr(download, "FETCH_LIMIT_S", 0.2)
     ended, _, _ = performed(tmp_path, {}, statuses=(503,) * 50)
     assert ended.outcome == "not-started"
     assert "within 0.2 s: the server answered 503" in ended.detail
@@ -270,6 +273,49 @@ def test_a_bundle_that_is_not_to_be_trusted_is_refused(
     assert words in ended.detail
     assert not (tmp_path / "escaped").exists()
     assert not (tmp_path / "node/bundle/escaped").exists()
+
+
+def test_a_script_is_told_of_more_nodes_than_a_frame_of_the_link_holds(tmp_path: Path) -> None:
+    cluster, members = large_cluster(10_000)
+    told = resource_config(cluster, members.values())
+    assert len(told) > FRAME_BYTES_MAX
+
+    async def main() -> tuple[ScriptEnded, list[Report]]:
+        reports: list[Report] = []
+        script = b'grep -c InstanceId "$SAGEMAKER_RESOURCE_CONFIG_PATH"\n'
+        async with asyncio.timeout(20), FakeServer({"on_create.sh": BASH + script}) as server:
+            server.config = gzip.compress(told)
+            return await perform(server.settings(tmp_path), order(), reports.append), reports
+
+    ended, reports = asyncio.run(main())
+    assert ended.outcome == "succeeded"
+    assert texts(reports)[1] == "10000"
+    assert (tmp_path / config.RESOURCE_CONFIG).read_bytes() == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (gzip.compress(bytes(30_000)), "resource_config.json unpacks to more than"),
+        (b"x" * 30_000, "the resource_config.json is larger than"),
+        (b"{}", "resource_config.json cannot be unpacked"),
+        (gzip.compress(b"{}")[:-5], "resource_config.json cannot be unpacked"),
+    ],
+    ids=["unpacks-large", "large", "plain", "cut"],
+)
+def test_a_resource_config_that_cannot_be_taken_is_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, words: str
+) -> None:
+    monkeypatch.setattr(config, "CONFIG_BYTES_MAX", 20_000)
+
+    async def main() -> ScriptEnded:
+        async with asyncio.timeout(20), FakeServer({"on_create.sh": b"true\n"}) as server:
+            server.config = answer
+            return await perform(server.settings(tmp_path), order(), lambda report: None)
+
+    ended = asyncio.run(main())
+    assert ended.outcome == "not-started"
+    assert words in ended.detail
 
 
 def test_a_bundle_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tocsin.core.commands.content import read
 from tocsin.core.commands.parameters import parameter_of, values
-from tocsin.core.commands.rendering import fill, render
+from tocsin.core.commands.rendering import STEPS_BYTES_MAX, fill, render
 from tocsin.core.commands.targets import Member, by_ids, choose, share
 from tocsin.model.command_errors import (
     DuplicateInstanceId,
@@ -52,6 +52,14 @@ def steps(parameters: dict[str, Any], inputs: dict[str, Any], given: dict[str, l
 def test_a_value_is_read_by_its_type(spec: dict[str, Any], given: list[str] | None, value: Any) -> None:
     definitions = {"p": parameter_of("p", spec)}
     assert values(definitions, {} if given is None else {"p": given}) == {"p": value}
+
+
+def test_a_command_that_no_frame_of_a_link_holds_is_refused() -> None:
+    definitions, inputs = {"commands": {"type": "StringList"}}, {"runCommand": ["{{ commands }}"]}
+    [step] = steps(definitions, inputs, {"commands": ["x" * (STEPS_BYTES_MAX - 1000)]})
+    assert len(step.script) > STEPS_BYTES_MAX - 1000
+    with pytest.raises(InvalidParameters, match="have its script fetch what is large"):
+        steps(definitions, inputs, {"commands": ["x" * STEPS_BYTES_MAX]})
 
 
 @pytest.mark.parametrize(

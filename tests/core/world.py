@@ -9,7 +9,9 @@ from tests.faults.table import CATALOGUE
 from tocsin.core import requests
 from tocsin.core.batches import Batch, batch
 from tocsin.core.lifecycle import cluster_may_move, group_may_move, node_may_move
+from tocsin.core.members import Changing, Members
 from tocsin.core.plan import Launch, Observed, Plan, Reboot, ResetGpus, RunLifecycle, Terminate, plan, taken
+from tocsin.core.plan.order import order
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.software import update_software
 from tocsin.model.cluster import Cluster, Node, NodeStatus, ScriptState
@@ -195,3 +197,17 @@ class SmallWorld:
 
 def later(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
+
+
+def large_cluster(nodes: int) -> tuple[Cluster, Members]:
+    """A cluster of so many nodes, ordered all at once, in two groups."""
+    half = nodes // 2
+    groups = [group_spec("controller-machine", nodes - half), group_spec("worker-group-1", half)]
+    asked = {"ClusterName": "large", "InstanceGroups": groups}
+    cluster = requests.create(asked, scope=SCOPE, cluster_id="abcdefghijkl", now=BEGIN)
+    members = Changing({})
+    for group in cluster.groups:
+        for index in range(1, group.target + 1):
+            cluster, node = order(cluster, group, index, members, BEGIN)
+            members[node.instance_id] = node
+    return cluster, Members(members)

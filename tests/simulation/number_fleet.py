@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from tests.commands.desk import commands_over
 from tests.faults.table import CATALOGUE
 from tocsin.core.policy import FleetPolicy
-from tocsin.doors.bundles import Bundles
 from tocsin.doors.links import Links
 from tocsin.doors.nodes import NodesDoor
 from tocsin.machines.simulated import SimulatedSettings
@@ -54,7 +52,6 @@ class NumberFleet:
             links=links,
             store=store,
             clock=clock,
-            bundles=Bundles(Path()),
             beat_interval_s=1.0,
             catalogue=CATALOGUE,
         )

@@ -28,7 +28,6 @@ from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import Note, audit, unrest
 from tocsin.core.batches import DELETE, REBOOT, REPLACE
 from tocsin.core.policy import FleetPolicy
-from tocsin.doors.bundles import Bundles
 from tocsin.doors.links import Links
 from tocsin.doors.nodes import NodesDoor
 from tocsin.model.changes import Change, Put
@@ -175,7 +174,6 @@ class Simulation:
             links=links,
             store=self.store,
             clock=self.clock,
-            bundles=Bundles(self._directory),
             beat_interval_s=POLICY.beat_interval_s,
             catalogue=CATALOGUE,
         )

@@ -1,6 +1,7 @@
 """Lifecycle scripts: from an order to its reports, one script at a time.
 
-The link hands in orders by `take`; reports go out by `file`. bundle.py fetches, process.py runs, output.py bounds.
+The link hands in orders by `take`; reports go out by `file`. bundle.py and config.py fetch, process.py runs,
+output.py bounds.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tocsin.agent import bundle, process
+from tocsin.agent.config import RESOURCE_CONFIG, fetch_config
+from tocsin.agent.download import NotStarted
 from tocsin.agent.output import Transcript
 from tocsin.agent.settings import AgentSettings
 from tocsin.model.link import Report, RunScript, ScriptEnded, ScriptStarted
@@ -20,7 +23,6 @@ from tocsin.model.nodedir import DIRECTORY_VARIABLE, SCRIPT_FILE
 
 log = logging.getLogger(__name__)
 
-RESOURCE_CONFIG = Path("opt/ml/config/resource_config.json")
 # The lines around a script's output on HyperPod (facts/hyperpod.md §4.5): people search for them.
 DOWNLOADING = "[SageMaker] Downloading lifecycle scripts"
 SUCCEEDED = "[SageMaker] The lifecycle scripts succeeded."
@@ -86,6 +88,7 @@ async def _outcome(settings: AgentSettings, order: RunScript, transcript: Transc
     script = order.on_create
     try:
         folder = await bundle.fetch(settings, order)
+        await fetch_config(settings, order)
         if order.fault:
             return ended("failed", order.fault, 1)
         if order.fresh:
@@ -98,7 +101,7 @@ async def _outcome(settings: AgentSettings, order: RunScript, transcript: Transc
                 return ended("timed-out", words, exit_.code)
             if exit_.code:
                 return ended("failed", f"{script} {_words(exit_.code)}", exit_.code)
-    except bundle.NotStarted as error:
+    except NotStarted as error:
         return ended("not-started", str(error))
     except (OSError, ValueError) as error:  # disk full, exec refused, a NUL where none may be
         return ended("not-started", f"{script} could not be started: {error}")
@@ -106,16 +109,13 @@ async def _outcome(settings: AgentSettings, order: RunScript, transcript: Transc
 
 
 def _launch(settings: AgentSettings, order: RunScript, folder: Path, script: str) -> process.Launch:
-    """The script's place on the node: its folder, its configuration file, its environment."""
-    config = settings.directory / RESOURCE_CONFIG
-    config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(order.resource_config)
+    """The script's place on the node: its folder, its environment."""
     home = settings.directory / "home"
     home.mkdir(exist_ok=True)
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {
         "HOME": str(home),
-        "SAGEMAKER_RESOURCE_CONFIG_PATH": str(config),
+        "SAGEMAKER_RESOURCE_CONFIG_PATH": str(settings.directory / RESOURCE_CONFIG),
         **order.environment,
         DIRECTORY_VARIABLE: str(settings.directory),  # last: it says whose process this is
     }

@@ -1,4 +1,4 @@
-"""Where agents come in: the WebSocket that each keeps, and the lifecycle bundle that each fetches.
+"""Where agents come in: the WebSocket that each keeps. What they fetch is in node_files.py.
 
 Reports are committed before they are acknowledged; orders come from the fleet through Links.
 """
@@ -10,20 +10,17 @@ import logging
 
 import msgspec
 from msgspec.structs import replace
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tocsin.core.commit import World
 from tocsin.core.faults import Catalogue, health_lines
 from tocsin.core.reports import acceptable_time, effect, lines
-from tocsin.doors.bundles import BundleMissing, Bundles
 from tocsin.doors.links import Link, Links
 from tocsin.model.changes import Change, Log, Put
-from tocsin.model.cluster import Cluster, Node
+from tocsin.model.cluster import Cluster
 from tocsin.model.errors import Stale, TocsinError
 from tocsin.model.link import (
+    FRAME_BYTES_MAX,
     Ack,
     Beat,
     CheckEnded,
@@ -42,13 +39,11 @@ from tocsin.model.link import (
 )
 from tocsin.model.logs import LogGroup, LogLine
 from tocsin.model.names import health_stream, lifecycle_stream
-from tocsin.model.nodedir import FAULT_PATH
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.commands import Commands
 from tocsin.services.fleet import Fleet
 from tocsin.services.injections import Injections
-from tocsin.services.orders import BUNDLE_PATH
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +65,6 @@ class NodesDoor:
         links: Links,
         store: Store,
         clock: Clock,
-        bundles: Bundles,
         beat_interval_s: float,
         catalogue: Catalogue,
         expect_gpus: bool = False,
@@ -81,44 +75,12 @@ class NodesDoor:
         self._links = links
         self._store = store
         self._clock = clock
-        self._bundles = bundles
         self._beat_interval_s = beat_interval_s
         self._catalogue = catalogue
         self._expect_gpus = expect_gpus
 
     def routes(self) -> list[BaseRoute]:
-        return [
-            WebSocketRoute(LINK_PATH, self._serve),
-            Route(BUNDLE_PATH, self._bundle),
-            Route(FAULT_PATH + "/{fault}", self._fault),
-        ]
-
-    def _asking(self, request: Request) -> tuple[World, Node] | None:
-        """The node that asks, if it proves that it is the one."""
-        instance_id = request.headers.get("x-tocsin-instance", "")
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        known = hmac.compare_digest(token, self._fleet.token(instance_id))
-        return self._fleet.node(instance_id) if known else None
-
-    async def _fault(self, request: Request) -> Response:
-        """Whether a fault is still to be in the node that asks: its agent stands still, and hears no order."""
-        found = self._asking(request)
-        if found is None:
-            return _stranger()
-        known = await self._injections.known(found[1], request.path_params["fault"])
-        return PlainTextResponse("in\n" if known else "out\n", status_code=200 if known else 404)
-
-    async def _bundle(self, request: Request) -> Response:
-        found = self._asking(request)
-        if found is None:
-            return _stranger()
-        world, node = found
-        group = next((group for group in world.cluster.groups if group.name == node.group), None)
-        source = group.lifecycle.get("SourceS3Uri", "") if group else ""
-        try:
-            return Response(await self._bundles.tar(source), media_type="application/x-tar")
-        except (BundleMissing, OSError) as error:
-            return PlainTextResponse(f"{error}\n", status_code=404)
+        return [WebSocketRoute(LINK_PATH, self._serve)]
 
     async def _serve(self, socket: WebSocket) -> None:
         await socket.accept()
@@ -233,10 +195,6 @@ class NodesDoor:
         return [line] if written else []
 
 
-def _stranger() -> Response:
-    return PlainTextResponse("no such instance, or not its token\n", status_code=403)
-
-
 async def _close(socket: WebSocket) -> None:
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # closed already by the other side
         await socket.close(code=1008)
@@ -245,4 +203,9 @@ async def _close(socket: WebSocket) -> None:
 async def _write(socket: WebSocket, link: Link) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         while True:
-            await socket.send_text(_encode(await link.outgoing.get()).decode())
+            frame = _encode(await link.outgoing.get())
+            if len(frame) > FRAME_BYTES_MAX:  # the agent would cut the link, again and again, and be taken for lost
+                told = (len(frame), link.hello.instance_id, FRAME_BYTES_MAX, frame[:80].decode(errors="replace"))
+                log.error("a frame of %d bytes to %s is not sent, for a link carries %d at most: %s", *told)
+                continue
+            await socket.send_text(frame.decode())

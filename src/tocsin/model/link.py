@@ -181,8 +181,8 @@ class Ack(Struct, frozen=True, kw_only=True, tag_field="t", tag="ack"):
 class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-script"):
     """Fetch the lifecycle bundle and run `on_create` in it. `bundle_path` is a path on the server, `source` its S3 URI.
 
-    `resource_config` is the text of resource_config.json. Limits: seconds, bytes of output. `fresh`: the root volume is
-    a new one, so what earlier scripts left in their home goes.
+    `resource_config_path` is where resource_config.json is fetched, packed with gzip. Limits: seconds, bytes of output.
+    `fresh`: the root volume is a new one, so what earlier scripts left in their home goes.
     `then`: a second script of the bundle, run when the first has succeeded.
     """
 
@@ -190,7 +190,7 @@ class RunScript(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-scrip
     source: str
     bundle_path: str
     on_create: str
-    resource_config: str
+    resource_config_path: str
     environment: dict[str, str] = field(default_factory=dict)
     time_limit_s: float
     output_bytes_max: int

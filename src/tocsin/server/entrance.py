@@ -31,7 +31,7 @@ def front_of(parts: Parts) -> Front:
     pages = Pages(parts.topics, lambda: epoch_ms(parts.clock.now()), new_id)
     metrics = MetricsDoor(_sources(parts, lambda: front.requests))
     investigation = InvestigationPage(parts.investigations)
-    routed = (_own(parts), parts.provider, parts.nodes, pages, investigation, metrics)
+    routed = (_own(parts), parts.provider, parts.nodes, parts.node_files, pages, investigation, metrics)
     doors = _doors(parts)
     front = Front(
         doors=[*doors, cloudcontrol_door(parts.cloud_requests, doors)],

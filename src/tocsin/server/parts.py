@@ -21,6 +21,7 @@ from tocsin.core.tickets import key_of
 from tocsin.doors.bundles import Bundles
 from tocsin.doors.cloudcontrol import Requests, Watching
 from tocsin.doors.links import Links
+from tocsin.doors.node_files import NodeFiles
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.upstream import Upstream
 from tocsin.machines.held import HeldMachines
@@ -169,7 +170,6 @@ class Parts:
 
     @cached_property
     def nodes(self) -> NodesDoor:
-        upstream = self.ground.upstream
         return NodesDoor(
             fleet=self.fleet,
             commands=self.commands,
@@ -177,11 +177,16 @@ class Parts:
             links=self.links,
             store=self.store,
             clock=self.clock,
-            bundles=Bundles(self.settings.s3, upstream.url if upstream else None),
             beat_interval_s=self.settings.fleet.beat_interval_s,
             catalogue=self.ground.catalogue,
             expect_gpus=self.settings.health.expect_gpus,
         )
+
+    @cached_property
+    def node_files(self) -> NodeFiles:
+        upstream = self.ground.upstream
+        bundles = Bundles(self.settings.s3, upstream.url if upstream else None)
+        return NodeFiles(self.fleet, bundles, self.injections)
 
     # The bus and what it delivers to.
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import Answer, Plan, ResetGpus, RunDeep, RunLifecycle
 from tocsin.core.policy import FleetPolicy
-from tocsin.core.resource_config import resource_config
 from tocsin.model.cluster import Node
 from tocsin.model.deep import Peer
 from tocsin.model.link import AnswerPeers, Order, RunDeepCheck, RunGpuReset, RunScript
@@ -13,6 +12,7 @@ from tocsin.model.machine import LaunchOrder
 from tocsin.services.mishaps import Mishaps
 
 BUNDLE_PATH = "/_tocsin/node/bundle"
+RESOURCE_CONFIG_PATH = "/_tocsin/node/resource-config"
 
 
 class Orders:
@@ -25,8 +25,6 @@ class Orders:
         self._health = health
         self._token = token
         self._mishaps = mishaps
-        self._told_of: Plan | None = None
-        self._config = ""
 
     async def launch(self, node: Node, made: Plan) -> LaunchOrder:
         """Raises LaunchRefused where somebody asked for that."""
@@ -42,13 +40,6 @@ class Orders:
         if self._mishaps is None or node.joined:
             return order
         return await self._mishaps.at_launch(order, made.cluster, node)
-
-    def _resource_config(self, made: Plan) -> str:
-        """The same text for all scripts of a plan: it tells of the whole cluster."""
-        assert made.cluster is not None, "only nodes of a cluster run scripts"
-        if self._told_of is not made:
-            self._told_of, self._config = made, resource_config(made.cluster, made.nodes.values())
-        return self._config
 
     async def of_agent(self, step: RunLifecycle | RunDeep | ResetGpus | Answer, made: Plan) -> Order:
         """What the node's agent is to do."""
@@ -100,7 +91,7 @@ class Orders:
             bundle_path=BUNDLE_PATH,
             on_create=scripts[0],
             then="".join(scripts[1:]),
-            resource_config=self._resource_config(made),
+            resource_config_path=RESOURCE_CONFIG_PATH,
             environment={
                 "TOCSIN_INSTANCE_ID": node.instance_id,
                 "TOCSIN_INSTANCE_GROUP": node.group,

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec.json import encode
+
 from tocsin.core.commands.content import (
     EXECUTION_TIMEOUT_S,
     ON_FAILURE,
@@ -22,6 +24,8 @@ from tocsin.model.link import CommandStep
 
 PLATFORM = "Linux"
 TIMEOUT_S_MAX = 172_800  # 48 hours, as AWS-RunShellScript allows
+# A command goes to its node in one frame of 1 MiB, in which a character may take two bytes or more.
+STEPS_BYTES_MAX = 512 << 10
 # The words the SSM agent has for steps it passes over.
 _WRONG_PLATFORM = "Step execution skipped due to incompatible platform. Step name: {}"
 _UNMET = "Step execution skipped due to unsatisfied preconditions: '\"StringEquals\": [{}, {}]'. Step name: {}"
@@ -37,6 +41,12 @@ def render(content: Content, given: Mapping[str, Sequence[str]]) -> tuple[Comman
     steps = tuple(_step(spec, texts, variables) for spec in content.steps)
     if all(spec.interpreter is None for spec in content.steps):
         raise UnsupportedPlatformType("The document has no step that runs on Linux.")
+    size = len(encode(steps))
+    if size > STEPS_BYTES_MAX:
+        raise InvalidParameters(
+            f"With its parameters the command has {size} bytes. At most {STEPS_BYTES_MAX} are sent to a node: "
+            "have its script fetch what is large."
+        )
     return steps
 
 
