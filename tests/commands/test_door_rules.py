@@ -1,9 +1,10 @@
 """Run Command as a rule's target: commands that nobody sends by hand."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.commands.conftest import OPEN, Fleet
 from tests.doors.asking import configured, log_lines, refusal, tocsin
 from tests.doors.sickbay import XID, Sickbay
-from tests.harness import REGION, eventually
+from tests.harness import REGION, RunningServer, eventually, free_port
 
 SHELL = f"arn:aws:ssm:{REGION}::document/AWS-RunShellScript"
 
@@ -159,19 +160,80 @@ def test_explain_names_a_document_that_is_missing(ruling: Ruling, fleet: Fleet) 
     assert "The document Not-There of target command does not exist" in told.stdout, told.stderr
 
 
-def test_a_rule_looks_at_the_sick_node_before_it_is_repaired(tmp_path: Path) -> None:
+LOOK = """
+i=0; while [ $i -lt 20 ]; do echo "look $i"; sleep 0.1; i=$((i+1)); done
+echo "looked, booted $(cat $TOCSIN_NODE_DIR/boots 2>/dev/null)"
+"""
+
+
+class Looking(NamedTuple):
+    """A cluster with automatic recovery, and a rule that runs a document of its own on whichever node turns sick."""
+
+    bay: Sickbay
+    fleet: Fleet
+    node: str
+
+
+@contextlib.contextmanager
+def looking(folder: Path, script: str, toml: str = "", *options: str) -> Iterator[Looking]:
     account = "111122223333"
-    with configured(tmp_path, "[health]\nrepair_delay_s = 600\n") as server:
+    with configured(folder, toml, *options) as server:
         bay = Sickbay(server, account, 1, "Automatic")
         [node] = bay.nodes
         fleet = Fleet(server, account, server.client("ssm", account), "", [node])
+        step = {"action": "aws:runShellScript", "name": "look", "inputs": {"runCommand": [script]}}
+        content = json.dumps({"schemaVersion": "2.2", "mainSteps": [step]})
+        fleet.ssm.create_document(Name="Look", Content=content, DocumentType="Command", DocumentFormat="JSON")
         events = server.client("events", account)
         pattern = {"source": ["aws.sagemaker"], "detail": {"HealthSummary": {"HealthStatus": ["Unhealthy"]}}}
         events.put_rule(Name="look", EventPattern=json.dumps(pattern))
-        target = aimed(f"arn:aws:ssm:{REGION}::document/Tocsin-CollectDiagnostics")
+        target = aimed(f"arn:aws:ssm:{REGION}:{account}:document/Look")
         assert events.put_targets(Rule="look", Targets=[target])["FailedEntries"] == []
+        yield Looking(bay, fleet, node)
+
+
+def test_a_rules_command_looks_at_the_sick_node_before_it_is_rebooted(tmp_path: Path) -> None:
+    """Without any setting: the reboot waits for the command that the event of the fault led to."""
+    with looking(tmp_path, LOOK) as (bay, fleet, node):
         bay.kernel_says(node, XID.format(code=79))
         [command] = eventually(lambda: fleet.ssm.list_commands()["Commands"], "the command of the rule")
         found = fleet.ended(command["CommandId"], node)
-        assert (found["Status"], "Diagnostics of" in found["StandardOutputContent"]) == ("Success", True)
+        assert (found["Status"], "looked" in found["StandardOutputContent"]) == ("Success", True), found
+        told = bay.summaries(2)
+        assert [(one["HealthStatus"], one["RepairAction"]) for one in told] == [
+            ("Unhealthy", "Reboot"),
+            ("Healthy", "None"),
+        ]
         assert bay.nodes == {node: "Running"}
+        assert len(fleet.ssm.list_commands()["Commands"]) == 1
+
+
+def test_a_command_that_hangs_does_not_keep_its_node_sick(tmp_path: Path) -> None:
+    with looking(tmp_path, "echo begun; sleep 600", "[health]\ncommands_wait_max_s = 1\n") as (bay, fleet, node):
+        bay.kernel_says(node, XID.format(code=79))
+        assert [one["HealthStatus"] for one in bay.summaries(2)] == ["Unhealthy", "Healthy"]
+        [command] = fleet.ssm.list_commands()["Commands"]
+        assert fleet.ended(command["CommandId"], node)["Status"] == "Failed"
+
+
+def test_a_repair_goes_on_after_a_kill_of_the_server_while_the_command_looks(tmp_path: Path) -> None:
+    gate, port = tmp_path / "gate", str(free_port())
+    with looking(
+        tmp_path, f"echo begun; while [ ! -e {gate} ]; do sleep 0.1; done; echo looked", "", "--port", port
+    ) as (bay, fleet, node):
+        bay.kernel_says(node, XID.format(code=79))
+        [command] = eventually(lambda: fleet.ssm.list_commands()["Commands"], "the command of the rule")
+        fleet.until(command["CommandId"], lambda found: "begun" in found["StandardOutputContent"], node)
+        server = bay.server
+        server.kill()
+        again = RunningServer(server.data_dir, "--config", str(tmp_path / "tocsin.toml"), "--port", port)
+        try:
+            ssm = again.client("ssm")
+            gate.touch()
+            fleet = fleet._replace(server=again, ssm=ssm)
+            found = fleet.ended(command["CommandId"], node)
+            assert (found["Status"], "looked" in found["StandardOutputContent"]) == ("Success", True), found
+            bay.server, bay.api = again, again.client("sagemaker")
+            assert [one["HealthStatus"] for one in bay.summaries(2)] == ["Unhealthy", "Healthy"]
+        finally:
+            again.stop()

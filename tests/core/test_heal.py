@@ -347,3 +347,41 @@ def test_a_repair_leaves_time_to_look_at_the_node_and_then_begins() -> None:
     [done] = world.nodes[node.instance_id].mended
     assert done.at_ms >= epoch_ms(struck + later(30))
     assert world.nodes[node.instance_id].health is Health.HEALTHY
+
+
+def looked_at(world: SickWorld, **since: Any) -> Plan:
+    """The plan while rules' commands look at some."""
+    seen = Observed(machines=world.machines, links=world.links, since=world.since, looked_at=since)
+    return plan(world.living, world.nodes, seen, world.policy, world.now, world.health, CATALOGUE)
+
+
+def test_nobody_is_repaired_before_the_event_of_its_fault_is_told() -> None:
+    world = SickWorld(1, 1)
+    node = world.members[0].instance_id
+    world.strike(world.members[0], REBOOT)
+    made = looked_at(world)
+    assert (made.nodes[node].health, made.nodes[node].due, made.nodes[node].rebooting) == ("Unhealthy", "Reboot", False)
+    assert any("the commands of rules look at it first, for 60 s at most" in why for why in made.waiting)
+    world.nodes = dict(made.nodes)
+    assert looked_at(world).nodes[node].rebooting  # nobody wants to look
+
+
+def test_a_repair_waits_for_the_commands_of_rules_and_not_for_ever() -> None:
+    world = SickWorld(1, 1)
+    node = world.members[0].instance_id
+    world.strike(world.members[0], REBOOT)
+    world.nodes, since = dict(looked_at(world).nodes), world.now
+    waiting = looked_at(world, **{node: since})
+    assert not waiting.nodes[node].rebooting
+    assert waiting.wake_at is not None
+    assert waiting.wake_at <= since + later(60)
+    world.now = since + later(60)
+    world.beat()
+    assert looked_at(world, **{node: since}).nodes[node].rebooting
+
+
+def test_a_repair_waits_for_no_command_where_the_policy_says_so() -> None:
+    world = SickWorld(1, 1, health=HealthPolicy(commands_wait_max_s=0))
+    node = world.members[0].instance_id
+    world.strike(world.members[0], REBOOT)
+    assert looked_at(world, **{node: world.now}).nodes[node].rebooting

@@ -6,6 +6,7 @@ Parts that need each other reach through a lambda. What people and programs come
 import random
 import secrets
 import ssl
+from collections.abc import Sequence
 from functools import cached_property
 
 import aiohttp
@@ -25,6 +26,7 @@ from tocsin.doors.node_files import NodeFiles
 from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.upstream import Upstream
 from tocsin.machines.held import HeldMachines
+from tocsin.model.command import Invocation
 from tocsin.model.names import API_DESTINATION
 from tocsin.orchestrators.slurm import Slurm
 from tocsin.ports import Carrier, InsideTarget
@@ -48,6 +50,7 @@ from tocsin.services.injections import Injections
 from tocsin.services.investigations import Investigations, Invitations
 from tocsin.services.mishaps import Mishaps
 from tocsin.services.noise import Noise
+from tocsin.services.onlookers import Onlookers
 from tocsin.services.outbox import Outbox
 from tocsin.services.outcomes import Outcomes
 from tocsin.services.queues import Queues
@@ -136,13 +139,20 @@ class Parts:
             ringing=self.alarms.ringing,
             free=lambda: self.drains.free if self.settings.slurm.enabled else None,
             reached=lambda: self.drains.reached if self.settings.slurm.enabled else {},
+            looked_at=lambda: self.onlookers.looked_at,
             moved=self._moved,
         )
 
-    def _moved(self, before: World | None, after: World | None) -> None:
+    def _moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:
         """Those who follow clusters from beside the fleet."""
         self.cloud_watching.moved(before, after)
         self.extensions.moved(before, after)
+        self.onlookers.moved(after, touched)
+
+    def _over(self, invocation: Invocation) -> None:
+        """Those who follow commands."""
+        self.extensions.over(invocation)
+        self.onlookers.ended(invocation.instance_id)
 
     @cached_property
     def packages(self) -> ExtensionFolders:
@@ -159,6 +169,16 @@ class Parts:
     @cached_property
     def cloud_watching(self) -> Watching:
         return Watching(self.cloud_requests, self.store, self.clock)
+
+    @cached_property
+    def onlookers(self) -> Onlookers:
+        return Onlookers(
+            store=self.store,
+            clock=self.clock,
+            routed=lambda place: self.bus.routed(place),
+            commanded=lambda instance_id: self.commands.of_rules(instance_id),
+            changed=lambda instance_id: self.fleet.changed(instance_id),
+        )
 
     @cached_property
     def drains(self) -> DrainService:
@@ -367,5 +387,5 @@ class Parts:
             telling=telling,
             hearing=Hearing(self.store, self.clock, self.fleet, telling, output),
             limits=self.settings.commands,
-            over=lambda invocation: self.extensions.over(invocation),
+            over=self._over,
         )

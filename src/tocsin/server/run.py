@@ -120,8 +120,8 @@ async def _assembled(parts: Parts) -> AsyncIterator[World]:
     front = front_of(parts)
 
     async def settled() -> bool:
-        at_rest = fleet.idle and commands.idle and parts.provider.idle and parts.cloud_watching.idle
-        at_rest = at_rest and parts.extensions.idle
+        watchers = parts.cloud_watching.idle and parts.extensions.idle and parts.onlookers.idle
+        at_rest = watchers and fleet.idle and commands.idle and parts.provider.idle
         return at_rest and await parts.bus.caught_up()
 
     await parts.provider.start()
@@ -129,6 +129,7 @@ async def _assembled(parts: Parts) -> AsyncIterator[World]:
         of_bus = (parts.queues, parts.topics, parts.outbox, parts.bus)
         for one in (*of_bus, parts.mishaps, parts.alarms, parts.cloud_watching, fleet, commands, parts.extensions):
             await one.load()
+        parts.onlookers.load(fleet)
         yield World(front, _loops(parts), settled, lambda: inventory(parts.store))
     finally:
         await parts.provider.close()
@@ -144,7 +145,7 @@ def _loops(parts: Parts) -> list[Coroutine[Any, Any, None]]:
         parts.queues,
     )
     of_outside: tuple[Loop, ...] = (parts.outbox, parts.topics, parts.commands)
-    of_house: list[Loop] = [parts.fleet, parts.cloud_watching, parts.extensions, parts.housekeeping]
+    of_house: list[Loop] = [parts.fleet, parts.onlookers, parts.cloud_watching, parts.extensions, parts.housekeeping]
     if parts.settings.slurm.enabled:
         of_house.append(parts.drains)
     return [*(one.run() for one in (*of_bus, *of_outside, *of_house)), *parts.provider.loops]

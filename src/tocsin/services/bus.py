@@ -68,6 +68,7 @@ class Bus:
         self._reloading = asyncio.Lock()
         self._room = 0  # events that may be accepted before it is looked again whether too many wait
         self._routed = 0  # all up to this place, targets' wakes included
+        self._further = asyncio.Event()  # set, and another one's turn, whenever it moved
         self.tally = Tally()
         self.counts: Counter[str] = Counter(
             routed=0, delivered=0, dropped=0, dead_lettered=0, unreadable=0, throttled=0
@@ -139,6 +140,11 @@ class Bus:
         """Whether every journaled event is routed, and what it owes inside our store delivered."""
         return self._routed >= (await self._store.journal_bounds())[1]
 
+    async def routed(self, place: int) -> None:
+        """Return once all up to a place in the journal is routed, and what it owes inside our store delivered."""
+        while self._routed < place:
+            await self._further.wait()
+
     async def run(self) -> None:
         """Follow the journal for ever, whatever the store says: a read may fail like a commit."""
         place: int | None = None  # not known: the store tells
@@ -148,6 +154,8 @@ class Bus:
                     place = await self._store.cursor(ROUTER)
                     await self._noise.load(await self._store.find(Rule))
                 self._routed = place
+                self._further.set()
+                self._further = asyncio.Event()
                 await self._store.grown(place)
                 async with self._noise.turn:
                     place = await self._advance(place)

@@ -6,7 +6,7 @@ other. What changed is marked, for the fleet's loop (services/fleet.py) to look 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from tocsin.core.commit import World, commit
 from tocsin.model.changes import Change, Delete
@@ -16,15 +16,15 @@ from tocsin.model.names import Scope, split_arn
 from tocsin.ports import Clock, Store
 from tocsin.services.roster import Roster
 
-Moved = Callable[[World | None, World | None], None]
+Moved = Callable[[World | None, World | None, Sequence[str]], None]
 
 
-def unheard(_before: World | None, _after: World | None) -> None:
+def unheard(_before: World | None, _after: World | None, _touched: Sequence[str]) -> None:
     """Where nobody wants to hear."""
 
 
 class Clusters:
-    """`moved` is told before and after of each commit, once it is on disk."""
+    """`moved` is told before and after of each commit, once it is on disk, and who came, changed or went by it."""
 
     def __init__(self, store: Store, clock: Clock, moved: Moved) -> None:
         self._store = store
@@ -102,7 +102,7 @@ class Clusters:
             self._mark(world.cluster.id, made.touched)
         elif before is not None:
             self._forget(before)
-        self._moved(before, world)
+        self._moved(before, world, made.touched)
         return world
 
     def _forget(self, gone: World) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import hmac
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -66,6 +66,7 @@ class Fleet(Hearing):
         ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
         free: Callable[[], frozenset[str] | None] = lambda: None,
         reached: Callable[[], Mapping[str, bool]] = dict,
+        looked_at: Callable[[], Mapping[str, datetime] | None] = lambda: None,
         moved: Moved = unheard,
     ) -> None:
         super().__init__(store, clock, moved)
@@ -79,6 +80,7 @@ class Fleet(Hearing):
         self._ringing = ringing
         self._free = free
         self._reached = reached
+        self._looked_at = looked_at
         self._since = clock.now()
         self._due: set[str] = set()  # clusters of which everybody is to be looked at
         self._reconciling = ""
@@ -274,6 +276,7 @@ class Fleet(Hearing):
             alarms=self._ringing(world.cluster.scope),
             free=self._free(),
             reached=self._reached(),
+            looked_at=self._looked_at(),
         )
         made = plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health, self._catalogue)
         if everybody:

@@ -29,7 +29,11 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     repairs_floor: int = 1
     # A GPU may take so long to be reset.
     gpu_reset_limit_s: float = 120.0
-    # A repair begins so long after its fault, so that a command that a rule sends there can look at the node as it is.
+    # A repair waits for the commands that rules send to its node, so that they see the node as it is; at most so long
+    # after the node turned unhealthy. Diagnostics take seconds, and one that hangs must not keep a node sick. 0: not at
+    # all.
+    commands_wait_max_s: float = 60.0
+    # A repair begins so long after its fault: for those who look by other ways.
     repair_delay_s: float = 0.0
     # A repair waits for the jobs on its node at most so long; 0: until they have ended.
     jobs_wait_max_s: float = 0.0

@@ -92,6 +92,7 @@ def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
         return
     recovers = draft.cluster.node_recovery is not NodeRecovery.NONE
     resetting = node.reset is not None or (recovers and verdict.remedy is Remedy.GPU_RESET)
+    turns = node.health is not Health.UNHEALTHY
     draft.set(
         node,
         health=Health.UNHEALTHY,
@@ -103,11 +104,26 @@ def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
     if node.reset is not None:
         follow_reset(draft, draft.nodes[node.instance_id])
     elif recovers and node.repair is None:
-        _mend(draft, draft.nodes[node.instance_id], verdict, budget)
+        held = _looked_at(draft, node, turns=turns) or _delayed(draft, worst)
+        _mend(draft, draft.nodes[node.instance_id], verdict, budget, held)
 
 
-def _looked_at(draft: Draft, fault: Known) -> str:
-    """Why a repair waits for those who look at the node first; "" when they had their time."""
+def _looked_at(draft: Draft, node: Node, *, turns: bool) -> str:
+    """Why a repair waits for rules' commands that look at the node first; "" when none do, or had their time.
+
+    Nobody has heard yet of a node that turns unhealthy with this very plan.
+    """
+    limit_s = draft.health.commands_wait_max_s
+    if draft.seen.looked_at is None or not limit_s:
+        return ""
+    since = draft.now if turns else draft.seen.looked_at.get(node.instance_id)
+    if since is None or draft.expired(since, limit_s):
+        return ""
+    return f"the commands of rules look at it first, for {limit_s:g} s at most"
+
+
+def _delayed(draft: Draft, fault: Known) -> str:
+    """Why a repair waits for others who look at the node first; "" when they had their time."""
     delay_s = draft.health.repair_delay_s
     if not delay_s or draft.expired(datetime.fromtimestamp(fault.since_ms / 1000, UTC), delay_s):
         return ""
@@ -125,13 +141,14 @@ def _busy(draft: Draft, node: Node) -> str:
     return "its jobs have not ended"
 
 
-def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
+def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget, held: str) -> None:
+    """`held`: why it has to wait already."""
     assert verdict.worst is not None, "only what is wrong is mended"
     if verdict.remedy not in DONE_HERE:
         if verdict.why:
             draft.wait(f"{node.instance_id} is left as it is: {verdict.why}")
         return
-    held = _looked_at(draft, verdict.worst) or _busy(draft, node) or budget.held(node)
+    held = held or _busy(draft, node) or budget.held(node)
     if held:
         draft.wait(f"{node.instance_id} waits for its {verdict.remedy}: {held}")
         return

@@ -17,6 +17,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     until the time comes at which the plan said it wants to be made again; then, `news` None, everybody is looked at.
     `alarms` are the names of the alarms that are in ALARM, `free` the instances without jobs (None: nobody knows),
     `reached` says which instances the workload manager reaches, of those that it knows.
+    `looked_at` are the sick instances that rules' commands look at or may yet, and since when (None: nobody would).
     """
 
     machines: Mapping[str, MachineState]
@@ -26,6 +27,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     alarms: frozenset[str] = frozenset()
     free: frozenset[str] | None = None
     reached: Mapping[str, bool] = {}
+    looked_at: Mapping[str, datetime] | None = None
 
 
 class Launch(Struct, frozen=True):

@@ -102,6 +102,10 @@ class Commands:
         """How many commands are not over."""
         return len(self._open)
 
+    def of_rules(self, instance_id: str) -> bool:
+        """Whether a command that a rule sent is open on the node."""
+        return any(self._open[key].command.origin for key in self._at.get(instance_id, ()))
+
     def counted(self, command: Command) -> Counts:
         """How many of its invocations are over, and how."""
         opened = self._open.get(command.id)
@@ -316,11 +320,11 @@ class Commands:
             opened.due_ms = min(opened.due_ms, deadline_ms(opened.command, one))
         else:
             self.counts["ended"] += 1
-            self._over(one)
             self._leave(one)
             self.mark(one.command_id)
             for waiting in self._at.get(one.instance_id, ()):
                 self.mark(waiting)
+            self._over(one)
 
     def mark(self, command_id: str) -> None:
         self._dirty.add(command_id)
