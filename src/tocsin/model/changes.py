@@ -22,7 +22,7 @@ class Delete(Struct, frozen=True):
     record: Record
 
 
-class Accept(Struct, frozen=True):
+class Accept(Struct, frozen=True, gc=False):
     """Append the event to the journal. An id already journaled for its scope and bus is left as it is: repeats do no
     harm, and an event that goes from bus to bus keeps its id."""
 

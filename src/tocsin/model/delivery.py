@@ -9,7 +9,7 @@ from tocsin.model.event import Event
 from tocsin.model.rule import Rule, Target
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
+class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     """`payload` is what the target is sent: the event, a part of it, a constant, or a template that was filled."""
 
     event: Event

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tocsin.model.names import Scope
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """One accepted event. `body` is the envelope as one line of JSON; `at_ms` the time of acceptance.
 
     `by_hand` marks what a person put in the place of a service; nothing in the envelope tells.
@@ -22,7 +22,7 @@ class Event(Struct, frozen=True, kw_only=True):
     by_hand: bool = False
 
 
-class Journaled(Struct, frozen=True, kw_only=True):
+class Journaled(Struct, frozen=True, kw_only=True, gc=False):
     """An event at its place in the journal. `seq` grows by commit order and never repeats."""
 
     seq: int

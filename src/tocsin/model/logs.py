@@ -44,7 +44,7 @@ class LogPolicy(Record, frozen=True, kw_only=True):
         return self.name
 
 
-class LogLine(Struct, frozen=True, array_like=True):
+class LogLine(Struct, frozen=True, array_like=True, gc=False):
     """What a writer hands in: when it happened, and one message of text."""
 
     at_ms: int

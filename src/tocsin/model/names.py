@@ -12,9 +12,10 @@ PARTITION = "aws"
 DEFAULT_BUS = "default"
 API_DESTINATION = "api-destination"
 _ALNUM = string.ascii_lowercase + string.digits
+_VARIANT = "89ab"  # of a UUID: two bits that are set, and two that are free (RFC 9562)
 
 
-class Scope(Struct, frozen=True, order=True):
+class Scope(Struct, frozen=True, order=True, gc=False):
     """Account (12 digits) and region: all state is kept apart per scope."""
 
     account: str
@@ -141,10 +142,14 @@ def derived_uuid(*parts: object) -> str:
 
 def time_ordered_uuid(now_ms: int, chance: bytes) -> str:
     """A UUID of version 7: 48 bits of time, then 74 of 10 random bytes. Ids that grow keep an index's inserts local."""
-    random = int.from_bytes(chance[:10])
-    low = (2 << 62) | (random & ((1 << 62) - 1))
-    text = f"{(now_ms << 16) | (7 << 12) | (random >> 68):016x}{low:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time, drawn = f"{now_ms:012x}", chance.hex()
+    return f"{time[:8]}-{time[8:]}-7{drawn[:3]}-{_VARIANT[chance[9] & 3]}{drawn[3:6]}-{drawn[6:18]}"
+
+
+def random_uuid(chance: bytes) -> str:
+    """A UUID of version 4, of 122 of 16 random bytes' bits."""
+    drawn = chance.hex()
+    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[12:15]}-{_VARIANT[chance[15] & 3]}{drawn[15:18]}-{drawn[18:30]}"
 
 
 def derived_instance_id(*parts: object) -> str:

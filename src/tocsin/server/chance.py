@@ -1,9 +1,8 @@
 """Random bytes for ids. Asking the system for each id costs more than all else about it, so they are taken in pages."""
 
 import os
-import uuid
 
-from tocsin.model.names import time_ordered_uuid
+from tocsin.model.names import random_uuid, time_ordered_uuid
 
 PAGE_BYTES = 4096
 
@@ -18,7 +17,7 @@ class Chance:
         return time_ordered_uuid(now_ms, self._take(10))
 
     def request_id(self) -> str:
-        return str(uuid.UUID(bytes=self._take(16), version=4))
+        return random_uuid(self._take(16))
 
     def _take(self, count: int) -> bytes:
         begin, end = self._place, self._place + count

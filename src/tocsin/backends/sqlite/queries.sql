@@ -15,12 +15,12 @@ BEGIN
     INSERT INTO record (kind, account, region, key, revision, body)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
            CAST(substr(NEW.bodies, value ->> 5, value ->> 6) AS TEXT)
-    FROM json_each(NEW.records)
+    FROM jsonb_each(NEW.records)
     WHERE true
     ON CONFLICT DO UPDATE SET revision = excluded.revision, body = excluded.body;
 
     DELETE FROM record WHERE rowid IN (
-        SELECT record.rowid FROM json_each(NEW.gone) AS gone CROSS JOIN record
+        SELECT record.rowid FROM jsonb_each(NEW.gone) AS gone CROSS JOIN record
         WHERE kind = gone.value ->> 0 AND account = gone.value ->> 1 AND region = gone.value ->> 2
           AND record.key = gone.value ->> 3
     );
@@ -28,7 +28,7 @@ BEGIN
     INSERT INTO journal (seq, account, region, bus, id, at_ms, mark, by_hand, through_bytes, body)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
            value ->> 9, value ->> 10, coalesce(substr(NEW.bodies, value ->> 7, value ->> 8), x'')  -- of no bytes at all, substr makes NULL
-    FROM json_each(NEW.journal)
+    FROM jsonb_each(NEW.journal)
     WHERE NOT EXISTS (
         SELECT 1 FROM journal
         WHERE mark = value ->> 6 AND id = value ->> 4 AND bus = value ->> 3
@@ -37,11 +37,11 @@ BEGIN
 
     INSERT INTO log_group (id, account, region, name)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3
-    FROM json_each(NEW.groups);
+    FROM jsonb_each(NEW.groups);
 
     INSERT INTO log_stream (id, group_id, name, created_ms, first_ms, last_ms, ingested_ms, bytes)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-    FROM json_each(NEW.streams)
+    FROM jsonb_each(NEW.streams)
     WHERE true
     ON CONFLICT (id) DO UPDATE SET
         first_ms = coalesce(min(first_ms, excluded.first_ms), first_ms, excluded.first_ms),
@@ -52,38 +52,39 @@ BEGIN
     -- LIMIT keeps the inner query from being folded into the outer one, where each line would parse all its batch.
     INSERT INTO log_event (id, group_id, stream_id, at_ms, ingested_ms, message)
     SELECT batch.first_id + line.key, batch.group_id, batch.stream_id,
-           line.value ->> 0, batch.ingested_ms, line.value ->> 1
+           line.value ->> 0, batch.ingested_ms,
+           coalesce(CAST(substr(NEW.bodies, line.value ->> 1, line.value ->> 2) AS TEXT), '')
     FROM (
         SELECT value ->> 0 AS first_id, value ->> 1 AS group_id, value ->> 2 AS stream_id, value ->> 3 AS ingested_ms,
-               value -> 4 AS lines
-        FROM json_each(NEW.lines)
+               jsonb_extract(value, '$[4]') AS lines
+        FROM jsonb_each(NEW.lines)
         LIMIT -1
-    ) AS batch CROSS JOIN json_each(batch.lines) AS line;
+    ) AS batch CROSS JOIN jsonb_each(batch.lines) AS line;
 
     INSERT INTO cursor (name, seq)
     SELECT value ->> 0, value ->> 1
-    FROM json_each(NEW.cursors)
+    FROM jsonb_each(NEW.cursors)
     WHERE true
     ON CONFLICT DO UPDATE SET seq = excluded.seq;
 
     INSERT INTO story (account, region, cluster_id, cluster_name, instance_id, at_ms, chapter, what, why)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
            value ->> 8
-    FROM json_each(NEW.story);
+    FROM jsonb_each(NEW.story);
 
     INSERT INTO archive (id, account, region, name, events, bytes)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-    FROM json_each(NEW.archives)
+    FROM jsonb_each(NEW.archives)
     WHERE true
     ON CONFLICT (id) DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes;
 
     INSERT INTO archived (id, archive_id, at_ms, body)
     SELECT value ->> 0, value ->> 1, value ->> 2, coalesce(substr(NEW.bodies, value ->> 3, value ->> 4), x'')
-    FROM json_each(NEW.archived);
+    FROM jsonb_each(NEW.archived);
 
     INSERT INTO held (seq, rule_arn, target_id, gate, why)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-    FROM json_each(NEW.held)
+    FROM jsonb_each(NEW.held)
     WHERE true
     ON CONFLICT DO NOTHING;
 

@@ -149,11 +149,19 @@ class Tape:
         total.first_ms = first if total.first_ms is None else min(total.first_ms, first)
         total.last_ms = last if total.last_ms is None else max(total.last_ms, last)
         total.ingested_ms = max(total.ingested_ms or change.ingested_ms, change.ingested_ms)
-        text = "".join([line.message for line in change.lines])
-        total.bytes += len(text.encode()) + LOG_EVENT_OVERHEAD_BYTES * len(times)
-        self._lines.append((self.numbers.line + 1, group_id, stream_id, change.ingested_ms, change.lines))
+        begin = self._bytes
+        rows = [(line.at_ms, *self._body(line.message.encode())) for line in change.lines]
+        total.bytes += self._bytes - begin + LOG_EVENT_OVERHEAD_BYTES * len(rows)
+        self._lines.append((self.numbers.line + 1, group_id, stream_id, change.ingested_ms, rows))
         self.numbers.line += len(times)
         self.rows += len(times)
+
+    def _body(self, body: bytes) -> tuple[int, int]:
+        """Take long bytes in, and say where they begin and how many they are."""
+        begin, size = self._bytes, len(body)
+        self._bodies.append(body)
+        self._bytes += size
+        return begin, size
 
     def cursor(self, name: str, seq: int) -> None:
         self._cursors[name] = seq
