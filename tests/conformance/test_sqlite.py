@@ -13,11 +13,11 @@ import apsw
 import pytest
 
 from tests.conformance.conftest import KINDS
-from tocsin.backends.sqlite import SqliteStore, connection, store
+from tocsin.backends.sqlite import SqliteStore, connection, fresh, store
 from tocsin.backends.sqlite.connection import open_writer
 from tocsin.backends.sqlite.queries import MIGRATIONS, SQL
 from tocsin.backends.sqlite.tape import mark
-from tocsin.model.changes import Accept, Log, Put
+from tocsin.model.changes import Accept, Forget, Log, Put
 from tocsin.model.errors import Locked, StoreUnavailable, Throttling
 from tocsin.model.event import Event
 from tocsin.model.logs import LogGroup, LogLine, LogQuery
@@ -282,3 +282,33 @@ def test_a_read_walks_its_index_and_sorts_nothing(tmp_path: Path, name: str, ind
     database.close()
     assert any(f"INDEX {index}" in step for step in plan), plan
     assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+async def test_what_stays_in_memory_of_the_journal_is_bounded_and_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fresh, "FRESH_MAX", 3)
+    monkeypatch.setattr(fresh, "FRESH_BYTES_MAX", 20)
+    opened = await SqliteStore.open(tmp_path, KINDS)
+    for name, size in (("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 19), ("f", 21), ("g", 1), ("h", 1)):
+        await opened.commit(accept(name, b"x" * size))
+        entries = await opened.journal(0, 100)
+        assert entries[-1].event.id == name
+        for place in range(len(entries) + 1):
+            assert await opened.journal(place, 100) == entries[place:]
+            assert await opened.journal(place, 2) == entries[place : place + 2]
+    await opened.close()
+
+
+async def test_a_repeated_event_is_no_fresh_one(tmp_path: Path) -> None:
+    opened = await SqliteStore.open(tmp_path, KINDS)
+    await opened.commit(accept("a"), accept("b"))
+    await opened.commit(accept("b"), accept("c"))
+    assert [entry.event.id for entry in await opened.journal(0, 100)] == ["a", "b", "c"]
+    await opened.commit(accept("d"))
+    entries = await opened.journal(0, 100)
+    assert [entry.event.id for entry in entries] == ["a", "b", "c", "d"]
+    await opened.commit(Forget(through_seq=entries[1].seq))
+    assert [entry.event.id for entry in await opened.journal(0, 100)] == ["c", "d"]
+    assert await opened.journal(entries[2].seq, 100) == entries[3:]
+    await opened.close()

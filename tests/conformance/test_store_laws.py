@@ -163,8 +163,10 @@ async def live(opened: Opened, story: list[list[list[Change]]]) -> None:
             fates = await asyncio.gather(*(kept(store, commit) for commit in burst))
             assert fates == [memory.commit(commit) for commit in burst]
             await compare(store, memory)
+        fresh = await store.journal(0, 1000)
     async with opened() as store:
         await compare(store, memory)
+        assert await store.journal(0, 1000) == fresh, "an adapter that remembers tells what it would read"
 
 
 @pytest.mark.parametrize("adapter", [sqlite_opened], ids=["sqlite"])

@@ -82,7 +82,7 @@ def let_through(
 ) -> tuple[list[Delivery], list[Refused]]:
     """Of what an event owes, what its replay is meant for: all, where it is no replayed event or its replay has no
     filter. Filters name rules of the replay's own bus: where the event went on to another, they have had their say."""
-    name = replay_of(event.body)
+    name = replay_of(event.body) if archives.filters else ""
     rules = archives.filters.get(((event.scope, event.bus), name)) if name else None
     if rules is None:
         return owed

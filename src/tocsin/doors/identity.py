@@ -1,5 +1,6 @@
 """Who a request comes from, and whose state it is about. The front asks before it reads anything else."""
 
+import functools
 import ipaddress
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,6 +10,9 @@ from tocsin.doors.signature import Credential, account_of, credential, verify, v
 from tocsin.doors.wire import Request
 from tocsin.model.errors import AccessDenied
 from tocsin.model.names import Scope
+
+# Host headers that stay read: every request brings one, and clients send few. Others are read again.
+HOSTS_REMEMBERED_MAX = 64
 
 
 class Identity:
@@ -55,11 +59,18 @@ def _demand_local(host: str) -> None:
     Without keys anybody who reaches the socket may run scripts here. A web page can have its own name resolve to
     127.0.0.1 and then send what it likes; but its requests carry that name.
     """
-    name = urlsplit(f"//{host}").hostname or ""
-    if not (name == "localhost" or name.endswith(".localhost") or is_loopback(name)):
+    name, local = _read_host(host)
+    if not local:
         raise AccessDenied(
             f"The request is for the host {name!r}. Without access_keys in the settings, only localhost is answered."
         )
+
+
+@functools.lru_cache(HOSTS_REMEMBERED_MAX)
+def _read_host(host: str) -> tuple[str, bool]:
+    """The name in a Host header, and whether it is this machine's own."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return name, name == "localhost" or name.endswith(".localhost") or is_loopback(name)
 
 
 def is_loopback(name: str) -> bool:

@@ -5,6 +5,7 @@ it goes on where it was, and a delivery into our own store is made exactly once.
 """
 
 import asyncio
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -174,7 +175,8 @@ class Bus:
         sifting = None if self._noise.quiet else self._noise.sifting()
         deliveries, refused = self._owed(batch, counted, sifting)
         changes: list[Change] = [Advance(cursor=ROUTER, expected=place, seq=batch[-1].seq)]
-        changes += [kept for entry in batch for kept in archives_owed(entry.event, self._archives)]
+        if self._archives.of_bus:
+            changes += [kept for entry in batch for kept in archives_owed(entry.event, self._archives)]
         if sifting:
             deliveries += sifting.digests(epoch_ms(self._clock.now()))
             changes += sifting.changes()
@@ -193,8 +195,9 @@ class Bus:
         """Commit what the targets make of the deliveries, and the changes."""
         now_ms = epoch_ms(self._clock.now())
         owed: dict[str, list[Delivery]] = {}
+        kind_of = functools.cache(target_kind)  # many deliveries, few targets
         for delivery in deliveries:
-            owed.setdefault(target_kind(delivery.target.arn), []).append(delivery)
+            owed.setdefault(kind_of(delivery.target.arn), []).append(delivery)
         landed = [await self._targets[kind].land(some, now_ms) for kind, some in owed.items()]
         refused += [one for some in landed for one in some.refused]
         counted["delivered"] += len(deliveries) - sum(len(some.refused) for some in landed)

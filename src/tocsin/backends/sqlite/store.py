@@ -15,6 +15,7 @@ from typing import TypeVar
 import apsw
 
 from tocsin.backends.sqlite.connection import open_reader, open_writer
+from tocsin.backends.sqlite.fresh import Fresh
 from tocsin.backends.sqlite.lock import DirectoryLock
 from tocsin.backends.sqlite.reader import Reader
 from tocsin.backends.sqlite.ticket import Kinds, Ticket
@@ -61,6 +62,7 @@ class SqliteStore:
         self._writer_ended: asyncio.Future[None] = self._loop.create_future()
         self._writer = Writer(writer, self._answer_soon, self._end_soon)
         self._held = self._writer.held
+        self._fresh = Fresh()
         self._writer.start()
 
     @classmethod
@@ -150,14 +152,18 @@ class SqliteStore:
             self.commits["throttled"] += 1
             raise Throttling(f"Rate exceeded: {self._queued_bytes >> 20} MiB wait for the disk. Try again later")
 
-    def _answer_soon(self, group: Sequence[Ticket], fates: Sequence[Fate], held: int) -> None:
+    def _answer_soon(
+        self, group: Sequence[Ticket], fates: Sequence[Fate], held: int, journaled: Sequence[Journaled] | None
+    ) -> None:
         """In the writer's thread."""
         try:
-            self._loop.call_soon_threadsafe(self._answer, group, fates, held)
+            self._loop.call_soon_threadsafe(self._answer, group, fates, held, journaled)
         except RuntimeError:  # the loop ended without closing the store: nobody is left to hear it
             assert self._loop.is_closed()
 
-    def _answer(self, group: Sequence[Ticket], fates: Sequence[Fate], held: int) -> None:
+    def _answer(
+        self, group: Sequence[Ticket], fates: Sequence[Fate], held: int, journaled: Sequence[Journaled] | None
+    ) -> None:
         self._queued -= len(group)
         for ticket, fate in zip(group, fates, strict=True):
             self._queued_bytes -= ticket.bytes
@@ -169,6 +175,7 @@ class SqliteStore:
             else:
                 answer.set_exception(fate)
         self._held = held
+        self._fresh.add(journaled)
         for waiter, after in self._waiting.items():
             if held > after and not waiter.done():
                 waiter.set_result(None)
@@ -202,7 +209,8 @@ class SqliteStore:
         return self._read(self._near.count, kind, scope, prefix)
 
     async def journal(self, after: int, limit: int) -> list[Journaled]:
-        return self._read(self._near.journal, after, limit)
+        self._demand_open()
+        return self._fresh.after(after, limit) or self._read(self._near.journal, after, limit)
 
     async def journal_marks(self, after: int, limit: int) -> list[JournalMark]:
         return self._read(self._near.journal_marks, after, limit)

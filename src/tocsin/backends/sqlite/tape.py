@@ -14,7 +14,7 @@ from msgspec import Struct
 from tocsin.backends.sqlite.facts import Key
 from tocsin.backends.sqlite.queries import SQL
 from tocsin.model.changes import Accept, Keep, Log
-from tocsin.model.event import Event
+from tocsin.model.event import Event, Journaled
 from tocsin.model.names import Scope
 from tocsin.model.noise import Held
 from tocsin.model.story import StoryLine
@@ -79,6 +79,7 @@ class Tape:
         self.numbers = numbers
         self.rows = 0  # that the statements touch when no event is a repeat
         self.removes = False  # the statements remove rows nobody counted
+        self.journaled: list[Journaled] = []  # when no event is a repeat, and nothing is removed
         self._statements: list[Statement] = []
         self._begin()
 
@@ -87,7 +88,7 @@ class Tape:
         self._bytes = 1  # SQL counts from 1
         self._records: dict[Key, tuple[int, bytes | None]] = {}
         self._journal: list[tuple[Any, ...]] = []
-        self._journaled: set[tuple[Scope, str, str]] = set()
+        self._names: set[tuple[Scope, str, str]] = set()  # of the events
         self._groups: list[tuple[Any, ...]] = []
         self._streams: dict[int, StreamSum] = {}
         self._lines: list[tuple[Any, ...]] = []
@@ -103,12 +104,12 @@ class Tape:
             self.event(change.event)
 
     def event(self, event: Event) -> None:
-        scope, name, body = event.scope, event.id, event.body
-        if (scope, event.bus, name) in self._journaled:  # the statement itself sees only the events before it
+        scope, name = event.scope, event.id
+        if (scope, event.bus, name) in self._names:  # the statement itself sees only the events before it
             return
-        self._journaled.add((scope, event.bus, name))
+        self._names.add((scope, event.bus, name))
+        begin, size = self._body(event.body)
         self.numbers.seq += 1
-        size = len(body)
         self.numbers.journal_bytes += size
         self._journal.append(
             (
@@ -119,14 +120,13 @@ class Tape:
                 name,
                 event.at_ms,
                 mark(name),
-                self._bytes,
+                begin,
                 size,
                 event.by_hand,
                 self.numbers.journal_bytes,
             )
         )
-        self._bodies.append(body)
-        self._bytes += size
+        self.journaled.append(Journaled(seq=self.numbers.seq, event=event))
 
     def record(self, key: Key, revision: int, body: bytes | None) -> None:
         """Write the record, or remove it where there is no body. The last word on a key counts."""
@@ -182,16 +182,14 @@ class Tape:
         )
 
     def keep(self, archive_id: int, change: Keep) -> None:
-        scope, size = change.scope, len(change.body)
+        scope = change.scope
         added = self._archives.get(archive_id)
         if added is None:
             added = self._archives[archive_id] = ArchiveAdds(archive_id, scope.account, scope.region, change.archive)
         added.events += 1
-        added.bytes += size
+        added.bytes += len(change.body)
         self.numbers.archived += 1
-        self._archived.append((self.numbers.archived, archive_id, change.at_ms, self._bytes, size))
-        self._bodies.append(change.body)
-        self._bytes += size
+        self._archived.append((self.numbers.archived, archive_id, change.at_ms, *self._body(change.body)))
 
     def hold(self, held: Held) -> None:
         self._held.append((held.seq, held.rule_arn, held.target_id, held.gate, held.why))
@@ -274,7 +272,5 @@ class Tape:
             if body is None:
                 gone.append(key[1:])
                 continue
-            records.append((*key[1:], revision, self._bytes, len(body)))
-            self._bodies.append(body)
-            self._bytes += len(body)
+            records.append((*key[1:], revision, *self._body(body)))
         return records, gone

@@ -19,13 +19,15 @@ from tocsin.backends.sqlite.queries import SQL
 from tocsin.backends.sqlite.tape import Numbers, Statement, Tape
 from tocsin.backends.sqlite.ticket import Ticket
 from tocsin.model.errors import Stale, StoreUnavailable
+from tocsin.model.event import Journaled
 
 # Errors of what was to be written, not of the disk: the commit that brought it fails alone.
 _UNWRITABLE = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError, apsw.SQLError)
 
 Fate = Exception | None
-# Called in the writer's thread: the tickets, their fates, and the last seq the journal holds (0: it is empty).
-Answer = Callable[[Sequence[Ticket], Sequence[Fate], int], None]
+# Called in the writer's thread: the tickets, their fates, the last seq the journal holds (0: it is empty), and what was
+# journaled. None where that is not certain, or where entries were removed.
+Answer = Callable[[Sequence[Ticket], Sequence[Fate], int, Sequence[Journaled] | None], None]
 
 
 class Writer:
@@ -40,6 +42,7 @@ class Writer:
         [row] = connection.execute(SQL["numbers"])
         self._numbers = Numbers(*row)
         self.held = held(connection)
+        self._journaled: list[Journaled] | None = []
         self._thread = threading.Thread(target=self._run, name="tocsin-store-writer", daemon=True)
 
     def start(self) -> None:
@@ -58,8 +61,9 @@ class Writer:
         while running:
             group, running = self._gather()
             if group:
+                self._journaled = []
                 fates = self._commit(group)
-                self._answer(group, fates, self.held)
+                self._answer(group, fates, self.held, self._journaled)
         with suppress(apsw.Error):  # what is committed is in the WAL, whether or not it can be moved now
             self._connection.close()
         self._ended()
@@ -100,8 +104,11 @@ class Writer:
             self.held = self._numbers.seq
         if tape.removes or self._connection.total_changes() - before != tape.rows:
             # Removed rows, or repeated events that were left out: look what the journal really holds.
+            self._journaled = None
             with suppress(apsw.Error):  # all is committed: no trouble with this question may say otherwise
                 self.held = held(self._connection)
+        elif self._journaled is not None:
+            self._journaled += tape.journaled
         return fates
 
     def _decide(self, ticket: Ticket, tape: Tape) -> Fate:

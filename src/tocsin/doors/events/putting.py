@@ -40,30 +40,24 @@ class Putting:
         entries = request["Entries"]
         check_size(entries)
         at_ms, now = context.now_ms, iso_second(context.now)
-        asked = [entry.get("EventBusName", DEFAULT_BUS) for entry in entries]
-        aims = {given: await self._aim(context.scope, given) for given in set(asked)}
-        made = [
-            aims[given].refusal
-            or to_event(entry, bus=aims[given].name, scope=context.scope, at_ms=at_ms, now=now, new_id=self._new_id)
-            for given, entry in zip(asked, entries, strict=True)
-        ]
-        # An event for a bus that does not exist is taken and dropped, as AWS does.
-        taken = [
-            _at(one, aims[given].scope)
-            for given, one in zip(asked, made, strict=True)
-            if isinstance(one, Event) and aims[given].there
-        ]
+        asked = {entry.get("EventBusName", DEFAULT_BUS) for entry in entries}
+        aims = {given: await self._aim(context.scope, given) for given in asked}
+        taken: list[Event] = []
+        answers: list[dict[str, str]] = []
+        for entry in entries:
+            aim = aims[entry.get("EventBusName", DEFAULT_BUS)]
+            made = aim.refusal or to_event(
+                entry, bus=aim.name, scope=context.scope, at_ms=at_ms, now=now, new_id=self._new_id
+            )
+            if isinstance(made, Refusal):
+                answers.append({"ErrorCode": made.code, "ErrorMessage": made.message})
+                continue
+            answers.append({"EventId": made.id})
+            if aim.there:  # an event for a bus that does not exist is taken and dropped, as AWS does
+                taken.append(_at(made, aim.scope))
         if taken:
             await self._bus.accept(taken)
-        return {
-            "FailedEntryCount": sum(isinstance(one, Refusal) for one in made),
-            "Entries": [
-                {"ErrorCode": one.code, "ErrorMessage": one.message}
-                if isinstance(one, Refusal)
-                else {"EventId": one.id}
-                for one in made
-            ],
-        }
+        return {"FailedEntryCount": sum("ErrorCode" in one for one in answers), "Entries": answers}
 
     async def _aim(self, scope: Scope, given: str) -> _Aim:
         """Where an entry goes. A bus of another account is named by its ARN, and its policy is asked."""
