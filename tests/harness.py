@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -23,6 +23,16 @@ REGION = "us-west-2"
 PORTS = range(20_000, 32_000)  # Linux gives out 32768 and up by itself
 
 
+# A node is not taken for lost because this machine has too much to do: what dies is seen at once all the same.
+PATIENT = """
+[fleet]
+launch_timeout_s = 300
+link_lost_grace_s = 60
+heartbeat_timeout_s = 120
+reconnect_grace_s = 120
+"""
+
+
 class RunningServer:
     """`tocsin serve` on a free port. Its agents are ended with it unless it is told to detach them."""
 
@@ -31,7 +41,8 @@ class RunningServer:
     def __init__(self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
         self.s3 = data_dir / "s3"
-        command = [sys.executable, "-m", self.module, "serve", "--port", "0", "--data-dir", str(data_dir), *options]
+        where = ["--port", "0", "--data-dir", str(data_dir)]
+        command = [sys.executable, "-m", self.module, "serve", *where, *options, *_patience(data_dir, options)]
         self.errors = data_dir.parent / f"{data_dir.name}.err"
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
@@ -111,6 +122,16 @@ class RunningServer:
         for script, text in scripts.items():
             (folder / script).write_text(text)
         return f"s3://{name}/config/"
+
+
+def _patience(data_dir: Path, options: Sequence[str]) -> list[str]:
+    """What makes the server a patient one, unless its test has deadlines of its own."""
+    given = Path(options[options.index("--config") + 1]).read_text() if "--config" in options else ""
+    if "[fleet]" in given:
+        return []
+    config = data_dir.parent / f"{data_dir.name}.patient.toml"
+    config.write_text(given + PATIENT)
+    return ["--config", str(config)]  # the last one counts
 
 
 def cli_environment(account: str = "111122223333", region: str = REGION) -> dict[str, str]:

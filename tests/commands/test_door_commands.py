@@ -318,7 +318,7 @@ def test_a_topic_is_told_what_was_asked_for(fleet: Fleet, config: dict[str, obje
     fleet.over(command)
     told: list[dict[str, object]] = []
     while len(told) < len(statuses):
-        for one in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]:
+        for one in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20).get("Messages", ()):
             told.append(json.loads(one["Body"]))
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
     assert sorted(str(one["status"]) for one in told) == sorted(statuses)

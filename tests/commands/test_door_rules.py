@@ -101,10 +101,10 @@ def test_an_event_that_names_no_node_is_a_dead_letter(ruling: Ruling, fleet: Fle
     queue = sqs.create_queue(QueueName=f"dead-{ruling.name}")["QueueUrl"]
     arn = f"arn:aws:sqs:{REGION}:{fleet.account}:dead-{ruling.name}"
     ruling.aim(Input='{"commands": ["true"]}', DeadLetterConfig={"Arn": arn})
+    asked = {"QueueUrl": queue, "WaitTimeSeconds": 20, "MessageAttributeNames": ["All"]}
     for detail, code in (({}, "INVALID_PARAMETER"), ({"InstanceId": "i-0123456789abcdef0"}, "NO_RESOURCE")):
         ruling.happen(**detail)
-        asked = {"QueueUrl": queue, "WaitTimeSeconds": 10, "MessageAttributeNames": ["All"]}
-        [message] = sqs.receive_message(**asked)["Messages"]
+        [message] = eventually(lambda: sqs.receive_message(**asked).get("Messages"), "a letter")
         assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == code
         sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 

@@ -128,7 +128,7 @@ def test_what_is_given_up_goes_to_the_dead_letter_queue(
     )
     endpoint.plans[path] = list(answers)
     sent = office.sns.publish(TopicArn=topic, Message="m")
-    [letter] = office.received(dead_url, wait_s=20)
+    [letter] = eventually(lambda: office.received(dead_url, wait_s=20), "a letter")
     told = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
     assert set(told) == {"RequestID", "ErrorCode", "ErrorMessage", "RetryAttempts"}
     assert (told["RequestID"], told["RetryAttempts"]) == (sent["MessageId"], str(attempts - 1))

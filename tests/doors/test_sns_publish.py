@@ -7,7 +7,7 @@ import pytest
 
 from tests.doors.asking import refusal
 from tests.doors.sns import Office, attribute, policy, verify
-from tests.harness import REGION, RunningServer
+from tests.harness import REGION, RunningServer, eventually
 
 NO_VALUE = "The message attribute 'a' must contain non-empty message attribute value"
 NOT_OF_THIS_TYPE = "MessageDeduplicationId parameter that is not valid for this topic type"
@@ -256,7 +256,7 @@ def test_a_rule_publishes_events_to_a_topic(office: Office) -> None:
     office.events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": topic}])
     entry = {"Source": "my.app", "DetailType": "thing", "Detail": '{"n":1}'}
     event_id = office.events.put_events(Entries=[entry])["Entries"][0]["EventId"]
-    [body] = office.bodies(url, wait_s=20)
+    [body] = eventually(lambda: office.bodies(url, wait_s=20), "the event")
     envelope = json.loads(body)
     assert "Subject" not in envelope
     assert json.loads(envelope["Message"])["id"] == event_id
@@ -265,5 +265,5 @@ def test_a_rule_publishes_events_to_a_topic(office: Office) -> None:
     dead_url, dead_arn = office.queue("dead")
     office.events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": gone, "DeadLetterConfig": {"Arn": dead_arn}}])
     office.events.put_events(Entries=[entry])
-    [letter] = office.received(dead_url, wait_s=20)
+    [letter] = eventually(lambda: office.received(dead_url, wait_s=20), "a letter")
     assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_RESOURCE"

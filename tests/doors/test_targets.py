@@ -35,7 +35,7 @@ class Aim:
     def received(self, url: str) -> Any:
         """The next message of the queue, taken off it."""
         asked = {"MessageAttributeNames": ["All"], "AttributeNames": ["All"], "WaitTimeSeconds": 20}
-        [message] = self.sqs.receive_message(QueueUrl=url, **asked)["Messages"]
+        [message] = eventually(lambda: self.sqs.receive_message(QueueUrl=url, **asked).get("Messages"), "a message")
         self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return message
 
@@ -194,7 +194,7 @@ def test_in_another_region_an_event_has_an_id_of_its_own_and_is_not_sent_on_to_a
     assert line["id"] != event_id
     assert (line["account"], line["region"], line["detail"]) == (aim.account, REGION, {"id": "x", "n": 1.5})
     asked = {"MessageAttributeNames": ["All"], "WaitTimeSeconds": 20}
-    [letter] = queue.receive_message(QueueUrl=url, **asked)["Messages"]
+    [letter] = eventually(lambda: queue.receive_message(QueueUrl=url, **asked).get("Messages"), "a letter")
     assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "INVALID_PARAMETER"
     assert json.loads(letter["Body"])["id"] == line["id"]
 

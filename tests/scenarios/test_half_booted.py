@@ -45,7 +45,7 @@ def test_an_agent_that_has_not_said_that_it_lives_makes_way_for_the_next_boot(pl
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
-            assert select.select([process.stdout], [], [], 10)[0]
+            assert select.select([process.stdout], [], [], WAIT_S)[0]
             assert seen_by_the_next_server(place.parent) is MachineState.STOPPED
             assert process.wait(WAIT_S) < 0
         finally:

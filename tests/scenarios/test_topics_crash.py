@@ -112,9 +112,14 @@ def test_what_was_answered_reaches_everybody_whenever_the_server_is_killed(town:
         eventually(lambda heard=heard: set(answered) <= set(heard()), f"the {who} hears all")  # type: ignore[misc]
     queued: Counter[str] = Counter()
     url = town.office.queue()[0]
-    while found := town.office.bodies(url, wait_s=1):
+
+    def all_queued() -> bool:
+        queued.update(map(_name, town.office.bodies(url)))
+        return set(answered) <= set(queued)
+
+    eventually(all_queued, "the queue hears all")
+    while found := town.office.bodies(url):
         queued.update(map(_name, found))
-    assert set(answered) <= set(queued)
     assert set(queued.values()) == {1}
 
 
