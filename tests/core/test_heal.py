@@ -1,5 +1,7 @@
 """Healing: faults become health and repairs, within the budgets, whatever falls on whom in which order."""
 
+from collections import Counter
+from random import Random
 from typing import Any
 
 import pytest
@@ -30,17 +32,36 @@ GPU = "0000:b9:00"
 class SickWorld(SmallWorld):
     """A world whose nodes may be given faults, under a policy of its own."""
 
-    def __init__(self, *counts: int, health: HealthPolicy | None = None, **request: Any) -> None:
+    def __init__(
+        self,
+        *counts: int,
+        health: HealthPolicy | None = None,
+        groups: tuple[dict[str, Any], ...] = (),
+        **request: Any,
+    ) -> None:
         self.health = health or HealthPolicy()
         self.repairing_most = 0
-        super().__init__(*(group_spec(f"group-{n}", count) for n, count in enumerate(counts, 1)), **request)
+        self.repairing_of: Counter[str] = Counter()  # by rack
+        self.racks = 0
+        made = [group_spec(f"group-{n}", count) for n, count in enumerate(counts, 1)]
+        super().__init__(*made, *groups, **request)
         self.settle()
 
     def made(self) -> Plan:
-        seen = Observed(machines=self.machines, links=self.links, since=self.since)
+        seen = Observed(machines=self.machines, links=self.links, since=self.since, domain=self.rack)
         made = plan(self.living, self.nodes, seen, self.policy, self.now, self.health, CATALOGUE)
-        self.repairing_most = max(self.repairing_most, sum(map(under_repair, made.nodes.values())))
+        repairing = [node for node in made.nodes.values() if under_repair(node)]
+        self.repairing_most = max(self.repairing_most, len(repairing))
+        for name, count in Counter(self.rack_of(node) for node in repairing).items():
+            self.repairing_of[name] = max(self.repairing_of[name], count)
         return made
+
+    def rack(self, instance_id: str) -> str:
+        return self.rack_of(self.nodes[instance_id]) if instance_id in self.nodes else ""
+
+    def rack_of(self, node: Node) -> str:
+        """All places are spread over the racks; a replacement is where its place is."""
+        return f"rack-{node.index % self.racks}" if self.racks else ""
 
     def strike(self, node: Node, what: tuple[str, int], *, over: bool = False) -> None:
         at_ms = epoch_ms(self.now)
@@ -130,6 +151,93 @@ def test_a_budget_never_keeps_a_node_from_coming_back(struck: list[tuple[int, tu
     world.settle()
     assert {node.status for node in world.members} == {NodeStatus.RUNNING}
     assert {node.health for node in world.members} == {Health.HEALTHY}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    counts=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    racks=st.integers(1, 4),
+    struck=st.lists(st.tuples(st.integers(0, 15), st.sampled_from([REBOOT, REPLACE, LEFT])), max_size=16),
+    percents=st.tuples(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100)),
+    floor=st.integers(1, 2),
+)
+def test_the_budgets_of_cluster_groups_and_failure_domains_hold_at_once(
+    counts: tuple[int, int],
+    racks: int,
+    struck: list[tuple[int, tuple[str, int]]],
+    percents: tuple[int, int, int],
+    floor: int,
+) -> None:
+    """And what is held back is named with the budget that holds it, and begins when there is room."""
+    whole, ours, domain = percents
+    policy = HealthPolicy(
+        cluster_percent_max=whole, group_percent_max=ours, domain_percent_max=domain, repairs_floor=floor
+    )
+    world = SickWorld(*counts, health=policy)
+    world.racks = racks
+    sizes = Counter(map(world.rack_of, world.members))
+    for number, what in struck:
+        world.strike(world.members[number % len(world.members)], what)
+    made = world.made()
+    begun = {key for key, node in made.nodes.items() if under_repair(node) or node.status is NodeStatus.SHUTTING_DOWN}
+    assert set(made.held) == {key for key, node in made.nodes.items() if node.due} - begun
+    assert set(made.held.values()) <= {"cluster", "group", "domain"}
+    for key in made.held:
+        assert any(reason.startswith(f"{key} waits for its re") for reason in made.waiting)
+    world.settle()
+    assert world.repairing_most <= max(floor, int(sum(counts) * whole / 100))
+    for rack, most in world.repairing_of.items():
+        assert most <= max(floor, int(sizes[rack] * domain / 100))
+    assert {one.name for node in world.members for one in node.faults} <= {"disk-full"}
+    assert world.made().held == {}
+
+
+@settings(max_examples=40, deadline=None)
+@given(struck=st.lists(st.integers(0, 5), min_size=1, max_size=6), order=st.randoms(use_true_random=False))
+def test_a_budget_that_is_used_up_never_stops_who_comes_back(struck: list[int], order: Random) -> None:
+    """With no room for a single repair every node whose fault ends is healthy at once."""
+    world = SickWorld(1, 5, health=HealthPolicy(cluster_percent_max=0, repairs_floor=0))
+    sick = {world.members[number].instance_id for number in struck}
+    for key in sick:
+        world.strike(world.nodes[key], REBOOT)
+    world.settle()
+    assert set(world.made().held) == sick
+    assert set(world.made().held.values()) == {"cluster"}
+    for key in order.sample(sorted(sick), len(sick)):
+        node = world.nodes[key]
+        world.nodes[key] = replace(node, faults=())
+        world.turn()
+        assert world.nodes[key].health is Health.HEALTHY
+    assert world.made().held == {}
+    assert world.reboots == []
+
+
+def test_half_a_rack_waits_while_other_racks_are_mended() -> None:
+    policy = HealthPolicy(cluster_percent_max=100, group_percent_max=100, domain_percent_max=50)
+    world = SickWorld(12, health=policy)
+    world.racks = 3
+    of_one = [node for node in world.members if world.rack_of(node) == "rack-0"]
+    other = next(node for node in world.members if world.rack_of(node) == "rack-1")
+    for node in (*of_one, other):
+        world.strike(node, REPLACE)
+    made = world.made()
+    assert sorted(made.held) == sorted(node.instance_id for node in of_one[2:])
+    assert any("2 of 4 nodes of failure domain rack-0 are under repair, and 50 % may be" in why for why in made.waiting)
+    assert made.nodes[other.instance_id].status is NodeStatus.SHUTTING_DOWN
+
+
+def test_where_no_machine_tells_a_failure_domain_it_is_the_groups_own_subnet() -> None:
+    def group(name: str, *subnets: str) -> dict[str, Any]:
+        return group_spec(name, 4, OverrideVpcConfig={"SecurityGroupIds": ["sg-1"], "Subnets": list(subnets)})
+
+    policy = HealthPolicy(cluster_percent_max=100, group_percent_max=100, domain_percent_max=25)
+    for subnets, words in ((("subnet-1",), "2 of 8 nodes of failure domain subnet-1"), (("subnet-1", "subnet-2"), "")):
+        world = SickWorld(health=policy, groups=(group("a", *subnets), group("b", *subnets)))
+        for node in world.members:
+            world.strike(node, REBOOT)
+        made = world.made()
+        assert len(made.held) == (6 if words else 0)
+        assert any(words in why for why in made.waiting) is bool(words)
 
 
 def test_what_is_held_back_is_named_and_told_of_each_node() -> None:

@@ -20,13 +20,14 @@ from tocsin.model.records import R
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """A cluster and its nodes, as last committed, and how many Cluster Events it ever told. `waiting` and `wake_at` are
-    from the plan last made."""
+    """A cluster and its nodes, as last committed, and how many Cluster Events it ever told. `waiting`, `held`
+    and `wake_at` are from the plan last made."""
 
     cluster: Cluster
     nodes: Members
     events_told: int = 0
     waiting: tuple[str, ...] = ()
+    held: dict[str, str] = {}
     wake_at: datetime | None = None
 
 

@@ -141,6 +141,7 @@ class Parts:
             reached=lambda: self.drains.reached if self.settings.slurm.enabled else {},
             looked_at=lambda: self.onlookers.looked_at,
             moved=self._moved,
+            domain=self.provider.domain,
         )
 
     def _moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:

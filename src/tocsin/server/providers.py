@@ -1,5 +1,6 @@
 """Where instances come from, by the setting `machines.provider`: machines, their links, and what keeps them going."""
 
+import zlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
@@ -47,6 +48,9 @@ class Provider(Protocol):
     def linked(self, host: str) -> bool:
         """Whether a host is linked now."""
 
+    def domain(self, instance_id: str) -> str:
+        """What an instance fails together with: its rack, say; "" where nobody knows."""
+
     @property
     def idle(self) -> bool:
         """Whether nothing is left to come without time passing."""
@@ -66,6 +70,9 @@ class WithoutHosts:
 
     def linked(self, _host: str) -> bool:
         return False
+
+    def domain(self, _instance_id: str) -> str:
+        return ""
 
 
 class LocalProvider(WithoutHosts):
@@ -96,9 +103,14 @@ class SimulatedProvider(WithoutHosts):
         self._simulated = SimulatedMachines(courses, self._agents.agent_of, around.changed)
         self._simulated.gone = self._agents.forget
         self._store = around.store
+        self._racks = settings.simulated.racks
         self.machines: Machines = self._simulated
         self.links: NodeLinks = self._agents
         self.loops = [self._agents.run()]
+
+    def domain(self, instance_id: str) -> str:
+        """They are spread over their racks by their ids, so that a restart finds them where they were."""
+        return f"rack-{zlib.crc32(instance_id.encode()) % self._racks + 1}" if self._racks else ""
 
     @property
     def idle(self) -> bool:
@@ -121,6 +133,7 @@ class HostsProvider:
         self._pool = Hosts(around.store, around.clock, inventory, around.new_id)
         self._machines = HostMachines(self._pool, around.clock, around.node, around.changed)
         self.hosts: Hosts | None = self._pool
+        self._label = settings.health.domain_label
         self.machines: Machines = self._machines
         self.links = around.links
         self.loops: list[Coroutine[Any, Any, None]] = []
@@ -130,6 +143,10 @@ class HostsProvider:
 
     def linked(self, host: str) -> bool:
         return self._machines.is_there(host)
+
+    def domain(self, instance_id: str) -> str:
+        host = self._pool.inventory.get(self._pool.instances().get(instance_id, ""))
+        return host.labels.get(self._label, "") if host else ""
 
     async def start(self) -> None:
         await self._pool.load()

@@ -67,6 +67,7 @@ class Fleet(Hearing):
         free: Callable[[], frozenset[str] | None] = lambda: None,
         reached: Callable[[], Mapping[str, bool]] = dict,
         looked_at: Callable[[], Mapping[str, datetime] | None] = lambda: None,
+        domain: Callable[[str], str] = lambda _: "",
         moved: Moved = unheard,
     ) -> None:
         super().__init__(store, clock, moved)
@@ -81,6 +82,7 @@ class Fleet(Hearing):
         self._free = free
         self._reached = reached
         self._looked_at = looked_at
+        self._domain = domain
         self._since = clock.now()
         self._due: set[str] = set()  # clusters of which everybody is to be looked at
         self._reconciling = ""
@@ -277,6 +279,7 @@ class Fleet(Hearing):
             free=self._free(),
             reached=self._reached(),
             looked_at=self._looked_at(),
+            domain=self._domain,
         )
         made = plan(world.cluster, world.nodes, seen, self._policy, self._clock.now(), self._health, self._catalogue)
         if everybody:

@@ -80,4 +80,6 @@ def after(made: Plan, before: World) -> World | None:
     """The world as it was planned; None when it is gone."""
     if made.cluster is None:
         return None
-    return replace(before, cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, wake_at=made.wake_at)
+    return replace(
+        before, cluster=made.cluster, nodes=made.nodes, waiting=made.waiting, held=made.held, wake_at=made.wake_at
+    )

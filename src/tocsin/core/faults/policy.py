@@ -26,6 +26,9 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     # false alarm must not take a cluster down. So many nodes always may, however small it is.
     cluster_percent_max: float = 20.0
     group_percent_max: float = 34.0
+    # The same of a failure domain: what fails together. Of real hosts a label of the inventory names it.
+    domain_percent_max: float = 50.0
+    domain_label: str = "rack"
     repairs_floor: int = 1
     # A GPU may take so long to be reset.
     gpu_reset_limit_s: float = 120.0

@@ -61,6 +61,7 @@ class Draft:
         self.now = now
         self._steps: list[Step] = []
         self._waiting: list[str] = []
+        self.held: dict[str, str] = {}  # by instance: the budget that holds its repair back
         self._wake_at: datetime | None = None
         self._ready: bool | None = None  # whether the controller group's nodes are there, once it is asked
 
@@ -70,6 +71,7 @@ class Draft:
             nodes=Members(self.nodes),
             steps=tuple(self._steps),
             waiting=tuple(self._waiting),
+            held=self.held,
             wake_at=self._wake_at,
         )
 

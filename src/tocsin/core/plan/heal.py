@@ -3,13 +3,12 @@
 Called once a plan, after all nodes were followed. How a node is rebooted or replaced is mend.py's.
 """
 
-from collections import Counter
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from tocsin.core.faults import HealthPolicy, Verdict, gpus_to_reset, lapse, weigh
-from tocsin.core.members import stays
+from tocsin.core.faults import Verdict, gpus_to_reset, lapse, weigh
+from tocsin.core.plan.budget import Budget
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.resets import begin, follow_reset
 from tocsin.model.cluster import Health, Node, NodeRecovery, NodeStatus, Repair
@@ -26,41 +25,6 @@ LOOK = "Please Look at the Faulty Node."
 REPAIRS = {Remedy.REBOOT: Repair.REBOOT, Remedy.REPLACE: Repair.REPLACE}
 DONE_HERE = (Remedy.GPU_RESET, *REPAIRS)
 MENDED_MAX = 16  # repairs remembered of one place: more within a week is a place that is left to a person
-
-
-class Budget:
-    """How many nodes of the cluster and of each group there are, and are under repair. Counted once a plan."""
-
-    def __init__(self, draft: Draft) -> None:
-        self._policy: HealthPolicy = draft.health
-        self._sizes: Counter[str] = Counter()
-        self._under_way: Counter[str] = Counter()
-        self._sizes.update(draft.nodes.glance.sizes)
-        self._sizes[""] = draft.nodes.glance.sizes.total()
-        for node in draft.nodes.stirred():
-            if stays(node) and _under_repair(node):
-                self._count(self._under_way, node)
-
-    def held(self, node: Node) -> str:
-        """Why a repair of this node has to wait; "" when it need not."""
-        whole, ours = self._policy.cluster_percent_max, self._policy.group_percent_max
-        for key, name, percent in (("", "the cluster", whole), (node.group, f"group {node.group}", ours)):
-            size, under_way = self._sizes[key], self._under_way[key]
-            if under_way >= max(self._policy.repairs_floor, int(size * percent / 100)):
-                return f"{under_way} of {size} nodes of {name} are under repair, and {percent:g} % may be"
-        return ""
-
-    def begin(self, node: Node) -> None:
-        self._count(self._under_way, node)
-
-    def _count(self, counter: Counter[str], node: Node) -> None:
-        counter[""] += 1
-        counter[node.group] += 1
-
-
-def _under_repair(node: Node) -> bool:
-    on_the_way = node.status is NodeStatus.PENDING and (bool(node.replaces) or node.rebooting)
-    return node.repair is not None or node.reset is not None or on_the_way
 
 
 def heal(draft: Draft) -> None:
@@ -88,7 +52,7 @@ def _heal(draft: Draft, node: Node, budget: Budget) -> None:
 def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
     worst = verdict.worst
     if worst is None:
-        draft.set(node, health=Health.HEALTHY, fault="", message="", advice="", due=None)
+        draft.set(node, health=Health.HEALTHY, fault="", message="", advice="", due=None, reset=None)
         return
     recovers = draft.cluster.node_recovery is not NodeRecovery.NONE
     resetting = node.reset is not None or (recovers and verdict.remedy is Remedy.GPU_RESET)
@@ -141,6 +105,15 @@ def _busy(draft: Draft, node: Node) -> str:
     return "its jobs have not ended"
 
 
+def _held(draft: Draft, node: Node, budget: Budget) -> str:
+    """Why a repair waits for others to end; "" when there is room."""
+    held = budget.held(node)
+    if held is None:
+        return ""
+    draft.held[node.instance_id] = held.budget
+    return held.why
+
+
 def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget, held: str) -> None:
     """`held`: why it has to wait already."""
     assert verdict.worst is not None, "only what is wrong is mended"
@@ -148,7 +121,7 @@ def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget, held: str)
         if verdict.why:
             draft.wait(f"{node.instance_id} is left as it is: {verdict.why}")
         return
-    held = held or _busy(draft, node) or budget.held(node)
+    held = held or _busy(draft, node) or _held(draft, node, budget)
     if held:
         draft.wait(f"{node.instance_id} waits for its {verdict.remedy}: {held}")
         return

@@ -1,6 +1,6 @@
 """What the planner is given and what it gives: observations in, steps and a plan out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     `alarms` are the names of the alarms that are in ALARM, `free` the instances without jobs (None: nobody knows),
     `reached` says which instances the workload manager reaches, of those that it knows.
     `looked_at` are the sick instances that rules' commands look at or may yet, and since when (None: nobody would).
+    `domain` tells the failure domain of an instance ("": its machine tells none).
     """
 
     machines: Mapping[str, MachineState]
@@ -28,6 +29,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     free: frozenset[str] | None = None
     reached: Mapping[str, bool] = {}
     looked_at: Mapping[str, datetime] | None = None
+    domain: Callable[[str], str] = lambda _: ""
 
 
 class Launch(Struct, frozen=True):
@@ -78,10 +80,14 @@ Step = Launch | Terminate | RunLifecycle | Reboot | RunDeep | ResetGpus | Answer
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """`cluster` None: it is gone. `wake_at`: when time alone may change the answer. `waiting`: why it is not done."""
+    """`cluster` None: it is gone. `wake_at`: when time alone may change the answer. `waiting`: why it is not done.
+
+    `held` are the instances whose repairs a budget holds back, and which: cluster, group, domain.
+    """
 
     cluster: Cluster | None
     nodes: Members
     steps: tuple[Step, ...]
     waiting: tuple[str, ...]
+    held: dict[str, str]
     wake_at: datetime | None

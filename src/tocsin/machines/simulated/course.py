@@ -30,6 +30,8 @@ class SimulatedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     boots_fail_percent: float = 0.0
     scripts_fail_percent: float = 0.0
     checks_fail_percent: float = 0.0
+    # Failure domains that they are spread over. 0: they are in none.
+    racks: int = 0
     # Mean time between failures of one machine. 0: none fails by itself.
     mtbf_hours: float = 0.0
 
