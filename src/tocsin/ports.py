@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from tocsin.core.commit import World
+from tocsin.model.alarm import AlarmState
 from tocsin.model.archive import Archived, ArchiveSum
 from tocsin.model.changes import Change
 from tocsin.model.cluster import Node
@@ -198,6 +199,13 @@ class Buckets(Protocol):
 
     async def write(self, bucket: str, key: str, at: int, data: bytes) -> None:
         """Put bytes at a place of an object; repeating it changes nothing. Raises OSError."""
+
+
+class AlarmSource(Protocol):
+    """Alarms that somebody else watches over."""
+
+    async def states(self, scope: Scope, names: Sequence[str]) -> Mapping[str, AlarmState]:
+        """Of those that are there. Raises OSError."""
 
 
 class Packages(Protocol):

@@ -126,6 +126,30 @@ IN_SERVICE: list[Step] = [
     ("sagemaker", "delete-cluster --cluster-name no", "ResourceNotFound"),
 ]
 
+# A cluster with continuous provisioning. The CLI does not know its operations and extensions yet.
+_MANY = _GROUP.replace("InstanceCount=1", "InstanceCount=3")
+CONTINUOUS: list[Step] = [
+    (
+        "sagemaker",
+        f"create-cluster --cluster-name c --instance-groups {_MANY} --node-provisioning-mode Continuous",
+        "",
+    ),
+]
+NODES: list[Step] = [
+    ("sagemaker", "list-cluster-events --cluster-name c --resource-type Cluster", ""),
+    ("sagemaker", "describe-cluster-event --cluster-name c --event-id {event}", ""),
+    ("sagemaker", "describe-cluster-event --cluster-name c --event-id {event}0", "ValidationException"),
+    (
+        "sagemaker",
+        "attach-cluster-node-volume --cluster-arn {arn} --node-id {node} --volume-id vol-0123456789abcdef0",
+        "ValidationException",
+    ),
+    ("sagemaker", "batch-reboot-cluster-nodes --cluster-name c --node-ids {node}", ""),
+    ("sagemaker", "batch-replace-cluster-nodes --cluster-name c --node-ids {second}", ""),
+    ("sagemaker", "batch-delete-cluster-nodes --cluster-name c --node-ids {third}", ""),
+    ("sagemaker", "batch-reboot-cluster-nodes --cluster-name no --node-ids {node}", "ResourceNotFound"),
+]
+
 
 class Shell:
     def __init__(self, server: RunningServer, account: str) -> None:
@@ -191,3 +215,27 @@ def test_sagemaker_and_sts(shell: Shell) -> None:
     nodes = shell.run(("sagemaker", "list-cluster-nodes --cluster-name c", ""))["ClusterNodeSummaries"]
     shell.names["node"] = nodes[0]["InstanceId"]
     shell.play(IN_SERVICE)
+
+
+def test_events_and_batches_of_nodes(shell: Shell) -> None:
+    shell.play(CONTINUOUS)
+    api = shell.server.client("sagemaker", shell.account)  # to wait by: it starts up once
+
+    def running() -> Any:
+        found = api.list_cluster_nodes(ClusterName="c")["ClusterNodeSummaries"]
+        there = [one["InstanceStatus"]["Status"] for one in found] == ["Running"] * 3
+        return found if there and api.describe_cluster(ClusterName="c")["ClusterStatus"] == "InService" else None
+
+    first, second, third = (one["InstanceId"] for one in eventually(running, "all nodes run"))
+    shell.names |= {"node": first, "second": second, "third": third}
+    shell.names["arn"] = api.describe_cluster(ClusterName="c")["ClusterArn"]
+    shell.names["event"] = shell.run(("sagemaker", "list-cluster-events --cluster-name c", ""))["Events"][0]["EventId"]
+    shell.play(NODES)
+    kept, gone = shell.names["node"], {shell.names["second"], shell.names["third"]}
+
+    def over() -> Any:
+        found = api.list_cluster_nodes(ClusterName="c")["ClusterNodeSummaries"]
+        ids = {one["InstanceId"] for one in found if one["InstanceStatus"]["Status"] == "Running"}
+        return len(found) == len(ids) == 2 and kept in ids and not gone & ids
+
+    eventually(over, "one is as it was, one is new, one is gone", timeout_s=60)

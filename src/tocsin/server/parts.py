@@ -12,6 +12,7 @@ from functools import cached_property
 import aiohttp
 from msgspec import Struct
 
+from tocsin.backends.cloudwatch import CloudWatchAlarms
 from tocsin.backends.extension_folders import ExtensionFolders
 from tocsin.backends.folders import BucketFolders
 from tocsin.backends.sqlite import SqliteStore
@@ -27,7 +28,7 @@ from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.upstream import Upstream
 from tocsin.machines.held import HeldMachines
 from tocsin.model.command import Invocation
-from tocsin.model.names import API_DESTINATION
+from tocsin.model.names import API_DESTINATION, Scope
 from tocsin.orchestrators.slurm import Slurm
 from tocsin.ports import Carrier, InsideTarget
 from tocsin.server.chance import Chance
@@ -60,6 +61,7 @@ from tocsin.services.topics import Signer, Topics
 from tocsin.services.topics.fanout import HTTP_CARRIER
 from tocsin.services.topics.mailing import CARRIER as MAIL_CARRIER
 from tocsin.services.topics.signing import made
+from tocsin.services.upstream_alarms import UpstreamAlarms
 from tocsin.targets.api_destinations import ApiDestinations, ApiDestinationTargets
 from tocsin.targets.buses import BusTargets
 from tocsin.targets.commands import CommandTargets
@@ -136,7 +138,7 @@ class Parts:
             catalogue=self.ground.catalogue,
             mishaps=self.mishaps,
             health=self.settings.health,
-            ringing=self.alarms.ringing,
+            ringing=self._ringing,
             free=lambda: self.drains.free if self.settings.slurm.enabled else None,
             reached=lambda: self.drains.reached if self.settings.slurm.enabled else {},
             looked_at=lambda: self.onlookers.looked_at,
@@ -144,11 +146,31 @@ class Parts:
             domain=self.provider.domain,
         )
 
+    @cached_property
+    def upstream_alarms(self) -> UpstreamAlarms | None:
+        """Where there is an upstream to be asked."""
+        if self.ground.upstream is None:
+            return None
+        return UpstreamAlarms(
+            CloudWatchAlarms(self.ground.upstream.url),
+            nodes=self.fleet,
+            store=self.store,
+            clock=self.clock,
+            known=lambda scope: [alarm.name for alarm in self.alarms.of(scope)],
+            changed=self.fleet.look_again,
+        )
+
+    def _ringing(self, scope: Scope) -> frozenset[str]:
+        elsewhere = self.upstream_alarms.ringing(scope) if self.upstream_alarms else frozenset()
+        return self.alarms.ringing(scope) | elsewhere
+
     def _moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:
         """Those who follow clusters from beside the fleet."""
         self.cloud_watching.moved(before, after)
         self.extensions.moved(before, after)
         self.onlookers.moved(after, touched)
+        if self.upstream_alarms:
+            self.upstream_alarms.moved(before, after)
 
     def _over(self, invocation: Invocation) -> None:
         """Those who follow commands."""

@@ -146,6 +146,8 @@ def _loops(parts: Parts) -> list[Coroutine[Any, Any, None]]:
     )
     of_outside: tuple[Loop, ...] = (parts.outbox, parts.topics, parts.commands)
     of_house: list[Loop] = [parts.fleet, parts.onlookers, parts.cloud_watching, parts.extensions, parts.housekeeping]
+    if parts.upstream_alarms:
+        of_house.append(parts.upstream_alarms)
     if parts.settings.slurm.enabled:
         of_house.append(parts.drains)
     return [*(one.run() for one in (*of_bus, *of_outside, *of_house)), *parts.provider.loops]
