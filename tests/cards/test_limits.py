@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tocsin.core.cards import Card, Hints, Tone, chime, read_card, slack, teams
+from tocsin.core.cards import Card, Hints, Tone, chime, digest, in_a_line, read_card, slack, teams
 from tocsin.core.cards.card import Fact, Link
 from tocsin.core.cards.cutting import CUT, fitted, listed
 from tocsin.core.cards.slack import escaped
+from tocsin.model.chat import HeldPost
+from tocsin.model.names import Scope
 
 HERE = Path(__file__).parent
 SLACK = jsonschema.Draft202012Validator(json.loads((HERE / "slack.schema.json").read_text()))
@@ -46,6 +48,16 @@ CARDS = st.builds(
     command=TEXTS,
     links=st.lists(st.builds(Link, TEXTS, URLS), max_size=8).map(tuple),
     footer=TEXTS,
+)
+HELD = st.builds(
+    HeldPost,
+    scope=st.just(Scope("111122223333", "")),
+    configuration=st.just("slack-channel/a"),
+    topic_arn=st.just("arn"),
+    place=st.integers(1, 10**9),
+    at_ms=st.integers(0, 2**41),
+    line=CARDS.map(in_a_line),
+    tone=st.sampled_from(list(Tone)),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | SHORT,
@@ -123,6 +135,17 @@ def test_no_card_gets_beyond_chimes_limit(card: Card) -> None:
 @given(EVENTS | JSON.map(json.dumps) | TEXTS, TEXTS)
 def test_whatever_is_published_has_a_card_in_every_chat(text: str, subject: str) -> None:
     card = read_card(text, Hints(topic="t", subject=subject, console_link="https://console.example/{cluster}"))
+    check_slack(card)
+    check_teams(card)
+    check_chime(card)
+
+
+@LAW
+@given(st.lists(HELD, min_size=1, max_size=40), st.integers(1, 25), st.integers(0, 1000))
+def test_a_digest_of_whatever_was_held_has_a_card_in_every_chat(held: list[HeldPost], times: int, more: int) -> None:
+    card = digest(held * times, more)
+    assert card.title == f"{len(held) * times} more messages"
+    assert len(card.lines) == len(held) * times
     check_slack(card)
     check_teams(card)
     check_chime(card)

@@ -16,7 +16,7 @@ from tests.outbox.post import turn
 from tests.queues.desk import SCOPE, HandClock
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.model.changes import Put
-from tocsin.model.chat import ChatConfiguration, ChatThread, Provider, chat_scope
+from tocsin.model.chat import ChatConfiguration, ChatThread, HeldPost, Provider, chat_scope
 from tocsin.model.delivery import Landed
 from tocsin.model.names import topic_arn
 from tocsin.model.outbound import Outbound
@@ -45,7 +45,9 @@ def health(status: str, instance: str = "i-1", reason: str = "r") -> str:
 
 
 class Desk:
-    def __init__(self, store: SqliteStore, clock: HandClock, chat: StandIn, carrier: ChatCarrier) -> None:
+    def __init__(
+        self, store: SqliteStore, clock: HandClock, chat: StandIn, carrier: ChatCarrier, per_minute: int
+    ) -> None:
         self.store, self.clock, self.chat = store, clock, chat
         self.ids = itertools.count()
         queues = Queues(store=store, clock=clock, endpoint=lambda: "", new_id=lambda: f"m{next(self.ids)}")
@@ -58,7 +60,7 @@ class Desk:
             limits=OutboxLimits(),
             chance=lambda: 0.5,
         )
-        self.chats = Chats(store=store, arrived=self.outbox.arrived)
+        self.chats = Chats(store=store, clock=clock, arrived=self.outbox.arrived, per_minute=per_minute)
 
     async def configure(
         self, name: str, provider: Provider = Provider.SLACK, topics: tuple[str, ...] = (ALERTS,), **more: Any
@@ -102,6 +104,10 @@ class Desk:
     def _behind(self, counts: dict[str, int]) -> bool:
         return any(self.outbox.counts[what] < count for what, count in counts.items())
 
+    async def sweep(self) -> None:
+        """What the chats' loop does when it is time."""
+        await self.chats.sweep(epoch_ms(self.clock.now()))
+
     async def owed(self) -> list[Outbound]:
         return await self.store.find(Outbound)
 
@@ -110,9 +116,11 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, **addresses: Address) -> AsyncIterator[Desk]:
-    """`addresses` are channels'; those of a desk's usual channels are made up."""
-    store = await SqliteStore.open(folder / "data", (Outbound, Queue, QueueMessage, ChatConfiguration, ChatThread))
+async def opened(folder: Path, per_minute: int = 0, **addresses: Address) -> AsyncIterator[Desk]:
+    """`addresses` are channels'; those of a desk's usual channels are made up. Without `per_minute` no digests."""
+    store = await SqliteStore.open(
+        folder / "data", (Outbound, Queue, QueueMessage, ChatConfiguration, ChatThread, HeldPost)
+    )
     clock = HandClock()
     async with standing_in() as chat, aiohttp.ClientSession() as session:
         channels = {
@@ -129,8 +137,9 @@ async def opened(folder: Path, **addresses: Address) -> AsyncIterator[Desk]:
             addresses=Addresses(channels=channels, workspaces={"T1": Address(token=SECRET)}),
             slack_api=f"{chat.url}/api",
         )
-        desk = Desk(store, clock, chat, carrier)
+        desk = Desk(store, clock, chat, carrier, per_minute)
         await desk.outbox.load()
+        await desk.chats.load()
         task = asyncio.create_task(desk.outbox.run())
         try:
             yield desk

@@ -81,6 +81,27 @@ class ChatThread(Record, frozen=True, kw_only=True):
         return thread_key(self.configuration, self.thread)
 
 
+class HeldPost(Record, frozen=True, kw_only=True):
+    """A message that its channel's next digest tells in a line, because there were too many for a card each.
+
+    `closes` is the thread that it would have closed.
+    """
+
+    kind: ClassVar[str] = "held-post"
+
+    configuration: str  # key of the configuration
+    topic_arn: str
+    place: int  # grows with each one held
+    at_ms: int
+    line: str
+    tone: str
+    closes: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.configuration}/{self.place:020d}"
+
+
 def thread_key(configuration: str, thread: str) -> str:
     return f"{configuration}/{derived_uuid(thread)}"
 
@@ -96,3 +117,4 @@ class Post(Struct, frozen=True, kw_only=True):
     account: str
     thread: str = ""
     ends: bool = False
+    closes: tuple[str, ...] = ()  # threads that end with what a digest lists

@@ -33,6 +33,9 @@ class ChatSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     console_link: str = ""
     # What the button of a card about a node runs there; empty: no button.
     investigate: str = INVESTIGATION
+    # Cards that one channel is posted one by one in a minute; the others are listed in one. As fast as a person reads;
+    # Slack takes three times as many. 0: all one by one.
+    posts_per_minute: int = 20
     post_limit_s: float = 10.0
     slack_api: str = "https://slack.com/api"
     channels: dict[str, ChannelSettings] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import msgspec
 from tocsin.model.alarm import Alarm
 from tocsin.model.archive import Archive, Replay
 from tocsin.model.bus import EventBus
-from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread
+from tocsin.model.chat import ChatConfiguration, ChatPreferences, ChatThread, HeldPost
 from tocsin.model.cloud import ResourceRequest, SentModel
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
@@ -42,7 +42,7 @@ OF_SERVICE: dict[str, tuple[type[Record], ...]] = {
 # What is ours alone, or secret.
 INNER: tuple[type[Record], ...] = (
     *(NodeCursor, ChatConfiguration, Host, JoinToken, Window, Credentials, Outbound),
-    *(Publication, HeldMail, ChatThread, SentModel, Investigation),
+    *(Publication, HeldMail, HeldPost, ChatThread, SentModel, Investigation),
 )
 KINDS: tuple[type[Record], ...] = (*(kind for kinds in OF_SERVICE.values() for kind in kinds), *INNER)
 

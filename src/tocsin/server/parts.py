@@ -335,11 +335,13 @@ class Parts:
     def chats(self) -> Chats:
         return Chats(
             store=self.store,
+            clock=self.clock,
             arrived=lambda some: self.outbox.arrived(some),
             console_link=self.settings.chat.console_link,
             elsewhere=self.chatting.elsewhere.by_topic,
             invited=self.invitations.to,
             document=self.settings.chat.investigate or INVESTIGATION,
+            per_minute=self.settings.chat.posts_per_minute,
         )
 
     @cached_property

@@ -126,7 +126,7 @@ async def _assembled(parts: Parts) -> AsyncIterator[World]:
 
     await parts.provider.start()
     try:
-        of_bus = (parts.queues, parts.topics, parts.outbox, parts.bus)
+        of_bus = (parts.queues, parts.topics, parts.chats, parts.outbox, parts.bus)
         for one in (*of_bus, parts.mishaps, parts.alarms, parts.cloud_watching, fleet, commands, parts.extensions):
             await one.load()
         parts.onlookers.load(fleet)
@@ -144,7 +144,7 @@ def _loops(parts: Parts) -> list[Coroutine[Any, Any, None]]:
         parts.connections,
         parts.queues,
     )
-    of_outside: tuple[Loop, ...] = (parts.outbox, parts.topics, parts.commands)
+    of_outside: tuple[Loop, ...] = (parts.outbox, parts.topics, parts.chats, parts.commands)
     of_house: list[Loop] = [parts.fleet, parts.onlookers, parts.cloud_watching, parts.extensions, parts.housekeeping]
     if parts.upstream_alarms:
         of_house.append(parts.upstream_alarms)

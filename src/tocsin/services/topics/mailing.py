@@ -5,12 +5,12 @@ What is held is on disk with the publication. The windows are in memory: a resta
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import to_builtins
 
 from tocsin.core.cards import Hints
-from tocsin.core.topics.digest import DIGEST_LINES_MAX, Flow, admit, told
+from tocsin.core.topics.digest import DIGEST_LINES_MAX
 from tocsin.core.topics.mails import Mail, confirmation, digest, goodbye, in_a_line, notice
 from tocsin.core.topics.subscriptions import last_resort
 from tocsin.model.changes import Change, Delete, Put
@@ -19,6 +19,7 @@ from tocsin.model.names import Scope, derived_uuid
 from tocsin.model.outbound import LastResort, Outbound, RetryPolicy
 from tocsin.model.topic import HeldMail, Subscription, Topic, TopicMessage
 from tocsin.ports import Store
+from tocsin.services.flows import Flows, Turn
 from tocsin.services.topics.links import Links
 from tocsin.services.topics.settings import TopicsLimits
 
@@ -27,30 +28,24 @@ log = logging.getLogger(__name__)
 CARRIER = "mail"
 # A mail is worth trying as long as mail servers try (RFC 5321 §4.5.4.1: at least four to five days).
 RETRY = RetryPolicy(attempts_max=10_000, age_s_max=4 * 86_400)
-PLACES_PER_MS = 1 << 20
 
 FlowKey = tuple[Scope, str]
 
 
 class Mailing:
-    def __init__(
-        self, store: Store, links: Links, limits: TopicsLimits, counts: Counter[str], stirred: Callable[[], None]
-    ) -> None:
+    def __init__(self, store: Store, links: Links, limits: TopicsLimits, counts: Counter[str]) -> None:
         self._store = store
         self._links = links
         self._limits = limits
         self._counts = counts
-        self._stirred = stirred
-        self._flows: dict[FlowKey, Flow] = {}
-        self._missed: set[FlowKey] = set()
-        self._place = 0
+        self.flows: Flows[FlowKey] = Flows(limits.mails_held_max)
 
     async def load(self, now_ms: int) -> None:
         """Take up what was held when the server ended: it is told in a minute."""
         kept = await self._store.find(HeldMail)
-        self._place = max((one.place for one in kept), default=0)
         held: Counter[FlowKey] = Counter((one.scope, _subscription_key(one)) for one in kept)
-        self._flows = {key: Flow(now_ms, self._limits.mails_per_minute, number) for key, number in held.items()}
+        last_place = max((one.place for one in kept), default=0)
+        self.flows.load(now_ms, self._limits.mails_per_minute, held, last_place)
 
     def owed(
         self, topic: Topic, subscription: Subscription, message: TopicMessage, text: str, previous: str
@@ -60,11 +55,9 @@ class Mailing:
         `previous` is the status that the message's cluster had before, where that is known.
         """
         key = (subscription.scope, subscription.key)
-        before = self._flows.get(key)
-        flow, alone = admit(before, message.at_ms, self._per_minute(subscription))
-        if flow.held > self._limits.mails_held_max:
+        turn = self.flows.turn(key, message.at_ms, self._per_minute(subscription))
+        if turn is Turn.FULL:
             return None
-        self._flows[key] = flow
         hints = Hints(
             topic=topic.name,
             subject=message.subject,
@@ -72,17 +65,15 @@ class Mailing:
             console_link=self._links.console_link,
             document=self._links.document,
         )
-        if alone:
+        if turn is Turn.ALONE:
             mail = notice(topic, subscription, message, text, self._links.unsubscribe_page(subscription), hints)
             last = last_resort(subscription, text, message.message_id)
             return self.outbound(subscription, mail, message.message_id, message.at_ms, last)
-        if flow.held == 1:
-            self._stirred()
         return HeldMail(
             scope=subscription.scope,
             topic=subscription.topic,
             subscription=subscription.id,
-            place=self._next_place(message.at_ms),
+            place=self.flows.next_place(message.at_ms),
             at_ms=message.at_ms,
             line=in_a_line(message, message.text_for("email"), hints),
         )
@@ -112,21 +103,9 @@ class Mailing:
             last_resort=last,
         )
 
-    def due_ms(self) -> int | None:
-        """When the next digest is to be sent; None when nothing is held."""
-        return min((flow.due_ms for flow in self._flows.values() if flow.held), default=None)
-
     async def flush(self, now_ms: int) -> list[Outbound]:
-        """Commit the digests that are due; what is over without any is forgotten."""
-        sent: list[Outbound] = []
-        for key, flow in list(self._flows.items()):
-            if now_ms < flow.due_ms:
-                continue
-            if flow.held:
-                sent += await self._tell(key, now_ms)
-            elif self._flows.get(key) == flow:
-                del self._flows[key]
-        return sent
+        """Commit the digests that are due."""
+        return [mail for key in self.flows.due(now_ms) for mail in await self._tell(key, now_ms)]
 
     async def _tell(self, key: FlowKey, now_ms: int) -> list[Outbound]:
         scope, name = key
@@ -135,7 +114,7 @@ class Mailing:
         topic = await self._store.get(Topic, scope, subscription.topic) if subscription else None
         mails: list[Outbound] = []
         if subscription and topic and held:
-            more = max(self._flows[key].held - len(held), 0)
+            more = max(self.flows.held(key) - len(held), 0)
             mail = digest(topic, subscription, held, more, self._links.unsubscribe_page(subscription))
             what = f"digest {held[0].key} {held[-1].key}"
             last = last_resort(subscription, mail.text, derived_uuid(what))
@@ -145,31 +124,14 @@ class Mailing:
         except Stale:  # somebody unsubscribed meanwhile: look again at once
             return []
         self._counts["digests"] += len(mails)
-        self._flows[key] = self._after(key, now_ms, len(held))
+        self.flows.told(key, now_ms, len(held))
         return mails
-
-    def _after(self, key: FlowKey, now_ms: int, found: int) -> Flow:
-        """The next window. What was counted and not found is still being committed, or never was: a minute tells."""
-        flow = self._flows[key]
-        if found:
-            self._missed.discard(key)
-            return told(flow, now_ms, found)
-        if key in self._missed:
-            self._missed.discard(key)
-            return Flow(now_ms, 0)
-        self._missed.add(key)
-        return Flow(now_ms, flow.sent, flow.held)
 
     async def dropped(self, subscription: Subscription) -> Sequence[Change]:
         """The changes that forget what is held for a subscription that ends."""
         held = await self._store.find(HeldMail, subscription.scope, prefix=f"{subscription.key}/")
-        self._flows.pop((subscription.scope, subscription.key), None)
+        self.flows.forget((subscription.scope, subscription.key))
         return [Delete(one) for one in held]
-
-    def _next_place(self, now_ms: int) -> int:
-        """Grows with the clock, so that it goes on growing when nothing was held over a restart."""
-        self._place = max(self._place + 1, now_ms * PLACES_PER_MS)
-        return self._place
 
     def _per_minute(self, subscription: Subscription) -> int:
         return int(subscription.attributes.get("MailsPerMinute") or self._limits.mails_per_minute)

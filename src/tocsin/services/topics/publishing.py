@@ -9,6 +9,7 @@ from msgspec import Struct
 from tocsin.core.queues.dedup import WINDOW_MS
 from tocsin.core.topics.messages import Draft, deduplication_id, deduplication_key, published
 from tocsin.model.changes import Change, Delete, Put
+from tocsin.model.chat import HeldPost
 from tocsin.model.delivery import Landed
 from tocsin.model.errors import Stale
 from tocsin.model.names import Scope
@@ -160,8 +161,20 @@ class Publishing:
 
 def hops_of(heard: Landed) -> list[Hop]:
     """Who listens besides the subscriptions."""
-    owed = [one.record for one in heard.changes if isinstance(one, Put) and isinstance(one.record, Outbound)]
-    return [
-        Hop(subscription_arn="", protocol=one.carrier, endpoint=one.origin, became="handed over", outbound_id=one.id)
-        for one in owed
-    ]
+    hops = []
+    for change in heard.changes:
+        match change:
+            case Put(Outbound() as one):
+                hop = Hop(
+                    subscription_arn="",
+                    protocol=one.carrier,
+                    endpoint=one.origin,
+                    became="handed over",
+                    outbound_id=one.id,
+                )
+                hops.append(hop)
+            case Put(HeldPost() as held):
+                why = "Too many posts in a minute: the next digest lists it."
+                hop = Hop(subscription_arn="", protocol="chat", endpoint=held.configuration, became="held", why=why)
+                hops.append(hop)
+    return hops

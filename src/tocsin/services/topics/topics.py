@@ -4,7 +4,6 @@ The store holds all of it. A publication is one commit: the messages of queues, 
 the memory of a FIFO topic keeps.
 """
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +32,6 @@ from tocsin.services.topics.signing import Signer
 from tocsin.services.topics.subscribing import Subscribing
 
 log = logging.getLogger(__name__)
-
-SWEEP_S = 60.0
 
 
 class Topics:
@@ -65,11 +62,10 @@ class Topics:
         self._wake = wake
         self._demand_room = demand_room
         self._limits = limits or TopicsLimits()
-        self._stirred = asyncio.Event()
         self.counts: Counter[str] = Counter(published=0, delivered=0, filtered=0, held=0, digests=0, dropped=0)
         self.signer = signer
         links = Links(address, console_link, document)
-        self._mailing = Mailing(store, links, self._limits, self.counts, self._stirred.set)
+        self._mailing = Mailing(store, links, self._limits, self.counts)
         fanout = Fanout(queues, self._mailing, signer, links)
         self._publishing = Publishing(store, queues, fanout, self.counts, wake, listeners)
         self.subscriptions = Subscribing(store, queues, fanout, self._mailing, self._limits, new_id, wake)
@@ -82,29 +78,17 @@ class Topics:
     async def run(self) -> None:
         """Send digests when they are due, forget what is over, until cancelled."""
         while True:
-            self._stirred.clear()
+            self._mailing.flows.stirred.clear()
             try:
                 await self.sweep(epoch_ms(self._clock.now()))
             except TocsinError as away:
                 log.warning("digests wait for the store: %s", away)
-            await self._rest()
+            await self._mailing.flows.rest(self._clock)
 
     async def sweep(self, now_ms: int) -> None:
         self._wake(await self._mailing.flush(now_ms))
         await self._publishing.forget(now_ms)
         await self.subscriptions.forget(now_ms)
-
-    async def _rest(self) -> None:
-        """Until the next digest is due or another subscription holds its first message."""
-        due_ms = self._mailing.due_ms()
-        ahead_s = SWEEP_S if due_ms is None else (due_ms - epoch_ms(self._clock.now())) / 1000
-        timer = asyncio.ensure_future(self._clock.sleep(min(max(ahead_s, 0.01), SWEEP_S)))
-        stirred = asyncio.ensure_future(self._stirred.wait())
-        try:
-            await asyncio.wait([timer, stirred], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            stirred.cancel()
 
     # topics
     async def named(self, scope: Scope, name: str) -> Topic:

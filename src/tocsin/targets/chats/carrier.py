@@ -85,6 +85,9 @@ class ChatCarrier:
         said = of_slack_api(answer, self._clock.now())
         if said.outcome.verdict is Verdict.DELIVERED:
             await self._threads.keep(one, post, thread, ts=said.ts)
+            for name in post.closes:
+                if ended := await self._threads.open(one, name):
+                    await self._threads.close(ended)
         elif thread is not None and said.error in SLACK_THREAD_GONE:
             await self._threads.close(thread)
             return replace(said.outcome, verdict=Verdict.AGAIN)
