@@ -4,7 +4,7 @@ In a large cluster nearly all nodes are calm. What they are counted and told apa
 from commit to commit, so that neither looks at more nodes than change.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, ValuesView
 from datetime import datetime
@@ -28,23 +28,24 @@ Rank = tuple[datetime, str, int, str]
 
 
 def _rank(node: Node) -> Rank:
-    """Who is looked at first: the eldest, then by place. The last of it is the node's key."""
+    """Who is looked at first: the eldest, then by place."""
     return node.launched_at, node.group, node.index, node.instance_id
 
 
 class Glance:
     """What is known of a cluster's nodes without looking at all of them.
 
-    `stirred` are the ranks of those that are not calm, in order: whose turn is first must not depend on who turned
-    first. `addresses` counts who has each. By group: `sizes` counts those that are meant to stay, `running` those that
-    run. `nameless` have no logical id.
+    `stirred` are those that are not calm, in the order of their `ranks`: whose turn is first must not depend on who
+    turned first. `addresses` counts who has each. By group: `sizes` counts those that are meant to stay, `running`
+    those that run. `nameless` have no logical id.
     """
 
-    __slots__ = ("addresses", "nameless", "running", "sizes", "stirred")
+    __slots__ = ("addresses", "nameless", "ranks", "running", "sizes", "stirred")
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         everybody = nodes.values()
-        self.stirred = sorted(_rank(node) for node in everybody if not calm(node))
+        self.stirred = sorted((node for node in everybody if not calm(node)), key=_rank)
+        self.ranks = [_rank(node) for node in self.stirred]
         self.addresses: Layered[int] = Layered(Counter(node.address for node in everybody))
         self.sizes = Counter(node.group for node in everybody if stays(node))
         self.running = Counter(node.group for node in everybody if node.status is NodeStatus.RUNNING)
@@ -52,7 +53,7 @@ class Glance:
 
     def copy(self) -> "Glance":
         twin = Glance({})
-        twin.stirred, twin.addresses = list(self.stirred), self.addresses.copy()
+        twin.stirred, twin.ranks, twin.addresses = list(self.stirred), list(self.ranks), self.addresses.copy()
         twin.sizes, twin.running, twin.nameless = Counter(self.sizes), Counter(self.running), self.nameless
         return twin
 
@@ -61,11 +62,14 @@ class Glance:
         if old is not None:
             self._count(old, -1)
             if not calm(old):
-                del self.stirred[bisect_left(self.stirred, _rank(old))]
+                place = bisect_left(self.ranks, _rank(old))
+                del self.stirred[place], self.ranks[place]
         if new is not None:
             self._count(new, 1)
             if not calm(new):
-                insort(self.stirred, _rank(new))
+                place = bisect_left(self.ranks, _rank(new))
+                self.stirred.insert(place, new)
+                self.ranks.insert(place, _rank(new))
 
     def _count(self, node: Node, change: int) -> None:
         self.sizes[node.group] += change * stays(node)
@@ -90,7 +94,7 @@ class Members(Mapping[str, Node]):
 
     def stirred(self) -> list[Node]:
         """Those that are not calm."""
-        return [self.nodes[rank[-1]] for rank in self.glance.stirred]
+        return list(self.glance.stirred)
 
     def stirred_or(self, news: frozenset[str]) -> Iterator[Node]:
         """And those of whom there is news."""

@@ -74,7 +74,7 @@ def plan(
     `catalogue` says what comes of a deep health check that fails.
     """
     draft = Draft(cluster, nodes, seen, policy, health, catalogue, now)
-    for node in draft.restless():
+    for node in draft.moved():
         follow(draft, node)
     judge_checks(draft)
     heal(draft)

@@ -37,6 +37,9 @@ def named_controller_group(cluster: Cluster) -> str:
     return next((group.name for group in cluster.groups if "controller" in group.name.lower()), "")
 
 
+_MOVED_BY_NEWS = (NodeStatus.PENDING, NodeStatus.SHUTTING_DOWN)
+
+
 class Draft:
     """The plan while it is being made."""
 
@@ -120,6 +123,14 @@ class Draft:
         news = self.seen.news
         return list(self.nodes.values() if news is None else self.nodes.stirred_or(news))
 
+    def moved(self) -> list[Node]:
+        """Of the restless those that may be elsewhere by now. One on its way in or out is moved by what is seen of it,
+        or by time: without news it is where it was."""
+        news = self.seen.news
+        if news is None:
+            return self.restless()
+        return [node for node in self.restless() if node.status not in _MOVED_BY_NEWS or node.instance_id in news]
+
     def size(self, group: InstanceGroup) -> int:
         """How many nodes of the group are meant to stay."""
         return self.nodes.glance.sizes[group.name]
@@ -139,6 +150,7 @@ class Draft:
 
     def list_steps(self) -> None:
         """Steps follow from the nodes as they now stand and from what is seen of them."""
+        first = controller_group(self.cluster)
         for node in self.restless():
             machine = self.seen.machines.get(node.instance_id)
             if node.status is NodeStatus.SHUTTING_DOWN:
@@ -147,7 +159,7 @@ class Draft:
             elif node.reboot_due:
                 self._steps.append(Reboot(node))
             elif node.status is not NodeStatus.FAILURE and self._wanted(node):
-                self._list_running_steps(node, machine)
+                self._list_running_steps(node, machine, first)
             elif node.joined and machine is MachineState.STOPPED:
                 self._steps.append(Launch(node))  # given up for lost, then put to rest: it may be well when it is back
 
@@ -156,31 +168,30 @@ class Draft:
         taken_back = self.cluster.status is ClusterStatus.ROLLING_BACK and not self.cluster.reverting
         return node.joined or not taken_back
 
-    def _list_running_steps(self, node: Node, machine: MachineState | None) -> None:
+    def _list_running_steps(self, node: Node, machine: MachineState | None, first: str) -> None:
         if machine is MachineState.STOPPED or (machine is None and node.status is NodeStatus.PENDING):
             self._steps.append(Launch(node))
+        if node.script not in (ScriptState.WAITING, ScriptState.STARTED) or node.rebooting:
+            return
         link = self.seen.links.get(node.instance_id)
-        due = node.script in (ScriptState.WAITING, ScriptState.STARTED)
-        if not due or node.rebooting or link is None or not link.connected or node.script_work in link.ordered:
+        if link is None or not link.connected or node.script_work in link.ordered:
             return
         if self._ready is None:
-            self._ready = self._controller_ready()
-        if self._ready or node.group == controller_group(self.cluster) or (node.joined and self._controller_lost()):
+            self._ready = self._controller_ready(first)
+        if self._ready or node.group == first or (node.joined and self._controller_lost(first)):
             self._steps.append(RunLifecycle(node))
         else:
-            self.wait(f"{node.name} waits for the nodes of {controller_group(self.cluster)}, which come first")
+            self.wait(f"{node.name} waits for the nodes of {first}, which come first")
 
-    def _controller_lost(self) -> bool:
+    def _controller_lost(self, first: str) -> bool:
         """Whether no node of the controller group is on its way: a member that is updated does not wait for one that is
         lost and left so."""
-        first = controller_group(self.cluster)
         rest = (NodeStatus.RUNNING, NodeStatus.FAILURE)
         return all(node.status in rest for node in self.nodes.stirred() if node.group == first)
 
-    def _controller_ready(self) -> bool:
+    def _controller_ready(self, first: str) -> bool:
         """Whether scripts may run outside the controller group: its nodes go first, and must all be there; with
         continuous provisioning one of them is enough."""
-        first = controller_group(self.cluster)
         if not first:
             return True
         group = next(group for group in self.cluster.groups if group.name == first)
