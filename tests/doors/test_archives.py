@@ -274,6 +274,28 @@ def test_what_cannot_be_replayed_is_refused(here: Account) -> None:
     assert refusal(here.events.cancel_replay, ReplayName="ghost") == NO_REPLAY
 
 
+def test_a_replay_is_limited_to_rules_of_its_bus_only(here: Account) -> None:
+    here.events.create_event_bus(Name="b")
+    here.archive("a")
+    there = here.events.put_rule(Name="r", EventPattern=PATTERN, State="DISABLED")["RuleArn"]
+    elsewhere = here.events.put_rule(Name="r", EventPattern=PATTERN, EventBusName="b")["RuleArn"]
+    for arn in (
+        here.arn("rule/ghost"),
+        elsewhere,
+        there.replace(here.account, "000000000000"),
+        here.arn("event-bus/b"),
+    ):
+        destination = {"Arn": here.arn("event-bus/default"), "FilterArns": [there, arn]}
+        assert refusal(here.events.start_replay, **here.request() | {"Destination": destination}) == (
+            "ValidationException",
+            f"Parameter Destination.FilterArns is not valid. Reason: {arn} is not a rule on EventBus default.",
+            400,
+        )
+    assert refusal(here.events.describe_replay, ReplayName="again").code == "ResourceNotFoundException"
+    here.events.start_replay(**here.request() | {"Destination": destination | {"FilterArns": [there]}})
+    assert here.replayed()["Destination"]["FilterArns"] == [there]
+
+
 def test_replays_are_listed_and_one_that_ended_cannot_be_cancelled(here: Account) -> None:
     here.archive("a")
     for name in ("x-1", "x-2", "y"):

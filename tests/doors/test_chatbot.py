@@ -165,6 +165,7 @@ def test_tags_come_and_go(desk: Desk) -> None:
     assert desk.chatbot.list_tags_for_resource(ResourceARN=arn)["Tags"] == [tag("b", "2")]
     many = [tag(str(number), "") for number in range(50)]
     assert refusal(desk.chatbot.tag_resource, ResourceARN=arn, Tags=many).code == "TooManyTagsException"
+    assert refusal(desk.chatbot.tag_resource, ResourceARN=arn, Tags=[tag("Aws:b", "")]).code == "ValidationException"
     nothing = desk.arn("slack-channel/none")
     assert refusal(desk.chatbot.list_tags_for_resource, ResourceARN=nothing).code == "ResourceNotFoundException"
 

@@ -320,6 +320,8 @@ def test_a_cluster_bears_so_many_tags_and_no_more(settled: Settled) -> None:
     refused = refusal(settled.api.add_tags, ResourceArn=settled.arn, Tags=tags)
     assert (refused.code, refused.status) == ("ValidationException", 400)
     assert "at most 50 tags" in refused.message
+    own = refusal(settled.api.add_tags, ResourceArn=settled.arn, Tags=[{"Key": "aws:k", "Value": "v"}])
+    assert own == ("ValidationException", "aws: prefixed tag key names are not allowed for external use.", 400)
     assert settled.api.list_tags(ResourceArn=settled.arn)["Tags"] == [{"Key": "team", "Value": "ml"}]
     ghost = f"{settled.arn[:-12]}abcdefghijkl"
     assert refusal(settled.api.list_tags, ResourceArn=ghost).code == "ResourceNotFound"

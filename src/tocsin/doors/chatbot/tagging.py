@@ -6,12 +6,10 @@ from typing import Any
 from tocsin.doors.door import Context, decided
 from tocsin.model.changes import Put
 from tocsin.model.chat import ChatConfiguration, chat_scope
-from tocsin.model.errors import ResourceNotFoundException, TooManyTags
+from tocsin.model.errors import ResourceNotFoundException, TooManyTags, Validation
 from tocsin.model.records import successor
+from tocsin.model.tags import RESERVED_SAID, TAGS_MAX, checked_tags
 from tocsin.ports import Store
-
-# "Each resource can have up to 50 tags" (AWS, tagging).
-TAGS_MAX = 50
 
 
 class Tagging:
@@ -55,7 +53,7 @@ async def named(store: Store, account: str, given: str) -> ChatConfiguration | N
 
 
 def first_tags(request: dict[str, Any]) -> dict[str, str]:
-    """The tags that something is made with. Raises TooManyTags."""
+    """The tags that something is made with. Raises TooManyTags, or Validation."""
     return _checked(_told(request.get("Tags") or []))
 
 
@@ -68,6 +66,5 @@ def _told(tags: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _checked(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > TAGS_MAX:
-        raise TooManyTags(f"A resource can have at most {TAGS_MAX} tags, and there would be {len(tags)}.")
-    return tags
+    many = TooManyTags(f"A resource can have at most {TAGS_MAX} tags, and there would be {len(tags)}.")
+    return checked_tags(tags, many=many, reserved=Validation(RESERVED_SAID))

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.doors.door import Context, decided
-from tocsin.doors.events.finding import PAGE_MAX, TOO_MANY, named_bus
+from tocsin.doors.events.finding import PAGE_MAX, TOO_MANY, named_bus, rules_of
 from tocsin.doors.paging import page
 from tocsin.model.archive import AT_WORK, Archive, Replay, ReplayState, archive_arn
 from tocsin.model.changes import Put
@@ -38,6 +38,7 @@ class Replays:
 
         async def attempt() -> Replay:
             archive = await self._source(scope, request)
+            rules = await self._limited_to(archive, request)
             if start_ms >= end_ms:
                 raise Validation(
                     "Parameter EventEndTime is not valid. Reason: EventStartTime must be before EventEndTime."
@@ -52,7 +53,7 @@ class Replays:
                 archive=archive.name,
                 bus=archive.bus,
                 description=request.get("Description", ""),
-                filter_arns=tuple(request["Destination"].get("FilterArns") or ()),
+                filter_arns=rules,
                 start_ms=start_ms,
                 end_ms=end_ms,
                 started_ms=context.now_ms,
@@ -84,6 +85,16 @@ class Replays:
         if archive.bus != bus.name:
             raise Validation("Parameter Destination.Arn is not valid. Reason: Cross event bus replay is not permitted.")
         return archive
+
+    async def _limited_to(self, archive: Archive, request: dict[str, Any]) -> tuple[str, ...]:
+        """The rules that alone get what is replayed: of the archive's bus. How AWS refuses others is a guess."""
+        arns = tuple(request["Destination"].get("FilterArns") or ())
+        there = {rule.arn for rule in await rules_of(self._store, archive.scope, archive.bus)} if arns else set()
+        for arn in arns:
+            if arn not in there:
+                reason = f"{arn} is not a rule on EventBus {archive.bus}."
+                raise Validation(f"Parameter Destination.FilterArns is not valid. Reason: {reason}")
+        return arns
 
     async def describe(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         replay = await self._replay(context.scope, request["ReplayName"])

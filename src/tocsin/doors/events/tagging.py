@@ -6,14 +6,12 @@ from typing import Any
 from tocsin.core.noise import TAG, control_of
 from tocsin.doors.door import Context, decided
 from tocsin.doors.events.finding import tagged_arn
-from tocsin.model.errors import LimitExceeded
+from tocsin.model.errors import LimitExceeded, Validation
 from tocsin.model.names import rule_bus_of
+from tocsin.model.tags import RESERVED_SAID, checked_tags
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
 from tocsin.services.tagging import retag, tags_of
-
-# "Each resource can have up to 50 tags" (AWS, tagging).
-TAGS_MAX = 50
 
 
 class Tagging:
@@ -52,13 +50,13 @@ class Tagging:
 
 
 def told(request: dict[str, Any]) -> dict[str, str]:
-    """The tags a request carries. Raises LimitExceeded; Validation for a noise control that is none."""
+    """The tags a request carries. Raises LimitExceeded; Validation for AWS's own, or a noise control that is none."""
     return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
 
 
 def _checked(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > TAGS_MAX:
-        raise LimitExceeded("The requested resource exceeds the maximum number allowed.")
+    many = LimitExceeded("The requested resource exceeds the maximum number allowed.")
+    checked_tags(tags, many=many, reserved=Validation(RESERVED_SAID))
     for value in _of_noise(tags).values():
         if value:
             control_of(value)  # else it would be found out when the noise comes

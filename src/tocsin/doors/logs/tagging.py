@@ -10,21 +10,15 @@ from tocsin.model.errors import InvalidParameter, ResourceNotFoundException, Too
 from tocsin.model.logs import LogGroup
 from tocsin.model.names import log_group_of
 from tocsin.model.records import successor
-from tocsin.model.tags import Tags
+from tocsin.model.tags import RESERVED_SAID, TAGS_MAX, Tags, checked_tags
 from tocsin.ports import Store
-
-# "You can associate as many as 50 tags with a CloudWatch Logs resource" (AWS, TagResource).
-TAGS_MAX = 50
 
 Retag = Callable[[dict[str, str]], dict[str, str]]
 
 
 def check_tags(tags: dict[str, str]) -> dict[str, str]:
-    if any(key.lower().startswith("aws:") for key in tags):
-        raise InvalidParameter("Tag keys starting with aws: are reserved for AWS.")
-    if len(tags) > TAGS_MAX:
-        raise TooManyTags(f"A log group can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
-    return tags
+    many = TooManyTags(f"A log group can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
+    return checked_tags(tags, many=many, reserved=InvalidParameter(RESERVED_SAID))
 
 
 class Tagging:

@@ -11,10 +11,9 @@ from tocsin.model.extension import Extension
 from tocsin.model.governance import ComputeQuota, Governance, SchedulerConfig
 from tocsin.model.names import split_arn
 from tocsin.model.records import successor
+from tocsin.model.tags import RESERVED_SAID, TAGS_MAX, checked_tags
 from tocsin.ports import Store
 from tocsin.services.fleet import Fleet
-
-TAGS_MAX = 50
 
 Tagged = Governance | Extension
 Change = Callable[[dict[str, str]], dict[str, str]]
@@ -30,7 +29,7 @@ class Tagging:
 
     async def add(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         added = told(request)
-        return {"Tags": _listed(await self._retag(context, request["ResourceArn"], lambda old: _bounded(old | added)))}
+        return {"Tags": _listed(await self._retag(context, request["ResourceArn"], lambda old: _checked(old | added)))}
 
     async def list(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         arn = request["ResourceArn"]
@@ -77,13 +76,12 @@ class Tagging:
 
 def told(request: dict[str, Any]) -> dict[str, str]:
     """The tags a request carries."""
-    return _bounded({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
+    return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
 
 
-def _bounded(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > TAGS_MAX:
-        raise Validation(f"A resource can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
-    return tags
+def _checked(tags: dict[str, str]) -> dict[str, str]:
+    many = Validation(f"A resource can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
+    return checked_tags(tags, many=many, reserved=Validation(RESERVED_SAID))
 
 
 def _listed(tags: dict[str, str]) -> list[dict[str, str]]:

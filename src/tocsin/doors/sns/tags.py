@@ -5,12 +5,11 @@ from typing import Any
 
 from tocsin.doors.door import Context, decided
 from tocsin.doors.sns.naming import topic_place
+from tocsin.model.tags import RESERVED_SAID, TAGS_MAX, checked_tags
 from tocsin.model.topic import Topic
 from tocsin.model.topic_errors import InvalidParameter, ResourceNotFound, TagLimitExceeded
 from tocsin.ports import Store
 from tocsin.services.tagging import retag, tags_of
-
-TAGS_MAX = 50  # AWS, SNS tags
 
 
 def told_tags(request: dict[str, Any]) -> dict[str, str]:
@@ -19,12 +18,8 @@ def told_tags(request: dict[str, Any]) -> dict[str, str]:
 
 
 def _checked(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > TAGS_MAX:
-        raise TagLimitExceeded(f"Could not complete request: tag quota of per resource exceeded: {TAGS_MAX} at most.")
-    for key in tags:
-        if key.lower().startswith("aws:"):
-            raise InvalidParameter("Tags Reason: keys may not start with aws:, which is reserved for AWS")
-    return tags
+    many = TagLimitExceeded(f"Could not complete request: tag quota of per resource exceeded: {TAGS_MAX} at most.")
+    return checked_tags(tags, many=many, reserved=InvalidParameter(f"Tags Reason: {RESERVED_SAID}"))
 
 
 class Tagging:

@@ -6,26 +6,22 @@ from typing import Any
 from tocsin.doors.door import Context
 from tocsin.doors.sqs.naming import asked_queue
 from tocsin.model.queue_errors import InvalidParameterValue
+from tocsin.model.tags import RESERVED_SAID, TAGS_MAX, checked_tags
 from tocsin.services.queues import Queues
 
-TAGS_MOST = 50  # AWS, SQS quotas
 KEY_CHARS_LONGEST, VALUE_CHARS_LONGEST = 128, 256
 
 
 def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Raises InvalidParameterValue."""
-    if len(tags) > TAGS_MOST:
-        raise InvalidParameterValue(
-            f"Too many tags added for queue: {TAGS_MOST} are allowed, there would be {len(tags)}."
-        )
+    said = f"Too many tags added for queue: {TAGS_MAX} are allowed, there would be {len(tags)}."
+    many, reserved = InvalidParameterValue(said), InvalidParameterValue(RESERVED_SAID)
     for key, value in tags.items():
         if not 1 <= len(key) <= KEY_CHARS_LONGEST:
             raise InvalidParameterValue(f"Tag keys must be between 1 and {KEY_CHARS_LONGEST} characters in length.")
         if len(value) > VALUE_CHARS_LONGEST:
             raise InvalidParameterValue(f"Tag values may be {VALUE_CHARS_LONGEST} characters long at most.")
-        if key.lower().startswith("aws:"):
-            raise InvalidParameterValue("Tag keys may not start with aws:, which is reserved for AWS.")
-    return dict(tags)
+    return checked_tags(dict(tags), many=many, reserved=reserved)
 
 
 class Tagging:

@@ -6,12 +6,11 @@ from typing import Any
 from tocsin.doors.door import Context, decided
 from tocsin.model.command import Document
 from tocsin.model.command_errors import InvalidDocument, InvalidResourceId, InvalidResourceType, TooManyTags
-from tocsin.model.tags import Tags
+from tocsin.model.errors import Validation
+from tocsin.model.tags import RESERVED_SAID, TAGS_MAX, Tags, checked_tags
 from tocsin.ports import Store
 from tocsin.services.commands import Documents
 from tocsin.services.tagging import retag
-
-TAGS_MAX = 50
 
 
 class Tagging:
@@ -61,11 +60,10 @@ async def tags_of(store: Store, document: Document) -> dict[str, str]:
 
 
 def told(request: dict[str, Any]) -> dict[str, str]:
-    """The tags a request carries. Raises TooManyTagsError."""
+    """The tags a request carries. Raises TooManyTagsError, or Validation."""
     return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
 
 
 def _checked(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > TAGS_MAX:
-        raise TooManyTags(f"A document has at most {TAGS_MAX} tags.")
-    return tags
+    many = TooManyTags(f"A document has at most {TAGS_MAX} tags.")
+    return checked_tags(tags, many=many, reserved=Validation(RESERVED_SAID))
