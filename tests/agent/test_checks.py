@@ -163,7 +163,7 @@ def test_the_clock_is_a_fault_only_once_it_was_synchronised(monkeypatch: pytest.
 
 
 def test_daemons_that_are_not_there_are_named_and_processes_counted() -> None:
-    read = values(system.processes(("no-such-daemon",), Path("/"), 0))
+    read = values(system.Processes(("no-such-daemon",)).read(0))
     assert read["daemon.down", "no-such-daemon"] == 1
     assert 0 < read["processes.used_percent", "processes"] <= 100
     assert read["processes.zombies", "processes"] >= 0

@@ -275,3 +275,20 @@ def test_a_damaged_file_of_what_is_watched_is_said_and_the_host_is_watched(
 def test_a_line_says_where_it_stands() -> None:
     line = parse("3,41,5,-;x", "boot-1", 7)
     assert line == Line(source="kmsg", text="x", at_ms=7, facility=0, level=3, place="boot-1:41")
+
+
+def test_a_crash_of_an_earlier_boot_is_told_once_for_all_starts(tmp_path: Path) -> None:
+    async def story() -> None:
+        (tmp_path / "pstore").mkdir()
+        (tmp_path / "pstore" / "dmesg-efi-1").write_text("Panic#1 Part1\n<0>[ 1.0] Kernel panic - not syncing: x\n")
+        first = Watched(tmp_path, crashes=("pstore",))
+        await first.until(lambda: bool(first.findings))
+        assert [one.name for one in first.findings] == ["kernel-crash"]
+        await first.stop()
+        second = Watched(tmp_path, crashes=("pstore",))
+        second.write(XID.format(code=79))
+        await second.until(lambda: bool(second.findings))
+        assert [one.name for one in second.findings] == ["xid-79"]
+        await second.stop()
+
+    together(story)

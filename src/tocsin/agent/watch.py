@@ -17,9 +17,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.agent.injections import Injections, Whose
-from tocsin.agent.sources import FollowedFile, Journal, KernelLog
+from tocsin.agent.sources import FollowedFile, Journal, KernelLog, crashes
 from tocsin.agent.sources.kmsg import SOURCE as KMSG
 from tocsin.agent.sources.kmsg import kernel_boot_id
+from tocsin.agent.sources.pstore import SOURCE as CRASH
 from tocsin.core import faults
 from tocsin.core.faults import Catalogue, CatalogueError, diagnose, read_catalogue
 from tocsin.model.health import BOOT, Finding, Line
@@ -74,6 +75,8 @@ class Watch:
         try:
             boot = self._booted()
             self.injections.start()
+            for line in crashes([self._directory / one for one in self._watching.crashes], self._places.get(CRASH, "")):
+                self.see(line)
             self._open_kernel_log(boot)
             for one in self._watching.files:
                 self._follow(one)

@@ -7,6 +7,8 @@ put into them.
 from msgspec import Struct
 
 KERNEL_LOG = "/dev/kmsg"
+# Where the kernel leaves them, and where systemd takes them to at boot.
+CRASH_RECORDS = ("/sys/fs/pstore", "/var/lib/systemd/pstore")
 
 
 class LogFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,6 +25,8 @@ class Watching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # Each start of the agent is a boot of its machine: the log of before is of no interest. Else the kernel says.
     start_is_boot: bool = False
     journal: bool = False
+    # Folders where the kernel's last words before a crash are found after it.
+    crashes: tuple[str, ...] = CRASH_RECORDS
     files: tuple[LogFile, ...] = ()
     # The host itself: disks, mounts, clock, network, daemons. Its GPUs by NVML, or those of a profile (a JSON file).
     host: bool = True
@@ -46,6 +50,7 @@ class Watching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 SHARED = Watching(
     kmsg="kmsg",
     start_is_boot=True,
+    crashes=(),
     host=False,
     gpu_profile="gpus.json",
     checks="checks",

@@ -3,11 +3,29 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from msgspec import Struct
+
 from tocsin.model.health import Reading
 
 ACTIVE = "4:"  # of "4: ACTIVE", the state of an InfiniBand port
 IFF_UP = 0x1
-LINK_ERRORS = ("link_downed", "excessive_buffer_overrun_errors", "local_link_integrity_errors")
+# A port that was down for less was negotiating (facts/health.md §1.5).
+FLAP_DOWN_MS = 25_000
+LINK_ERRORS = (
+    "link_downed",
+    "excessive_buffer_overrun_errors",
+    "local_link_integrity_errors",
+    "rnr_nak_retry_err",
+)
+# Counters of a port that are told one by one, by the reading that each is.
+PORT_COUNTERS = {
+    "symbol_error": "ib.symbol_errors",
+    "link_error_recovery": "ib.recoveries",
+    "port_rcv_errors": "ib.receive_errors",
+    "port_xmit_discards": "ib.discards",
+    "local_ack_timeout_err": "ib.ack_timeouts",
+    "roce_slow_restart": "ib.slow_restarts",
+}
 EFA_ERRORS = (
     "rx_drops",
     "rdma_read_wr_err",
@@ -16,6 +34,15 @@ EFA_ERRORS = (
     "impaired_remote_conn_events",
     "retrans_timeout_events",
 )
+EFA_COUNTERS = {"retrans_pkts": "efa.retrans_packets", "retrans_bytes": "efa.retrans_bytes"}
+
+
+class Port(Struct, kw_only=True):
+    """What is remembered of a port: the best rate it had, since when it is down, and how often it came back."""
+
+    rate: float = 0.0
+    down_since_ms: int = 0
+    returns: int = 0
 
 
 class Network:
@@ -25,16 +52,19 @@ class Network:
         self._interfaces = root / "sys/class/net"
         self._fabrics = root / "sys/class/infiniband"
         self.seen_up: set[str] = set()
+        self.ports: dict[str, Port] = {}
 
     def read(self, at_ms: int) -> list[Reading]:
         readings: list[Reading] = []
         for place in _entries(self._interfaces):
             if (place / "device").exists():  # bridges and veths are not hardware
                 readings += self._interface(place, at_ms)
+        there = set()
         for device in _entries(self._fabrics):
             for port in _entries(device / "ports"):
+                there.add(f"{device.name}/{port.name}")
                 readings += self._port(device, port, at_ms)
-        return readings
+        return readings + self._gone(there, at_ms)
 
     def made(self, names: Iterable[str], at_ms: int) -> list[Reading]:
         """Of interfaces that are no hardware."""
@@ -55,13 +85,43 @@ class Network:
         if "no_completion_cmds" in _numbers(device / "hw_counters") | counters:
             yield from _efa(name, _numbers(device / "hw_counters") | counters, at_ms)
             return
+        up = _text(port / "state").startswith(ACTIVE)
         if _text(port / "link_layer") in ("", "InfiniBand"):
-            yield from self._link("ib.down", name, _text(port / "state").startswith(ACTIVE), at_ms)
+            yield from self._link("ib.down", name, up, at_ms)
+        if name in self.seen_up or up:
+            yield from self._steady(name, _text(port / "rate"), up=up, at_ms=at_ms)
         lost = [counters[one] for one in LINK_ERRORS if one in counters]
         if lost:
             yield _counter("ib.link_errors", name, sum(lost), "link errors", at_ms)
-        if "symbol_error" in counters:
-            yield _counter("ib.symbol_errors", name, counters["symbol_error"], "symbol errors", at_ms)
+        for counter, check in PORT_COUNTERS.items():
+            if counter in counters:
+                yield _counter(check, name, counters[counter], counter, at_ms)
+
+    def _steady(self, name: str, rate: str, *, up: bool, at_ms: int) -> Iterable[Reading]:
+        """Whether the port stays up, and as fast as it was."""
+        port = self.ports.setdefault(name, Port())
+        if up and port.down_since_ms:
+            port.returns += at_ms - port.down_since_ms >= FLAP_DOWN_MS
+            port.down_since_ms = 0
+        elif not up:
+            port.down_since_ms = port.down_since_ms or at_ms
+        yield _counter("ib.returns", name, port.returns, "returns after it was down", at_ms)
+        speed = _leading(rate)
+        if up and speed:
+            port.rate = max(port.rate, speed)
+            words = f"{name} runs at {speed:g} Gb/s, and did at {port.rate:g}"
+            slow = 1 if speed < port.rate else 0
+            yield Reading(check="ib.slow", subject=name, value=slow, at_ms=at_ms, text=words)
+
+    def _gone(self, there: set[str], at_ms: int) -> list[Reading]:
+        """Ports that were there on this boot, and whether they still are."""
+        words = "{} is not there any more: its device is gone"
+        return [
+            Reading(
+                check="ib.gone", subject=name, value=0 if name in there else 1, at_ms=at_ms, text=words.format(name)
+            )
+            for name in self.ports
+        ]
 
     def _link(self, check: str, name: str, up: bool, at_ms: int) -> Iterable[Reading]:
         if up:
@@ -74,6 +134,9 @@ class Network:
 def _efa(name: str, counters: dict[str, int], at_ms: int) -> Iterable[Reading]:
     yield _counter("efa.no_completion_cmds", name, counters["no_completion_cmds"], "commands without an end", at_ms)
     yield _counter("efa.errors", name, sum(counters.get(one, 0) for one in EFA_ERRORS), "errors", at_ms)
+    for counter, check in EFA_COUNTERS.items():
+        if counter in counters:
+            yield _counter(check, name, counters[counter], counter, at_ms)
 
 
 def _counter(check: str, name: str, value: int, what: str, at_ms: int) -> Reading:
@@ -95,6 +158,12 @@ def _numbers(folder: Path) -> dict[str, int]:
 def _number(place: Path) -> int | None:
     text = _text(place)
     return int(text) if text.isdecimal() else None
+
+
+def _leading(text: str) -> float:
+    """400 of "400 Gb/sec (4X NDR)"; 0 where no number begins it."""
+    word = text.partition(" ")[0]
+    return float(word) if word.replace(".", "", 1).isdecimal() else 0.0
 
 
 def _text(place: Path) -> str:

@@ -16,10 +16,11 @@ import msgspec
 from msgspec import Struct, field
 
 from tocsin.agent.checks import plugins, system
+from tocsin.agent.checks.disks import Smart
 from tocsin.agent.checks.gpu_library import Nvml, ProfiledGpus
 from tocsin.agent.checks.gpus import GpuLibrary, LibraryState, Xid, on_the_bus, readings
 from tocsin.agent.checks.mounts import Disks
-from tocsin.agent.checks.network import Network
+from tocsin.agent.checks.network import Network, Port
 from tocsin.agent.conditions import Made
 from tocsin.core.faults import Catalogue, Gauge, measure
 from tocsin.model.health import Finding, Reading
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 # Counting all processes, and a site's own checks, come round more rarely: they cost more.
 SLOW_ROUNDS = 6
 
+# Readings of the host that are cheap.
+HOST_FAMILIES = ("nic", "ib", "efa", "clock", "files", "edac")
 # Readings of what is made for faults.
 MADE_FAMILIES = ("disk", "mount", "nic")
 
@@ -44,6 +47,7 @@ class Kept(Struct, kw_only=True):
     gauges: dict[str, Gauge] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     up: set[str] = field(default_factory=set)
+    ports: dict[str, Port] = field(default_factory=dict)
     synchronised: bool = False
 
 
@@ -78,7 +82,9 @@ class Rounds:
         self._path = directory / GAUGES_FILE
         self._kept = _read(self._path, boot)
         self._disks, self._network, self._clock = Disks(root), Network(root), system.Clock()
+        self._smart, self._processes = Smart(root), system.Processes(watching.daemons, root)
         self._disks.written, self._network.seen_up = self._kept.written, self._kept.up
+        self._network.ports = self._kept.ports
         self._clock.synchronised = self._kept.synchronised
         self._gpus: GpuLibrary | None = None
         if watching.gpus:
@@ -143,7 +149,8 @@ class Rounds:
         if self._gpus:
             due.append((self._read_gpus, ()))
         if self._watching.host:
-            due += [(self._disks.read, ("disk", "mount")), (self._read_host, ("nic", "ib", "efa", "clock", "files"))]
+            due += [(self._disks.read, ("disk", "mount")), (self._read_host, HOST_FAMILIES)]
+            due += [(self._smart.read, ("smart",))] if self._smart.due(time.time_ns() // 1_000_000) else []
             due += [(self._read_processes, ("processes", "daemon"))] if slow else []
         elif self._watching.inject and (self._made().devices or self._made().interfaces or self._of_made()):
             due.append((self._read_made, MADE_FAMILIES))
@@ -215,11 +222,12 @@ class Rounds:
         return [*await self._disks.read(at_ms, only=made.devices), *self._network.made(made.interfaces, at_ms)]
 
     async def _read_host(self, at_ms: int) -> list[Reading]:
-        made = self._network.made(self._made().interfaces, at_ms)
-        return [*made, *self._network.read(at_ms), *self._clock.read(at_ms), *system.open_files(self._root, at_ms)]
+        network = [*self._network.made(self._made().interfaces, at_ms), *self._network.read(at_ms)]
+        memory = system.memory_errors(self._root, at_ms)
+        return [*network, *memory, *self._clock.read(at_ms), *system.open_files(self._root, at_ms)]
 
     async def _read_processes(self, at_ms: int) -> list[Reading]:
-        return await asyncio.to_thread(system.processes, self._watching.daemons, self._root, at_ms)
+        return await asyncio.to_thread(self._processes.read, at_ms)
 
     async def _run_plugins(self, at_ms: int) -> list[Reading]:
         folder = self._directory / self._watching.checks

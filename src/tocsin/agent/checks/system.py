@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tocsin.model.health import Reading
 
+# A machine that has just booted is still starting its daemons (facts/health.md §1.3).
+BOOT_GRACE_S = 300.0
 STA_UNSYNC = 0x40  # linux/timex.h: the kernel's clock follows no other
 TIMEX_BYTES = 208  # struct timex
 STATUS_AT = 5 * ctypes.sizeof(ctypes.c_long)  # its `status`, behind modes, offset, freq, maxerror and esterror
@@ -37,16 +39,43 @@ def clock_status() -> int | None:
     return int.from_bytes(timex.raw[STATUS_AT : STATUS_AT + 4], sys.byteorder)
 
 
-def processes(daemons: Iterable[str], root: Path, at_ms: int) -> list[Reading]:
-    """Zombies, how many processes there may still be, and whether the daemons are there."""
-    import psutil
+class Processes:
+    """Remembers when each daemon was started: one that is started again and again is never long away."""
 
-    names: set[str] = set()
-    zombies = count = 0
-    for process in psutil.process_iter(["name", "status"]):
-        count += 1
-        zombies += process.info["status"] == psutil.STATUS_ZOMBIE
-        names.add(process.info["name"] or "")
+    def __init__(self, daemons: Iterable[str], root: Path = Path("/")) -> None:
+        self._daemons = tuple(daemons)
+        self._root = root
+        self._started: dict[str, float] = {}
+        self._restarts = dict.fromkeys(self._daemons, 0)
+
+    def read(self, at_ms: int) -> list[Reading]:
+        """Zombies, how many processes there may still be, and whether the daemons are there."""
+        import psutil
+
+        started: dict[str, float] = {}
+        zombies = count = 0
+        for process in psutil.process_iter(["name", "status"]):
+            count += 1
+            zombies += process.info["status"] == psutil.STATUS_ZOMBIE
+            name = process.info["name"] or ""
+            if name in self._daemons:  # of several the eldest: workers come and go
+                started[name] = min(process.create_time(), started.get(name, float("inf")))
+        return [*_counted(count, zombies, self._root, at_ms), *self._of_daemons(started, at_ms)]
+
+    def _of_daemons(self, started: dict[str, float], at_ms: int) -> Iterable[Reading]:
+        if 0 < _uptime_s(self._root) < BOOT_GRACE_S:
+            return
+        for name in self._daemons:
+            words = f"no process {name} is running"
+            down = 0 if name in started else 1
+            yield Reading(check="daemon.down", subject=name, value=down, at_ms=at_ms, text=words)
+            self._restarts[name] += name in started and self._started.get(name, started[name]) != started[name]
+            words = f"{name} was started anew {self._restarts[name]} times so far"
+            yield Reading(check="daemon.restarts", subject=name, value=self._restarts[name], at_ms=at_ms, text=words)
+        self._started |= started
+
+
+def _counted(count: int, zombies: int, root: Path, at_ms: int) -> list[Reading]:
     most = _first(root / "proc/sys/kernel/pid_max")
     words = f"there are {zombies} zombies"
     readings = [Reading(check="processes.zombies", subject="processes", value=zombies, at_ms=at_ms, text=words)]
@@ -56,10 +85,17 @@ def processes(daemons: Iterable[str], root: Path, at_ms: int) -> list[Reading]:
         readings.append(
             Reading(check="processes.used_percent", subject="processes", value=used, at_ms=at_ms, text=words)
         )
-    for name in daemons:
-        value = 0 if name in names else 1
-        words = f"no process {name} is running"
-        readings.append(Reading(check="daemon.down", subject=name, value=value, at_ms=at_ms, text=words))
+    return readings
+
+
+def memory_errors(root: Path, at_ms: int) -> list[Reading]:
+    """What the memory controllers have counted (EDAC), where the kernel drives them."""
+    readings = []
+    for controller in sorted(root.glob("sys/devices/system/edac/mc/mc*")):
+        for check, file, what in (("edac.corrected", "ce_count", ""), ("edac.uncorrected", "ue_count", " not")):
+            count = _first(controller / file)
+            words = f"{controller.name} counts {count} memory errors that could{what} be corrected"
+            readings.append(Reading(check=check, subject=controller.name, value=count, at_ms=at_ms, text=words))
     return readings
 
 
@@ -71,6 +107,14 @@ def open_files(root: Path, at_ms: int) -> list[Reading]:
     used = 100 * int(taken) / max(int(most), 1)
     words = f"{taken} files are open, and {most} may be"
     return [Reading(check="files.used_percent", subject="files", value=used, at_ms=at_ms, text=words)]
+
+
+def _uptime_s(root: Path) -> float:
+    """0 where it is not known."""
+    try:
+        return float((root / "proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _first(place: Path) -> int:

@@ -3,5 +3,6 @@
 from tocsin.agent.sources.files import FollowedFile
 from tocsin.agent.sources.journal import Journal
 from tocsin.agent.sources.kmsg import KernelLog, parse
+from tocsin.agent.sources.pstore import crashes
 
-__all__ = ["FollowedFile", "Journal", "KernelLog", "parse"]
+__all__ = ["FollowedFile", "Journal", "KernelLog", "crashes", "parse"]
