@@ -423,3 +423,27 @@ def test_the_aws_cli_creates_and_reads(cloud: Cloud) -> None:
     read = cli("get-resource", "--type-name", "AWS::SNS::Topic", "--identifier", event["Identifier"])
     assert json.loads(json.loads(read.stdout)["ResourceDescription"]["Properties"])["TopicName"] == "cli"
     assert "RequestTokenNotFoundException" in cli("get-resource-request-status", "--request-token", "no").stderr
+
+
+def test_the_image_of_a_group_is_told_as_it_was_sent_last(cloud: Cloud) -> None:
+    """By an update of the cluster, as AWS's handler does it, or by one of its software; the last one holds."""
+    first, second, third = (f"ami-{n:017x}" for n in (1, 2, 3))
+    kind, api = "AWS::SageMaker::Cluster", cloud.client("sagemaker")
+    arn = cloud.made(kind, ClusterName="c", InstanceGroups=[group("g", 0, ImageId=first)])
+
+    def image() -> str:
+        return str(cloud.get(kind, arn)["InstanceGroups"][0]["ImageId"])
+
+    def rests() -> bool:
+        return bool(api.describe_cluster(ClusterName="c")["ClusterStatus"] == "InService")
+
+    assert image() == first
+    api.update_cluster_software(ClusterName="c", ImageId=second)
+    eventually(rests, "the software is updated")
+    assert image() == second
+    api.update_cluster(ClusterName="c", InstanceGroups=[group("g", 0, ImageId=first)])
+    eventually(rests, "the cluster is updated")
+    assert image() == second, "who sends again what the group was made with changes nothing"
+    event = cloud.update(kind, arn, patch("replace", "/InstanceGroups/0/ImageId", third))
+    assert event["OperationStatus"] == "SUCCESS"
+    assert image() == third

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from tocsin.core.instance_types import threads_default, types_of
-from tocsin.core.software import check_deployment, check_schedule
-from tocsin.model.cluster import GroupStatus, InstanceGroup
+from tocsin.core.software import check_deployment, check_schedule, resolved
+from tocsin.model.cluster import GroupStatus, Image, InstanceGroup
 from tocsin.model.errors import Validation
 
 # A group cannot change these once it exists (createOnly in the CloudFormation schema).
@@ -60,8 +60,17 @@ def changed_group(group: InstanceGroup, spec: dict[str, Any], now: datetime) -> 
         target=target,
         status=GroupStatus.UPDATING if moved else group.status,
         spec=merged,
+        image=_renamed(group, merged),
         update_since=now if timed else group.update_since,
     )
+
+
+def _renamed(group: InstanceGroup, spec: dict[str, Any]) -> Image:
+    """What nodes to come have. Who sends again what the group was made with leaves what an update made of it since."""
+    image_id = str(spec.get("ImageId", ""))
+    if not group.image.id or image_id == group.spec.get("ImageId", ""):
+        return group.image
+    return replace(group.image, id=resolved(image_id))
 
 
 def ending(group: InstanceGroup) -> InstanceGroup:

@@ -73,7 +73,7 @@ def begun(
     why: str = "UpdateClusterSoftware",
 ) -> dict[str, Any]:
     """The members of a cluster whose groups of these names are to be updated."""
-    ids = image_id if image_id.startswith("ami-") else DEFAULT_IMAGE_ID
+    ids = resolved(image_id)
     groups = tuple(
         _begun(group, ids, (releases or {}).get(group.name, ""), config, why) if group.name in names else group
         for group in cluster.groups
@@ -113,8 +113,12 @@ def image_ids(group: InstanceGroup) -> tuple[Image, Image]:
 
 def first_image_id(group: InstanceGroup) -> str:
     """The id of the image a group's nodes had before its first update."""
-    asked = str(group.spec.get("ImageId", ""))
-    return asked if asked.startswith("ami-") else DEFAULT_IMAGE_ID
+    return resolved(str(group.spec.get("ImageId", "")))
+
+
+def resolved(image_id: str) -> str:
+    """The image that a request names: `default` and none at all are the system image."""
+    return image_id if image_id.startswith("ami-") else DEFAULT_IMAGE_ID
 
 
 def check_deployment(config: dict[str, Any]) -> None:
