@@ -192,3 +192,24 @@ def test_extensions_go_with_their_cluster(pod: HyperPod, cluster: str) -> None:
         return refusal(pod.api.list_tags, ResourceArn=arn).code == "ResourceNotFound"
 
     eventually(forgotten, "the extension is forgotten")
+
+
+def test_a_server_that_is_killed_half_way_goes_on_where_it_was(tmp_path: Path, account: str) -> None:
+    folder, gate, runs = tmp_path / "data" / "extensions" / NAME / "1.0.0", tmp_path / "gate", tmp_path / "runs"
+    folder.mkdir(parents=True)
+    wait = f"echo run >> {runs}\nuntil [ -e {gate} ]; do sleep 0.05; done\n"
+    (folder / "install.sh").write_text(f"#!/bin/sh\n{wait}")
+    server = RunningServer(tmp_path / "data")
+    try:
+        pod = HyperPod(server, account)
+        arn = pod.create("c", group("workers", 1), NodeProvisioningMode="Continuous")
+        mine = Extension(pod, arn)
+        eventually(runs.exists, "the script runs")
+        server.kill()
+        gate.touch()
+        server = RunningServer(tmp_path / "data", "--port", server.endpoint.rpartition(":")[2])  # agents know no other
+        mine.pod = HyperPod(server, account)
+        mine.until("Active", 1)
+        assert runs.read_text() == "run\n", "it ran once"
+    finally:
+        server.stop()
