@@ -27,9 +27,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def account() -> str:
-    """An account that no other test uses."""
-    return str(next(_accounts))
+def account(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An account that no other test uses. Clusters that are left in it go: each of their nodes is a process."""
+    own = str(next(_accounts))
+    yield own
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server").clear(own)
 
 
 def pytest_configure() -> None:

@@ -123,16 +123,16 @@ def test_events_outlive_the_server_and_are_numbered_on(tmp_path: Path, account: 
     pod = HyperPod(running, account)
     create(pod)
     until_over(pod)
-    before = [one["EventId"] for one in events(pod)]
+    before = [one["EventId"] for one in events(pod, MaxResults=100)]
     running.stop()
     running = RunningServer(tmp_path / "data")
     try:
         pod = HyperPod(running, account)
         pod.until("c", "InService")
-        assert [one["EventId"] for one in events(pod)][-len(before) :] == before
+        assert [one["EventId"] for one in events(pod, MaxResults=100)][-len(before) :] == before
         pod.api.update_cluster(ClusterName="c", InstanceGroups=[group("x", 0)])
-        eventually(lambda: len(events(pod)) > len(before), "more is told")
-        ids = [one["EventId"] for one in events(pod)]
+        eventually(lambda: len(events(pod, MaxResults=100)) > len(before), "more is told")
+        ids = [one["EventId"] for one in events(pod, MaxResults=100)]
         assert len(set(ids)) == len(ids)
         pod.api.delete_cluster(ClusterName="c")
         pod.until_gone("c")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.core.world import group_spec
-from tests.doors.asking import tocsin
+from tests.doors.asking import configured, tocsin
 from tests.harness import RunningServer, eventually
 
 SETTINGS = """
@@ -17,19 +17,22 @@ provider = "simulated"
 [simulated]
 speed = 0
 [fleet]
-launch_timeout_s = 0.5
 replacement_pause_s = 0.1
 replacement_pause_max_s = 0.2
 """
+HASTY = "launch_timeout_s = 0.5\n"  # so short that even a sound machine may miss it
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("faults")
-    (folder / "tocsin.toml").write_text(SETTINGS)
-    running = RunningServer(folder / "data", "--config", str(folder / "tocsin.toml"))
-    yield running
-    running.stop()
+    with configured(tmp_path_factory.mktemp("faults"), SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with configured(tmp_path_factory.mktemp("hasty"), SETTINGS + HASTY) as running:
+        yield running
 
 
 class Someone:
@@ -139,7 +142,8 @@ def test_a_script_that_fails_on_demand_says_so_and_fails_the_cluster(someone: So
     assert planned["id"] in failed["FailureMessage"]
 
 
-def test_a_boot_that_never_comes_fails_by_the_fleets_deadline(someone: Someone) -> None:
+def test_a_boot_that_never_comes_fails_by_the_fleets_deadline(hasty: RunningServer, account: str) -> None:
+    someone = Someone(hasty, account)
     someone.fault("boot-never", "group-1", "--count", "1")
     someone.create(2)
     failed = someone.cluster("Failed")
@@ -153,7 +157,8 @@ def test_a_slow_boot_holds_up_the_cluster_and_comes_all_the_same(someone: Someon
     assert someone.story().count("fault boot-slow of group-1 in any cluster") == 2
 
 
-def test_a_boot_that_is_slower_than_the_deadline_fails(someone: Someone) -> None:
+def test_a_boot_that_is_slower_than_the_deadline_fails(hasty: RunningServer, account: str) -> None:
+    someone = Someone(hasty, account)
     someone.fault("boot-slow", "group-1", "--delay", "10m")
     someone.create(1)
     someone.cluster("Failed")

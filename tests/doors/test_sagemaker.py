@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.agent.test_scripts import gone
 from tests.doors.asking import ask, configured, connect, log_lines, members, refusal
 from tests.harness import REGION, RunningServer, cli_environment, eventually
 
@@ -133,7 +134,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server of small limits, which reaches no S3."""
     no_s3 = {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
     no_s3 |= cli_environment()
-    toml = "[fleet]\nscript_time_limit_s = 1\nscript_output_bytes_max = 2000\ninstances_max = 2\n"
+    toml = "[fleet]\nscript_time_limit_s = 3\nscript_output_bytes_max = 2000\ninstances_max = 2\n"
     with configured(tmp_path_factory.mktemp("strict"), toml, environment=no_s3) as running:
         yield running
 
@@ -178,7 +179,7 @@ def settled(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_a_cluster_is_described_as_it_was_asked_for(settled: Settled) -> None:
     described = settled.describe(settled.name)
     created = described.pop("CreationTime")
-    assert timedelta(0) <= datetime.now(UTC) - created < timedelta(minutes=2)
+    assert timedelta(0) <= datetime.now(UTC) - created < timedelta(hours=1)
     source = f"s3://bucket-{settled.account}/config/"
 
     def expected(name: str, count: int, threads: int) -> dict[str, Any]:
@@ -456,7 +457,7 @@ def test_a_script_that_does_not_end_is_ended(strict: RunningServer, account: str
     instance_id = message.split()[1]
     output = pod.output("endless", instance_id)
     assert "begun" in output
-    assert output[-1] == "[Tocsin] on_create.sh did not end within 1 s and was killed"
+    assert output[-1] == "[Tocsin] on_create.sh did not end within 3 s and was killed"
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
@@ -528,10 +529,8 @@ def test_a_cluster_needs_a_group(pod: HyperPod) -> None:
 
 
 def test_an_operation_that_is_not_there_yet_says_so(pod: HyperPod) -> None:
-    arn = f"arn:aws:sagemaker:us-west-2:{pod.account}:cluster/abcdefghijkl"
-    request = {"ClusterArn": arn, "NodeId": "i-00000000000000000", "VolumeId": "vol-00000000000000000"}
-    said = "sagemaker:AttachClusterNodeVolume is not implemented in Tocsin yet."
-    assert refusal(pod.api.attach_cluster_node_volume, **request) == ("NotImplemented", said, 501)
+    said = "sagemaker:ListModels is not implemented in Tocsin yet."
+    assert refusal(pod.api.list_models) == ("NotImplemented", said, 501)
 
 
 def test_more_instances_than_the_limit_are_refused(strict: RunningServer, account: str) -> None:
@@ -721,7 +720,7 @@ def test_a_cluster_can_be_deleted_while_it_is_created(pod: HyperPod, tmp_path: P
     pod.api.delete_cluster(ClusterName="early")
     assert pod.told("early")[-1]["ClusterStatus"] == "Deleting"
     pod.until_gone("early")
-    assert not Path(f"/proc/{pid}").exists()
+    eventually(lambda: gone(int(pid)), "the script has ended")
 
 
 def test_a_failing_growth_is_rolled_back_and_leaves_the_old_nodes_alone(pod: HyperPod, tmp_path: Path) -> None:
