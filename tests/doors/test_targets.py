@@ -108,6 +108,15 @@ def test_a_dead_letter_queue_is_a_standard_queue(aim: Aim) -> None:
         assert (refused.code, refused.status) == ("ValidationException", 400)
 
 
+def test_a_fifo_topic_is_no_target_and_the_refusal_says_so(aim: Aim) -> None:
+    arn = aim.server.client("sns", aim.account).create_topic(Name="t.fifo", Attributes={"FifoTopic": "true"})[
+        "TopicArn"
+    ]
+    refused = refusal(aim.events.put_targets, Rule="rule", Targets=[{"Id": "1", "Arn": arn}])
+    assert (refused.code, refused.status) == ("ValidationException", 400)
+    assert "SNS FIFO topics are not supported as targets of rules" in refused.message
+
+
 def _route_on(aim: Aim, bus: str, group: str) -> str:
     """A bus with a rule that delivers to a log group; the bus's ARN."""
     aim.logs.create_log_group(logGroupName=group)

@@ -305,6 +305,7 @@ class Parts:
             dead_letters=self.dead_letters,
             limits=self.settings.outbox,
             chance=random.random,
+            epilogue=lambda *end: self.topics.feedback.of_outbound(*end),
         )
 
     @cached_property

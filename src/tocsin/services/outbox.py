@@ -7,7 +7,7 @@ before the delivery is forgotten, so a crash repeats attempts and loses nothing.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -54,6 +54,14 @@ class LaneView(Struct, frozen=True, kw_only=True):
     failing_since_ms: int | None
 
 
+Epilogue = Callable[[Outbound, Done | RetryAt | DeadLetter, str, int], Awaitable[Sequence[Change]]]
+
+
+async def without_words(*_: object) -> Sequence[Change]:
+    """Of most deliveries nothing is told but to who counts."""
+    return ()
+
+
 class Outbox:
     """`carriers` by the name that outbounds call them; `chance` gives numbers of [0, 1)."""
 
@@ -66,13 +74,16 @@ class Outbox:
         dead_letters: DeadLetters,
         limits: OutboxLimits,
         chance: Callable[[], float],
+        epilogue: Epilogue = without_words,
     ) -> None:
+        """`epilogue` has the changes that tell of a delivery's end, for the commit that ends it."""
         self._store = store
         self._clock = clock
         self._carriers = carriers
         self._dead_letters = dead_letters
         self._limits = limits
         self._chance = chance
+        self._epilogue = epilogue
         self._lanes = Lanes(limits)
         self._woken = asyncio.Event()
         self._attempts: set[asyncio.Task[None]] = set()
@@ -214,7 +225,7 @@ class Outbox:
             return
         self._note(lane, outcome, now_ms)
         self._count(outbound, "attempts")
-        await self._settled(lane, outbound, settle(outbound, outcome, now_ms, self._chance()))
+        await self._settled(lane, outbound, settle(outbound, outcome, now_ms, self._chance()), outcome.message)
 
     async def _crowd_out(self, lane: Lane, outbound: Outbound) -> None:
         lane.leaving += 1
@@ -242,12 +253,16 @@ class Outbox:
         elif not lane.failing_since_ms:
             lane.failing_since_ms = now_ms
 
-    async def _settled(self, lane: Lane, outbound: Outbound, fate: Done | RetryAt | DeadLetter) -> None:
-        """Commit what became of a delivery, however long the store takes, and only then go on."""
+    async def _settled(self, lane: Lane, outbound: Outbound, fate: Done | RetryAt | DeadLetter, said: str = "") -> None:
+        """Commit what became of a delivery, however long the store takes, and only then go on.
+
+        `said` is what the receiver answered.
+        """
         while True:
             try:
                 landed = await self._landed(outbound, fate)
-                await self._store.commit(*landed.changes)
+                told = await self._epilogue(outbound, fate, said, epoch_ms(self._clock.now()))
+                await self._store.commit(*landed.changes, *told)
             except Stale:  # somebody was faster: what is there now counts
                 await self._anew(lane, outbound.key)
                 return

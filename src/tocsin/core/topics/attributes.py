@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tocsin.core.topics import feedback
 from tocsin.core.topics.permissions import default_policy
 from tocsin.core.topics.retries import check_topic_delivery, effective_topic_delivery
 from tocsin.model.errors import NotImplementedYet
@@ -25,10 +26,6 @@ MESSAGE_BYTES = 262_144  # of one message, unless MaximumMessageSize says otherw
 MESSAGE_BYTES_LEAST, MESSAGE_BYTES_MOST = 1_024, 1_048_576
 DATA_PROTECTION_CHARS_MAX = 30_720
 OF_FIFO = frozenset({"ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy"})
-# Delivery status logging: kept as given and told back; the journal of what was delivered is Tocsin's own.
-FEEDBACK = re.compile(
-    r"(HTTP|Firehose|Lambda|Application|SQS)(SuccessFeedbackRoleArn|SuccessFeedbackSampleRate|FailureFeedbackRoleArn)"
-)
 
 
 def check_name(name: str, *, fifo: bool) -> None:
@@ -45,7 +42,8 @@ def checked(attributes: Mapping[str, str], *, fifo: bool) -> dict[str, str]:
 
 
 def _checked(name: str, value: str, *, fifo: bool) -> str:
-    if FEEDBACK.fullmatch(name):
+    if feedback.ATTRIBUTE.fullmatch(name):
+        feedback.check(name, value)
         return value
     check = CHECKS.get(name)
     if check is None or (name in OF_FIFO and not fifo):

@@ -22,8 +22,12 @@ def _log_group(arn: str) -> tuple[Scope, str] | None:
 
 
 def _topic(arn: str) -> tuple[Scope, str] | None:
-    """A FIFO topic wants a group for each message, which a target has no member for."""
-    return None if arn.endswith(".fifo") else topic_of(arn)
+    """A FIFO topic wants a group for each message, which a target has no member for. Nor does AWS take one."""
+    if arn.endswith(".fifo"):
+        raise Validation(
+            f"Parameter {arn} is not valid. Reason: SNS FIFO topics are not supported as targets of rules."
+        )
+    return topic_of(arn)
 
 
 # By what the ARN names: where such a target is, and the members it may have. AWS shapes nothing on the way to a bus.

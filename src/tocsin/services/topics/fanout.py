@@ -5,12 +5,14 @@ Queues get their message with the commit. HTTP endpoints and mailboxes get an ou
 
 import asyncio
 import functools
+import json
 from collections import Counter
 from collections.abc import Callable
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, field, structs, to_builtins
 
 from tocsin.core.topics import envelope
+from tocsin.core.topics.feedback import Ending, wish
 from tocsin.core.topics.filters import wants
 from tocsin.core.topics.retries import RetrySchedule, retry_schedule
 from tocsin.core.topics.subscriptions import last_resort, raw
@@ -21,6 +23,7 @@ from tocsin.model.outbound import Outbound, RetryPolicy
 from tocsin.model.queue import MessageAttribute, QueueMessage
 from tocsin.model.topic import HeldMail, Subscription, Topic, TopicMessage
 from tocsin.services.queues import Queues
+from tocsin.services.topics.feedback import Ended
 from tocsin.services.topics.links import Links
 from tocsin.services.topics.mailing import Mailing
 from tocsin.services.topics.signing import Signer
@@ -52,6 +55,7 @@ class Owed(Struct, kw_only=True):
     queued: list[QueueMessage] = field(default_factory=list)
     outbounds: list[Outbound] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     previous: str = ""  # the status that the cluster of the message at hand had before
 
@@ -89,6 +93,8 @@ class Fanout:
                 hop = _hop(subscription, "filtered", why="The filter policy does not match.")
             owed.hops.append(hop)
             owed.counted[hop.became] += 1
+            if subscription.protocol == "sqs" and hop.became != "filtered":
+                _note_end(topic, subscription, message, hop, owed)
 
     async def sign_ahead(self, topic: Topic, subscriptions: list[Subscription], message: TopicMessage) -> None:
         """Make the signatures that `fan_out` will want, off the event loop: each takes it half a millisecond."""
@@ -186,6 +192,8 @@ class Fanout:
         plain = raw(subscription)
         body = message.text_for(subscription.protocol) if plain else self.sealed(topic, subscription, message)
         outbound = self._post(topic, subscription, envelope.NOTIFICATION, message.message_id, body, message.at_ms)
+        if wanted := wish(topic, subscription, message):
+            outbound = structs.replace(outbound, about={**outbound.about, "feedback": to_builtins(wanted)})
         owed.send(outbound)
         return _hop(subscription, "handed over", outbound.id)
 
@@ -240,6 +248,17 @@ class Fanout:
             return _hop(subscription, "held", why="Too many mails in a minute: the next digest lists it.")
         owed.send(owing)
         return _hop(subscription, "handed over", owing.id)
+
+
+def _note_end(topic: Topic, subscription: Subscription, message: TopicMessage, hop: Hop, owed: Owed) -> None:
+    """What a topic that logs it wants told of a delivery into a queue, which ends with the publication."""
+    wanted = wish(topic, subscription, message)
+    if wanted is None:
+        return
+    failed = hop.became != "delivered"
+    response = {"ErrorMessage": hop.why} if failed else {"sqsMessageId": owed.queued[-1].message_id}
+    ending = Ending(failed=failed, response=json.dumps(response), status=400 if failed else 200, attempts=1)
+    owed.ended.append(Ended(scope=topic.scope, wish=wanted, ending=ending))
 
 
 def version_of(topic: Topic) -> str:

@@ -20,6 +20,7 @@ from tocsin.ports import Listeners, Store
 from tocsin.services.queues import Queues
 from tocsin.services.statuses import StatusHistory
 from tocsin.services.topics.fanout import Fanout, Hop, Owed
+from tocsin.services.topics.feedback import Feedback
 
 # Sequence numbers grow with the clock, so that they go on growing over a restart.
 SEQUENCES_PER_MS = 1 << 20
@@ -51,6 +52,7 @@ class Publishing:
         counts: Counter[str],
         wake: Callable[[Sequence[Outbound]], None],
         listeners: Listeners | None,
+        feedback: Feedback,
     ) -> None:
         self._store = store
         self._statuses = StatusHistory(store)
@@ -59,6 +61,7 @@ class Publishing:
         self._counts = counts
         self._wake = wake
         self._listeners = listeners
+        self._feedback = feedback
         self._sequences: dict[tuple[Scope, str], int] = {}
         self._remembered: deque[Publication] = deque()
 
@@ -87,6 +90,7 @@ class Publishing:
                 landed.append(heard)
                 owed.hops += hops_of(heard)
         changes = [*map(Put, memory.values()), *owed.changes, *(change for one in landed for change in one.changes)]
+        changes += await self._feedback.changes(owed.ended, now_ms)
 
         def committed() -> None:
             self._remembered.extend(memory.values())

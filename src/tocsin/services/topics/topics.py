@@ -24,6 +24,7 @@ from tocsin.services.deciding import decided
 from tocsin.services.queues import Queues
 from tocsin.services.tagging import first_tags, last_tags, tags_of
 from tocsin.services.topics.fanout import Fanout
+from tocsin.services.topics.feedback import Feedback
 from tocsin.services.topics.links import Links
 from tocsin.services.topics.mailing import Mailing
 from tocsin.services.topics.publishing import Prepared, Publishing
@@ -67,7 +68,8 @@ class Topics:
         links = Links(address, console_link, document)
         self._mailing = Mailing(store, links, self._limits, self.counts)
         fanout = Fanout(queues, self._mailing, signer, links)
-        self._publishing = Publishing(store, queues, fanout, self.counts, wake, listeners)
+        self.feedback = Feedback(store)
+        self._publishing = Publishing(store, queues, fanout, self.counts, wake, listeners, self.feedback)
         self.subscriptions = Subscribing(store, queues, fanout, self._mailing, self._limits, new_id, wake)
 
     async def load(self) -> None:
