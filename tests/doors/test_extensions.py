@@ -143,6 +143,13 @@ def test_a_client_token_stands_for_one_extension(pod: HyperPod, cluster: str) ->
     assert pod.api.create_cluster_extension(**request)["ExtensionArn"] == first["ExtensionArn"]
     assert refusal(pod.api.create_cluster_extension, **request, ExtensionVersion="1.0.0").code == "ConflictException"
     assert refusal(pod.api.create_cluster_extension, ClusterArn=cluster, ExtensionName=NAME).code == "ResourceInUse"
+    where = {"ClusterArn": cluster, "ExtensionArn": first["ExtensionArn"], "ClientToken": "t"}
+    for _ in range(2):
+        pod.api.update_cluster_extension(**where, ConfigurationValues='{"port":1}')
+    told = story(pod, "c")
+    assert [f"{verb}ClusterExtension {NAME} 1.10.0" for verb in ("Create", "Update")] == [
+        line for line in told if "ClusterExtension" in line
+    ]
 
 
 def test_extensions_have_tags(pod: HyperPod, cluster: str) -> None:

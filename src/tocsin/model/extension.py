@@ -43,8 +43,9 @@ class Package(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A client token, and what was asked for with it."""
+    """A client token, and what was asked for with it. Each operation has tokens of its own."""
 
+    work: Work
     token: str
     digest: str
     at_ms: int

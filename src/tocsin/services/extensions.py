@@ -122,16 +122,20 @@ class Extensions:
         """Raises Stale where the door was faster, and what the store and Run Command raise."""
         found = await self._store.find(Extension, scope, prefix=extensions_prefix(cluster_id))
         world = next((one for one in self._nodes.worlds(scope) if one.cluster.id == cluster_id), None)
+        sent: set[str] = set()
         for extension in found:
             records = await self._store.find(ExtensionNode, scope, prefix=nodes_prefix(extension.id))
             if world is None:
                 await self._store.commit(*map(Delete, records), Delete(extension))
             else:
-                await self._bring_on(extension, world, {one.instance_id: one for one in records})
+                sent |= await self._bring_on(extension, world, {one.instance_id: one for one in records})
+        home = (scope, cluster_id)
+        self._sent = {key: to for key, to in self._sent.items() if to != home or key in sent}
         if world is None or not found:
-            self._homes.discard((scope, cluster_id))
+            self._homes.discard(home)
 
-    async def _bring_on(self, extension: Extension, world: World, records: dict[str, ExtensionNode]) -> None:
+    async def _bring_on(self, extension: Extension, world: World, records: dict[str, ExtensionNode]) -> set[str]:
+        """The commands that are under way for it then."""
         running = {key: node for key, node in world.nodes.items() if node.status is NodeStatus.RUNNING}
         look = Look(
             extension=extension,
@@ -150,6 +154,7 @@ class Extensions:
             await self._store.commit(*look.changes)
             for draft in drafts:
                 self._commands.opened(draft)
+        return {one.command for one in look.records.values() if one.state is NodeState.ORDERED}
 
     def _forget(self, look: Look, world: World) -> None:
         """Nodes that are gone took what they had with them."""

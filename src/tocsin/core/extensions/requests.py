@@ -38,12 +38,12 @@ def digest_of(request: Mapping[str, Any]) -> str:
     return derived_uuid("extension", *said)
 
 
-def repeated(others: Iterable[Extension], request: Mapping[str, Any], now: datetime) -> Extension | None:
+def repeated(work: Work, others: Iterable[Extension], request: Mapping[str, Any], now: datetime) -> Extension | None:
     """The extension that was asked for with the same client token. Raises Conflict where something else was."""
     token = request.get("ClientToken")
     for one in others:
         for asked in one.asked if token else ():
-            if asked.token == token and epoch_ms(now) - asked.at_ms < TOKEN_MS:
+            if (asked.work, asked.token) == (work, token) and epoch_ms(now) - asked.at_ms < TOKEN_MS:
                 if asked.digest != digest_of(request):
                     raise Conflict(f"ClientToken {token} was used with other parameters before.")
                 return one
@@ -76,7 +76,7 @@ def created(
         created_at=at,
         modified_at=at,
         tags=tags,
-        asked=_asked((), request, at),
+        asked=_asked(Work.CREATE, (), request, at),
     )
 
 
@@ -101,7 +101,7 @@ def updated(before: Extension, package: Package, request: Mapping[str, Any], at:
         n=before.n if same else before.n + 1,
         settled=False,
         modified_at=at,
-        asked=_asked(before.asked, request, at),
+        asked=_asked(Work.UPDATE, before.asked, request, at),
     )
 
 
@@ -117,8 +117,8 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def _asked(before: tuple[Asked, ...], request: Mapping[str, Any], at: datetime) -> tuple[Asked, ...]:
+def _asked(work: Work, before: tuple[Asked, ...], request: Mapping[str, Any], at: datetime) -> tuple[Asked, ...]:
     token = request.get("ClientToken")
     if not token:
         return before
-    return (*before, Asked(token=token, digest=digest_of(request), at_ms=epoch_ms(at)))[-TOKENS_KEPT_MAX:]
+    return (*before, Asked(work=work, token=token, digest=digest_of(request), at_ms=epoch_ms(at)))[-TOKENS_KEPT_MAX:]

@@ -136,19 +136,23 @@ class Requests:
         if ended.status is OperationStatus.IN_PROGRESS:
             self.goes_on(ended)
         else:
-            self._going.get((ended.scope, ended.identifier), set()).discard(ended.token)
+            self._rests(ended)
         return ended
 
     def goes_on(self, request: ResourceRequest) -> None:
         """It is under way, and whoever watches its resource shall know."""
         self._going.setdefault((request.scope, request.identifier), set()).add(request.token)
 
+    def _rests(self, request: ResourceRequest) -> None:
+        place = (request.scope, request.identifier)
+        tokens = self._going.get(place, set())
+        tokens.discard(request.token)
+        if not tokens:
+            self._going.pop(place, None)
+
     def going(self, scope: Scope, identifier: str) -> list[str]:
         """Tokens of the requests under way on a resource."""
-        tokens = self._going.get((scope, identifier))
-        if tokens is not None and not tokens:
-            del self._going[scope, identifier]
-        return sorted(tokens or ())
+        return sorted(self._going.get((scope, identifier), ()))
 
     def lost(self, request: ResourceRequest) -> None:
         """It is carried out no more, and what came of it could not be recorded."""

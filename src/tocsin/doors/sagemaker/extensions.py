@@ -68,7 +68,7 @@ class _Desk:
         cluster = self._fleet.world_of(context.scope, request["ClusterArn"]).cluster
         async with self._creating:
             others = await self._store.find(Extension, context.scope, prefix=extensions_prefix(cluster.id))
-            if known := requests.repeated(others, request, context.now):
+            if known := requests.repeated(Work.CREATE, others, request, context.now):
                 return {"ExtensionArn": known.arn}
             requests.demand_slurm(cluster)
             requests.demand_free(request["ExtensionName"], others)
@@ -80,7 +80,7 @@ class _Desk:
     async def update(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         async def attempt() -> None:
             before = await self._found(context, request)
-            if requests.repeated([before], request, context.now):
+            if requests.repeated(Work.UPDATE, [before], request, context.now):
                 return
             wanted = request.get("ExtensionVersion", before.package.version)
             package = before.package if wanted == before.package.version else await self._package(before.name, wanted)
