@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.doors.asking import ask, configured, connect, log_lines
+from tests.doors.asking import ask, configured, connect, log_lines, tocsin
+from tests.doors.sickbay import XID, Sickbay
 from tests.doors.test_api_destinations import Outside
 from tests.harness import RunningServer, eventually
 from tests.peer import Answer, http_peer
@@ -43,6 +44,46 @@ def test_every_metric_is_told_with_its_kind_and_its_labels(server: RunningServer
         assert (family.type, family.documentation) == (metric.kind, metric.help)
         if metric.kind is not Kind.HISTOGRAM:
             assert {tuple(sorted(sample.labels)) for sample in family.samples} <= {tuple(sorted(metric.labels))}
+
+
+def test_what_is_wrong_with_nodes_and_done_about_it_is_counted(server: RunningServer, account: str) -> None:
+    bay = Sickbay(server, account, 3, "Automatic")
+    before = Scraped(server)
+    sick = min(bay.nodes)
+    bay.kernel_says(sick, XID.format(code=31))
+    bay.kernel_says(sick, XID.format(code=79))
+    eventually(lambda: len(bay.told) >= 2, "it is sick, and well again")
+    after = Scraped(server)
+
+    def grown(name: str, **labels: str) -> float:
+        return after(name, **labels) - before(name, **labels)
+
+    assert grown("tocsin_health_findings_total", fault="xid-79", severity="error") == 1
+    assert grown("tocsin_health_findings_total", fault="xid-31", severity="warning") == 1
+    assert grown("tocsin_health_verdicts_total", health="Unhealthy") == 1
+    assert grown("tocsin_health_verdicts_total", health="Healthy") == 1
+    assert grown("tocsin_health_repairs_total", repair="reboot") == 1
+    assert grown("tocsin_health_repairs_total", repair="replace") == 0
+    assert after("tocsin_service_total", part="drains", what="drained") == 0
+    bay.api.delete_cluster(ClusterName="sick")
+
+
+def test_what_a_budget_holds_back_is_told_while_it_does(tmp_path: Path) -> None:
+    (tmp_path / "tocsin.toml").write_text("[health]\nrepairs_floor = 0\ncluster_percent_max = 0\n")
+    own = RunningServer(tmp_path / "data", "--config", str(tmp_path / "tocsin.toml"))
+    try:
+        bay = Sickbay(own, "111122223333", 2, "Automatic")
+        for node in bay.nodes:
+            bay.kernel_says(node, XID.format(code=79))
+        eventually(lambda: Scraped(own)("tocsin_health_held_back", budget="cluster") == 2, "both are held back")
+        assert Scraped(own)("tocsin_health_held_back", budget="domain") == 0
+        for node in bay.nodes:
+            done = tocsin("health", "clear", node, "--endpoint-url", own.endpoint, "--account", "111122223333")
+            assert done.returncode == 0, done.stderr
+        eventually(lambda: Scraped(own)("tocsin_health_held_back", budget="cluster") == 0, "nothing is held back")
+        assert {one["HealthStatus"] for one in bay.summaries(4)[2:]} == {"Healthy"}
+    finally:
+        own.stop()
 
 
 def test_rules_and_targets_are_counted_as_cloudwatch_counts_them(server: RunningServer, account: str) -> None:

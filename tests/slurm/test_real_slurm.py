@@ -36,6 +36,7 @@ def bay(slurm: RealSlurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     config = place / "tocsin.toml"
     config.write_text(
         f'[slurm]\nenabled = true\nconf = "{slurm.conf}"\nnode_names = "name"\npoll_s = 0.2\n'
+        "[health]\ndeep_test_s = 0.05\n"
         f"[fleet]\nheartbeat_timeout_s = {FULL_TIME_S}\nwitnessed_timeout_s = 1\n"
     )
     server = RunningServer(Path(place / "data"), "--config", str(config))
@@ -71,6 +72,31 @@ def test_a_fault_drains_its_node_waits_for_the_job_reboots_and_resumes(bay: Sick
     assert [one["HealthStatus"] for one in told] == ["Unhealthy", "Healthy"]
     eventually(lambda: slurm.states()["workers-1"] == "idle", "the node takes jobs again")
     assert bay.nodes[node] == "Running"
+
+
+def test_a_node_is_drained_before_it_is_checked_and_takes_jobs_again_after(bay: Sickbay, slurm: RealSlurm) -> None:
+    node = named(bay, "workers-1")
+    job = slurm.run("sbatch", "-w", "workers-1", "--wrap", "sleep 3600", "-o", "/dev/null", "--parsable").strip()
+    eventually(lambda: slurm.states()["workers-1"] in ("allocated", "mixed"), "the job runs")
+    config = {"InstanceGroupName": "workers", "InstanceIds": [node], "DeepHealthChecks": ["InstanceStress"]}
+    bay.api.start_cluster_health_check(ClusterName="sick", DeepHealthCheckConfigurations=[config])
+    eventually(lambda: slurm.states()["workers-1"] == "draining", "the node is drained")
+    assert slurm.reason("workers-1") == "HMA:DeepHealthCheck"
+    assert bay.nodes[node] == "Running", "no check begins under a job"
+    slurm.run("scancel", job)
+    checked = f"DeepHealthCheckResults/{node}"
+    logs = bay.server.client("logs", ACCOUNT)
+    [group] = logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/Clusters/sick/")["logGroups"]
+    of_check = {"logGroupName": group["logGroupName"], "logStreamNamePrefix": checked}
+    eventually(lambda: logs.describe_log_streams(**of_check)["logStreams"], "the check ends")
+    eventually(lambda: slurm.states()["workers-1"] == "idle", "the node takes jobs again")
+    assert bay.nodes[node] == "Running"
+    with connect(bay.server) as connection:
+        story = ask(connection, "GET", f"/_tocsin/v1/story?of={node}&account={ACCOUNT}&region=us-west-2").json["lines"]
+    assert [one["what"] for one in story][-2:] == [
+        "workers-1: Running → DeepHealthCheckInProgress",
+        "workers-1: DeepHealthCheckInProgress → Running",
+    ]
 
 
 def test_what_others_drained_is_left_alone(bay: Sickbay, slurm: RealSlurm) -> None:

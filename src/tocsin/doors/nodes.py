@@ -7,18 +7,20 @@ import asyncio
 import contextlib
 import hmac
 import logging
+from collections import Counter
 
 import msgspec
 from msgspec.structs import replace
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tocsin.core.faults import Catalogue, health_lines
+from tocsin.core.faults import Catalogue, health_lines, judge
 from tocsin.core.reports import acceptable_time, effect, lines
 from tocsin.doors.links import Link, Links
 from tocsin.model.changes import Change, Log, Put
 from tocsin.model.cluster import Cluster
 from tocsin.model.errors import Stale, TocsinError
+from tocsin.model.health import BOOT, Finding
 from tocsin.model.link import (
     FRAME_BYTES_MAX,
     Ack,
@@ -54,7 +56,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class NodesDoor:
-    """`beat_interval_s` is told to every agent; `catalogue` judges what they find."""
+    """`beat_interval_s` is told to every agent; `catalogue` judges what they find. `findings` counts it, by type and
+    severity."""
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class NodesDoor:
         self._beat_interval_s = beat_interval_s
         self._catalogue = catalogue
         self._expect_gpus = expect_gpus
+        self.findings: Counter[tuple[str, str]] = Counter()
 
     def routes(self) -> list[BaseRoute]:
         return [WebSocketRoute(LINK_PATH, self._serve)]
@@ -170,8 +174,16 @@ class NodesDoor:
         if isinstance(report, Found):  # a node's clock may be wrong, and its faults lapse by ours
             at_ms = acceptable_time(report.finding.at_ms, self._clock.now())
             report = replace(report, finding=replace(report.finding, at_ms=at_ms))
+        new = report.n > self._fleet.heard_through(instance_id)
         change = effect(report, self._catalogue)
         await self._fleet.report(instance_id, report.n, change, *self._output(instance_id, report))
+        if new and isinstance(report, Found) and report.finding.fault != BOOT:
+            self._count(report.finding)
+
+    def _count(self, finding: Finding) -> None:
+        """Types that the table does not have are one: agents may say anything."""
+        name = finding.name if self._catalogue.knows(finding.name) else "unknown"
+        self.findings[name, judge(finding, self._catalogue).severity] += finding.count
 
     async def _group_exists(self, cluster: Cluster) -> bool:
         return await self._store.get(LogGroup, cluster.scope, cluster.log_group) is not None

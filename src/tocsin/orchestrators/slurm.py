@@ -4,6 +4,7 @@ slurmrestd of the versions in use cannot change nodes, and libraries have to mat
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
@@ -51,7 +52,10 @@ class Slurm:
             async with asyncio.timeout(TIME_LIMIT_S):
                 told, _ = await process.communicate()
         except BaseException:
-            process.kill()
+            with contextlib.suppress(
+                ProcessLookupError
+            ):  # it has just ended: not that is raised, but why it was to end
+                process.kill()
             await process.communicate()  # until its pipe is closed too
             raise
         text = told.decode(errors="replace")

@@ -57,6 +57,7 @@ from tocsin.services.outcomes import Outcomes
 from tocsin.services.queues import Queues
 from tocsin.services.replays import Replays
 from tocsin.services.schedules import Schedules
+from tocsin.services.sickness import Sickness
 from tocsin.services.topics import Signer, Topics
 from tocsin.services.topics.fanout import HTTP_CARRIER
 from tocsin.services.topics.mailing import CARRIER as MAIL_CARRIER
@@ -171,6 +172,9 @@ class Parts:
         self.onlookers.moved(after, touched)
         if self.upstream_alarms:
             self.upstream_alarms.moved(before, after)
+        self.sickness.moved(before, after, touched)
+        if self.settings.slurm.enabled:
+            self.drains.moved(before, after, touched)
 
     def _over(self, invocation: Invocation) -> None:
         """Those who follow commands."""
@@ -202,6 +206,10 @@ class Parts:
             commanded=lambda instance_id: self.commands.of_rules(instance_id),
             changed=lambda instance_id: self.fleet.changed(instance_id),
         )
+
+    @cached_property
+    def sickness(self) -> Sickness:
+        return Sickness()
 
     @cached_property
     def drains(self) -> DrainService:

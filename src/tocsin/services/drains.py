@@ -1,16 +1,19 @@
-"""Drains: looks at the workload manager from time to time, and has it drain and resume what core/drains decides.
+"""Drains: looks at the workload manager when a node turned, and from time to time, and has it drain and resume what
+core/drains decides.
 
 The fleet asks it who is free of jobs, for nobody is repaired under a running job; and who is reached: it is the second
 witness of a node that is silent.
 """
 
+import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tocsin.core.commit import World
 from tocsin.core.drains import Drains, decide
 from tocsin.core.plan.silence import newly_lost
 from tocsin.model.cluster import Node, Repair
@@ -19,6 +22,9 @@ from tocsin.ports import Clock, Orchestrator
 from tocsin.services.fleet import Fleet
 
 log = logging.getLogger(__name__)
+
+# Nodes that turn within this are drained by one command, and the workload manager is not asked without a pause.
+TOGETHER_S = 0.02
 
 
 class DrainPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +48,8 @@ class DrainService:
         self._clock = clock
         self._policy = policy
         self._failing = False
+        self._news = asyncio.Event()
+        self._resumed: set[str] = set()
         self.free: frozenset[str] = frozenset()
         self.reached: dict[str, bool] = {}
         self.counts: Counter[str] = Counter(drained=0, resumed=0, asked=0)
@@ -56,7 +64,26 @@ class DrainService:
                 if not self._failing:
                     log.warning("the workload manager cannot be asked, and repairs wait: %s", error)
                 self._failing, self.free, self.reached = True, frozenset(), {}
-            await self._clock.sleep(self._policy.poll_s)
+            await self._rest()
+
+    def moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:
+        """Look at once where a node turned: it may have to be drained, or resumed."""
+        if before is None or after is None or self._news.is_set():
+            return
+        pairs = ((before.nodes.get(one), after.nodes.get(one)) for one in touched)
+        if any(old and new and _turned(old, new) for old, new in pairs):
+            self._news.set()
+
+    async def _rest(self) -> None:
+        """Until it is time to look again, or a node turned; and a moment, in which more may turn."""
+        await self._clock.sleep(TOGETHER_S)
+        waiting = [asyncio.ensure_future(one) for one in (self._news.wait(), self._clock.sleep(self._policy.poll_s))]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+        self._news.clear()
 
     async def look(self) -> None:
         """Once: see, decide, act."""
@@ -67,11 +94,18 @@ class DrainService:
             for node in world.nodes.values()
         ]
         made = decide(members, await self._orchestrator.seen())
-        news = (made.free - self.free) | newly_lost(self.reached, made.reached)
-        self.free, self.reached = made.free, made.reached
+        reached = self._witnessed(made.reached)
+        news = (made.free - self.free) | newly_lost(self.reached, reached)
+        self.free, self.reached = made.free, reached
         for instance_id in news:
             self._fleet.changed(instance_id)  # a repair may wait for it, or a silence count already
         await self._act(made)
+        self._resumed |= {node.instance_id for name, node in members if name in made.resume}
+
+    def _witnessed(self, reached: dict[str, bool]) -> dict[str, bool]:
+        """Who is resumed is not responding for a moment (`idle*`), and no witness of anything until that is over."""
+        self._resumed -= {one for one, there in reached.items() if there}
+        return {one: there for one, there in reached.items() if one not in self._resumed}
 
     async def _act(self, made: Drains) -> None:
         for instance_id, repair in made.asked.items():  # first: what is drained for a reason of ours is asked no more
@@ -86,6 +120,10 @@ class DrainService:
 
     def _name(self, node: Node) -> str:
         return node.name if self._policy.node_names == "name" else f"ip-{node.address.replace('.', '-')}"
+
+
+def _turned(old: Node, new: Node) -> bool:
+    return old.health is not new.health or old.status is not new.status or old.deep_due is not new.deep_due
 
 
 def _wish(repair: Repair) -> Callable[[Node], Node]:

@@ -14,7 +14,7 @@ from tocsin.core.members import stays
 from tocsin.core.plan.draft import Draft
 from tocsin.model.cluster import InstanceGroup, Node, NodeStatus
 
-CLUSTER, GROUP, DOMAIN = "cluster", "group", "domain"
+BUDGETS = CLUSTER, GROUP, DOMAIN = "cluster", "group", "domain"
 Key = tuple[str, str]
 
 

@@ -7,11 +7,14 @@ from msgspec import structs
 
 from tocsin import __version__
 from tocsin.core.histogram import Histogram
+from tocsin.core.plan.budget import BUDGETS
 from tocsin.doors.metrics.sources import MeasuredStore, Sources
 from tocsin.doors.metrics.table import OF_RULES
+from tocsin.model.cluster import Health
 from tocsin.model.names import rule_bus_of, split_arn
 from tocsin.services.bus import ROUTER
 from tocsin.services.outbox import Outbox
+from tocsin.services.sickness import REPAIRS
 from tocsin.services.tally import ENDED, ENDED_MS
 
 Labels = tuple[str, ...]
@@ -122,5 +125,10 @@ def _of_fleet(sources: Sources, found: Samples) -> None:
     )
     found["tocsin_clusters"] |= clusters
     found["tocsin_nodes"] |= nodes
+    held = Counter(budget for world in worlds for budget in world.held.values())
+    found["tocsin_health_held_back"] |= {(budget,): held[budget] for budget in BUDGETS}
+    found["tocsin_health_findings"] = dict(sources.findings.items())
+    found["tocsin_health_verdicts"] |= {(health,): sources.sickness.verdicts[health] for health in Health}
+    found["tocsin_health_repairs"] |= {(repair,): sources.sickness.repairs[repair] for repair in REPAIRS}
     connected = sum(seen.connected for seen in sources.links.seen().values())
     found["tocsin_links_connected"][()] = connected

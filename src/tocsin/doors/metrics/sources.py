@@ -13,6 +13,7 @@ from tocsin.services.fleet import Fleet
 from tocsin.services.housekeeping import Housekeeping
 from tocsin.services.noise import Noise
 from tocsin.services.outbox import Outbox
+from tocsin.services.sickness import Sickness
 
 
 class MeasuredStore(Store, Protocol):
@@ -26,7 +27,8 @@ class MeasuredStore(Store, Protocol):
 
 
 class Sources(Struct, frozen=True, kw_only=True):
-    """`counts` are what services count by themselves, by the service's name; `requests` those of the front."""
+    """`counts` are what services count by themselves, by the service's name; `requests` those of the front, `findings`
+    those of the nodes' door, by fault and severity."""
 
     store: MeasuredStore
     bus: Bus
@@ -35,5 +37,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     fleet: Fleet
     links: NodeLinks
     housekeeping: Housekeeping
+    sickness: Sickness
+    findings: Counter[tuple[str, str]]
     counts: Mapping[str, Counter[str]]
     requests: Callable[[], Mapping[tuple[str, str, int], int]]
