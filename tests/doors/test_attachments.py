@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.doors.asking import refusal
+from tests.doors.asking import ask, connect, refusal
 from tests.doors.test_cluster_options import eks
 from tests.doors.test_sagemaker import HyperPod, group
 from tests.harness import RunningServer, eventually
@@ -72,6 +72,20 @@ def test_an_interface_gets_an_attachment_of_its_own(pod: HyperPod, at: dict[str,
     assert re.fullmatch(r"eni-attach-[0-9a-f]{17}", answer["AttachmentId"])
     assert (answer["ClusterArn"], answer["NetworkInterfaceId"]) == (at["ClusterArn"], INTERFACE)
     assert "in use" in refusal(pod.api.attach_cluster_node_network_interface, **request).message
+
+
+def test_our_own_status_tells_what_is_attached(pod: HyperPod, at: dict[str, Any]) -> None:
+    made = pod.api.attach_cluster_node_volume(**at, VolumeId=VOLUME)
+    request = {"ClusterName": "c", "NodeId": at["NodeId"], "NetworkInterfaceId": INTERFACE}
+    attachment = pod.api.attach_cluster_node_network_interface(**request)["AttachmentId"]
+    with connect(pod.server) as connection:
+        asked = f"/_tocsin/v1/status?account={pod.account}&region={pod.region}"
+        [cluster] = ask(connection, "GET", asked).json["clusters"]
+    told = {node["InstanceId"]: node for node in cluster["Nodes"]}
+    node = told.pop(at["NodeId"])
+    assert [(one["VolumeId"], one["DeviceName"]) for one in node["Volumes"]] == [(VOLUME, made["DeviceName"])]
+    assert [one["AttachmentId"] for one in node["NetworkInterfaces"]] == [attachment]
+    assert all("Volumes" not in other for other in told.values())
 
 
 def test_what_is_not_there_or_does_not_fit_is_refused(pod: HyperPod, at: dict[str, Any]) -> None:

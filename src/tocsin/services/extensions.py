@@ -205,7 +205,7 @@ class Extensions:
         extension, now_ms = look.extension, epoch_ms(look.at)
         self._commands.check_room()
         asked = request(extension, instance_ids, look.cluster.log_group)
-        draft = await self._drafting.draft(extension.scope, asked, now_ms, extension.arn)
+        draft = await self._drafting.draft(extension.scope, asked, now_ms)
         look.changes += draft.changes
         self._sent[draft.command.id] = (extension.scope, look.cluster.id)
         for key in instance_ids:

@@ -9,6 +9,7 @@ from tocsin import __version__
 from tocsin.core.commit import World
 from tocsin.doors.own.asking import answer, scope_of
 from tocsin.doors.sagemaker.describe import cluster_members, node_summary
+from tocsin.model.cluster import Node
 from tocsin.model.errors import StoreUnavailable
 from tocsin.ports import Store
 from tocsin.services.bus import Bus
@@ -43,6 +44,19 @@ def _cluster(world: World) -> dict[str, Any]:
     nodes = [
         node_summary(node)
         | {"Health": node.health, "Name": node.name, "Script": node.script, "Replaces": node.replaces}
+        | _attached(node)
         for node in world.nodes.values()
     ]
     return members | {"Nodes": nodes, "Waiting": world.waiting}
+
+
+def _attached(node: Node) -> dict[str, Any]:
+    """What clients attached, which no operation of AWS's tells."""
+    if not node.volumes and not node.interfaces:
+        return {}
+    volumes = [{"VolumeId": one.id, "DeviceName": one.device, "AttachTime": one.attached_at} for one in node.volumes]
+    interfaces = [
+        {"NetworkInterfaceId": one.id, "AttachmentId": one.attachment_id, "AttachTime": one.attached_at}
+        for one in node.interfaces
+    ]
+    return {"Volumes": volumes, "NetworkInterfaces": interfaces}
