@@ -28,9 +28,9 @@ NVIDIA = {
     "inspect_replace": "replace",
     "replace_after_confirm": "replace",
     "monitor": "monitor",
-    "monitor(reset_at_next_idle)": "monitor",
+    "monitor(reset_at_next_idle)": "idle-reset",
     "monitor(strict: replace)": "monitor",
-    "reset_gpu_if_uvm_in_use_else_monitor": "monitor",
+    "reset_gpu_if_uvm_in_use_else_monitor": "decode",
     "fix_software": "software",
     "contact_support": "software",
 }
@@ -40,7 +40,26 @@ HYPERPOD = {64: "replace", 74: "replace", 79: "replace", 94: "app", 31: "none"}
 CONFIRMED = {157: 86_400, 161: 86_400}
 # A code that is taken back by another one on the same GPU, and how long that one is waited for, in seconds.
 TAKEN_BACK = {163: (162, 60)}
-MILD = ("none", "report", "monitor", "app")
+# An error in NVLink whose line has register words that say more than the code.
+REGISTERED = 74
+# Errors of the application: on several nodes within so many seconds they are the job's, and whoever is the first to
+# have one waits so long for the others to have it too.
+TOGETHER, TOGETHER_S, OTHERS_S = (13, 31, 43, 45), 60, 5
+# What the bits of Xid 74's words mean (NVIDIA's Xid catalogue, workflow for NVLink errors): word, bits, action. What is
+# suspected of the hardware, and what asks for a reset of the fabric: a reset. What comes of other errors, or counts
+# only when it repeats: watched. What may be ignored, or was corrected: nothing.
+REGISTERS = (
+    (0, (0, 23, 30), "none"),
+    (0, (1, 20, 27, 29), "monitor"),
+    (0, (4, 5, 8, 9, 12, 16, 17, 21, 22, 24, 28), "gpu-reset"),
+    (2, (0, 1, 2, 6, 13), "gpu-reset"),
+    (2, (16, 17, 18, 19), "monitor"),
+    (3, (16, 17), "monitor"),
+    (3, (18,), "gpu-reset"),
+    (4, (18, 19, 21, 22, 24, 25, 27, 28), "gpu-reset"),
+    (4, (20, 23, 26, 29), "none"),
+)
+MILD = ("none", "report", "monitor", "app", "idle-reset")
 RESOLUTIONS = {"IGNORE": "none", "RESET_GPU": "gpu-reset", "XID_154_EVAL": "monitor"}
 
 
@@ -57,13 +76,16 @@ def strict(xid: dict[str, Any], nvidia: str) -> str:
 
 
 def xid_row(xid: dict[str, Any]) -> dict[str, Any]:
-    code, nvidia = xid["code"], NVIDIA[xid["suggested_action"]]
+    code = xid["code"]
+    nvidia = "decode" if code == REGISTERED else NVIDIA[xid["suggested_action"]]
     hyperpod = "decode" if code == 154 else HYPERPOD.get(code, "reboot")
     row = {"code": code, "name": xid["name"], "nvidia": nvidia, "hyperpod": hyperpod, "strict": strict(xid, nvidia)}
     if code in CONFIRMED:
         row |= {"count": 2, "window_s": CONFIRMED[code]}
     if code in TAKEN_BACK:
         row |= {"unless": TAKEN_BACK[code][0], "settle_s": TAKEN_BACK[code][1]}
+    if code in TOGETHER:
+        row |= {"together_s": TOGETHER_S, "settle_s": OTHERS_S}
     if xid["suggested_action"] == "restart_app_if_solo":
         row |= {"alone": True}
     return row
@@ -97,6 +119,7 @@ def main() -> None:
     tables = {
         "xid": [xid_row(one) for one in evidence["xids"]],
         "sxid": sorted((sxid_row(one) for one in evidence["sxids"]), key=lambda row: int(row["code"])),
+        "registers": [{"word": word, "bits": bits, "action": action} for word, bits, action in REGISTERS],
         "nvlink5": [nvlink_row(one) for one in evidence["nvlink5_rules"]],
     }
     lines = [

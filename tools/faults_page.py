@@ -69,8 +69,9 @@ def _ends(fault: Fault) -> str:
 
 def _counts(fault: Fault) -> str:
     often = f"{fault.needed} times in {_time(fault.window_s)}" if fault.needed > 1 else ""
+    idle = "when no job runs" if fault.at_idle else ""
     lasting = f"after {_time(fault.settle_s)}" if fault.settle_s else ""
-    return ", ".join(filter(None, (often, lasting))) or "at once"
+    return ", ".join(filter(None, (often, lasting, idle))) or "at once"
 
 
 def _shown(fault: Fault) -> str:
@@ -103,8 +104,10 @@ def _codes(table: Catalogue) -> Iterable[str]:
     yield "\n## Codes of the NVIDIA driver\n"
     yield (
         "What is done by profile (`health.profile`). `decode`: the line says more than the code: Xid 154 names the"
-        f" repair that the driver wants, and of 144 to 150 the unit, the first word and the error status decide by"
-        f" {len(table.nvlink5)} rules. `monitor`: watched for a day. `report`, `none`: written to the log. `software`:"
+        f" repair that the driver wants, of 144 to 150 the unit, the first word and the error status decide by"
+        f" {len(table.nvlink5)} rules, of 74 the bits of its register words; 159 is a reset where nvidia_uvm is in use,"
+        " else watched. `idle-reset`: the GPU is reset when the workload manager sees no job on the node, which stays"
+        " healthy until then. `monitor`: watched for a day. `report`, `none`: written to the log. `software`:"
         " unhealthy, and nothing here mends it.\n"
     )
     yield "HyperPod's name and reason follow from what is done:\n"
@@ -133,6 +136,7 @@ def _condition(code: Code) -> str:
         f"{code.count} times in {_time(code.window_s)}" if code.count > 1 else "",
         f"not if {code.unless} follows within {_time(code.settle_s)}" if code.unless else "",
         "not beside another code" if code.alone else "",
+        f"the job's, when several nodes have it within {_time(code.together_s)}" if code.together_s else "",
     ]
     return ", ".join(filter(None, parts))
 

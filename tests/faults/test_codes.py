@@ -2,9 +2,19 @@
 
 import pytest
 
-from tests.faults.table import BY_PROFILE, CATALOGUE, PROFILES, finding, kernel, known_of, verdict
-from tocsin.core.faults import Profile, diagnose, judge
-from tocsin.core.faults.codes import nvlink_action, recovery_action
+from tests.faults.table import (
+    BY_PROFILE,
+    CATALOGUE,
+    NOW_MS,
+    POLICY,
+    PROFILES,
+    finding,
+    kernel,
+    known_of,
+    verdict,
+)
+from tocsin.core.faults import Profile, diagnose, gpus_to_reset, judge, weigh
+from tocsin.core.faults.codes import UVM_IN_USE, nvlink_action, recovery_action, register_action
 from tocsin.model.health import Clearing, Remedy, Severity
 
 FORMS = (
@@ -22,7 +32,7 @@ KNOWN = [
     ("nvidia", 94, Remedy.APP),
     ("nvidia", 13, Remedy.APP),
     ("nvidia", 31, Remedy.APP),
-    ("nvidia", 63, Remedy.NONE),
+    ("nvidia", 63, Remedy.GPU_RESET),  # at the next idle moment
     ("nvidia", 92, Remedy.NONE),
     ("nvidia", 43, Remedy.NONE),
     ("hyperpod", 64, Remedy.REPLACE),
@@ -54,7 +64,7 @@ def test_an_xid_is_read_in_every_form(code: int, form: str) -> None:
 @pytest.mark.parametrize("code", sorted(CATALOGUE.xids))
 def test_every_xid_has_a_judgement_that_holds_together(code: int, profile: Profile) -> None:
     judged = judge(finding("xid", code, subject="0000:3b:00"), BY_PROFILE[profile])
-    acts = judged.remedy in (Remedy.GPU_RESET, Remedy.REBOOT, Remedy.REPLACE)
+    acts = judged.remedy in (Remedy.GPU_RESET, Remedy.REBOOT, Remedy.REPLACE) and not judged.at_idle
     assert acts is (judged.severity in (Severity.ERROR, Severity.FATAL) and judged.remedy is not Remedy.NONE)
     assert not acts or judged.fault_type.startswith("Nvidia")
     assert judged.clears is not Clearing.QUIET or judged.severity is Severity.INFO or judged.quiet_s > 0
@@ -135,6 +145,53 @@ def test_a_recovery_that_is_over_is_forgotten() -> None:
     wanted = "GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)"
     over = "GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)"
     assert known_of(finding("xid", 154, text=wanted), finding("xid", 154, text=over)) == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "action"),
+    [
+        ((0x0,) * 7, "gpu-reset"),  # nothing that could be decoded
+        ((1 << 4,), "gpu-reset"),
+        ((1 << 28,), "gpu-reset"),
+        ((1 << 0 | 1 << 23,), "none"),
+        ((1 << 20,), "monitor"),
+        ((1 << 20 | 1 << 9,), "gpu-reset"),  # the harsher of the two
+        ((0, 1 << 3), "gpu-reset"),  # a bit that no rule knows
+        ((0, 0, 1 << 16), "monitor"),
+        ((0, 0, 1 << 6), "gpu-reset"),
+        ((0, 0, 0, 1 << 18), "gpu-reset"),
+        ((0, 0, 0, 1 << 17), "monitor"),
+        ((0, 0, 0, 0, 1 << 26), "none"),
+        ((0, 0, 0, 0, 1 << 28), "gpu-reset"),
+    ],
+)
+@pytest.mark.parametrize("profile", ["nvidia", "strict", "hyperpod"])
+def test_an_nvlink_error_is_judged_by_the_bits_of_its_words(
+    words: tuple[int, ...], action: str, profile: Profile
+) -> None:
+    told = ", ".join(hex(word) for word in words)
+    line = f"NVRM: Xid (PCI:0003:00:00): 74, pid='<unknown>', NVLink: fatal error detected on link 14({told})"
+    found = diagnose(kernel(line), CATALOGUE)
+    assert found is not None
+    assert register_action(found.text, CATALOGUE.registers) == action
+    judged = judge(found, BY_PROFILE[profile])
+    wanted = {"gpu-reset": Remedy.GPU_RESET, "monitor": Remedy.NONE, "none": Remedy.NONE}[action]
+    assert judged.remedy is (Remedy.REPLACE if profile == "hyperpod" else wanted)
+
+
+def test_a_chi_error_is_a_reset_only_where_memory_is_shared_with_the_gpu() -> None:
+    line = "NVRM: Xid (PCI:0000:01:00): 159, CHI Non-Data Error"
+    assert judge(finding("xid", 159, text=line), CATALOGUE).severity is Severity.WARNING
+    assert judge(finding("xid", 159, text=f"{line} {UVM_IN_USE}"), CATALOGUE).remedy is Remedy.GPU_RESET
+
+
+def test_what_waits_for_an_idle_moment_leaves_a_node_healthy_until_there_is_one() -> None:
+    known = known_of(finding("xid", 63, subject="0000:3b:00"))
+    busy = weigh(known, (), POLICY, NOW_MS)
+    assert (busy.healthy, gpus_to_reset(known, NOW_MS)) == (True, ())
+    idle = weigh(known, (), POLICY, NOW_MS, resets=True, idle=True)
+    assert (idle.healthy, idle.remedy) == (False, Remedy.GPU_RESET)
+    assert gpus_to_reset(known, NOW_MS, idle=True) == ("0000:3b:00",)
 
 
 def test_one_code_takes_another_back() -> None:

@@ -1,6 +1,7 @@
 """A real Slurm on loopback: one slurmctld, a slurmd for each node, munge; no systemd, no cgroups, run as root.
 
-The recipe and its traps: facts/health.md §7.1.
+The recipe and its traps: facts/health.md §7.1. Without TreeWidth a slurmd that is dead takes those with it, for a
+while, to whom it was to pass on the controller's pings.
 """
 
 import fcntl
@@ -34,6 +35,7 @@ SlurmctldTimeout=10
 SlurmdTimeout=10
 KillWait=2
 InactiveLimit=0
+TreeWidth=65533
 SlurmdParameters=config_overrides
 SlurmctldPidFile={place}/slurmctld.pid
 SlurmdPidFile={place}/slurmd.%n.pid

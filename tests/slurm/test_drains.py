@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tests.core.test_heal import LEFT, REBOOT, SickWorld
 from tests.core.world import later
+from tests.faults.table import finding, known_of
 from tocsin.core.drains import decide
 from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import plan
@@ -49,6 +50,14 @@ def test_who_is_healthy_again_is_resumed_and_nobody_else_is() -> None:
         made = decide([("n2", WELL)], {"n2": drained(reason)})
         assert made.resume == (("n2",) if resumed else ())
     assert decide([("n1", SICK)], {"n1": drained()}).resume == ()
+
+
+def test_idle_is_who_has_no_jobs_of_those_that_wait_for_it() -> None:
+    waiting = replace(WELL, faults=known_of(finding("xid", 63, subject="0000:3b:00")))
+    for there, idle in ((IDLE, True), (BUSY, False), (drained(), True), (drained(busy=True), False)):
+        assert decide([("n2", waiting)], {"n2": there}).idle == ({WELL.instance_id} if idle else set())
+    assert decide([("n2", waiting)], {}).idle == set()  # nobody knows
+    assert decide([("n1", SICK)], {"n1": IDLE}).idle == set()
 
 
 def test_free_is_who_is_drained_without_jobs_or_not_known_at_all() -> None:

@@ -99,6 +99,23 @@ def test_a_node_is_drained_before_it_is_checked_and_takes_jobs_again_after(bay: 
     ]
 
 
+def test_what_waits_for_an_idle_moment_is_mended_when_the_job_has_ended(bay: Sickbay, slurm: RealSlurm) -> None:
+    node, before = named(bay, "workers-1"), len(bay.told)
+    job = slurm.run("sbatch", "-w", "workers-1", "--wrap", "sleep 600", "-o", "/dev/null", "--parsable").strip()
+    eventually(lambda: slurm.states()["workers-1"] in ("allocated", "mixed"), "the job runs")
+    bay.kernel_says(node, XID.format(code=63))
+    eventually(lambda: any(": 63, " in str(line) for _, line in bay.log_lines), "it is known")
+    assert slurm.states()["workers-1"] in ("allocated", "mixed")
+    assert len(bay.told) == before
+    slurm.run("scancel", job)
+    told = bay.summaries(before + 2)[before:]
+    assert [(one["HealthStatus"], one["RepairAction"]) for one in told] == [
+        ("Unhealthy", "Reboot"),
+        ("Healthy", "None"),
+    ]
+    eventually(lambda: slurm.states()["workers-1"] == "idle", "the node takes jobs again")
+
+
 def test_what_others_drained_is_left_alone(bay: Sickbay, slurm: RealSlurm) -> None:
     for name in ("workers-2", "elsewhere"):
         slurm.run("scontrol", "update", f"nodename={name}", "state=drain", "reason=new cables")

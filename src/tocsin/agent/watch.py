@@ -23,6 +23,7 @@ from tocsin.agent.sources.kmsg import kernel_boot_id
 from tocsin.agent.sources.pstore import SOURCE as CRASH
 from tocsin.core import faults
 from tocsin.core.faults import Catalogue, CatalogueError, diagnose, read_catalogue
+from tocsin.core.faults.codes import CHI_ERROR, UVM_IN_USE
 from tocsin.model.health import BOOT, Finding, Line
 from tocsin.model.link import Found, Report
 from tocsin.model.nodedir import WATCH_FILE
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+UVM_USERS = Path("/sys/module/nvidia_uvm/refcnt")
 # The same fault of the same part is told at most so often.
 REPEAT_S = 30.0
 # Parts whose repeats are counted at a time. Beyond, a finding is dropped, and the log says so.
@@ -96,6 +98,8 @@ class Watch:
     def see(self, line: Line) -> None:
         """A line of a source."""
         finding = diagnose(line, self._catalogue)
+        if finding and finding.code == CHI_ERROR and _uvm_in_use():
+            finding = replace(finding, text=f"{finding.text} {UVM_IN_USE}")
         if finding:
             self.tell(finding, line.place)
 
@@ -186,6 +190,14 @@ class Watch:
             log.warning("the log %s is not watched: %s", one.path, error)
             return
         self._opened.append(followed)
+
+
+def _uvm_in_use() -> bool:
+    """Whether anybody uses the module by which CUDA programs share memory with the GPU."""
+    try:
+        return int(UVM_USERS.read_text()) > 0
+    except (OSError, ValueError):
+        return False
 
 
 def read_watching(directory: Path) -> Watching:

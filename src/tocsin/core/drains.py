@@ -18,13 +18,15 @@ ASKED = {"Action:Reboot": Repair.REBOOT, "Action:Replace": Repair.REPLACE}
 
 class Drains(Struct, frozen=True, kw_only=True):
     """`drain` are names by reason. `free` are instances without jobs that take none, so that they may be repaired;
-    `reached` says of those it knows whether the workload manager reaches them."""
+    `reached` says of those it knows whether the workload manager reaches them; `idle` have a fault that is mended when
+    no job runs, and none does."""
 
     drain: dict[str, tuple[str, ...]]
     resume: tuple[str, ...]
     free: frozenset[str]
     asked: dict[str, Repair]
     reached: dict[str, bool]
+    idle: frozenset[str]
 
 
 def decide(members: Iterable[tuple[str, Node]], seen: Mapping[str, Scheduled]) -> Drains:
@@ -38,6 +40,7 @@ def decide(members: Iterable[tuple[str, Node]], seen: Mapping[str, Scheduled]) -
     free: set[str] = set()
     asked: dict[str, Repair] = {}
     reached: dict[str, bool] = {}
+    idle: set[str] = set()
     for name, node in members:
         there = seen.get(name)
         if there is None or (there.drained and not there.busy):
@@ -45,6 +48,8 @@ def decide(members: Iterable[tuple[str, Node]], seen: Mapping[str, Scheduled]) -
         if there is None:
             continue
         reached[node.instance_id] = there.reached
+        if not there.busy and any(one.judged.at_idle for one in node.faults):
+            idle.add(node.instance_id)
         checked = node.status is NodeStatus.DEEP_HEALTH_CHECK or node.deep_due
         sick = node.health is Health.UNHEALTHY and bool(node.faults)
         well = (
@@ -62,4 +67,11 @@ def decide(members: Iterable[tuple[str, Node]], seen: Mapping[str, Scheduled]) -
             asked[node.instance_id] = ASKED[there.reason]
             reason = f"{OURS}{there.reason}"
             drain[reason] = (*drain.get(reason, ()), name)
-    return Drains(drain=drain, resume=tuple(resume), free=frozenset(free), asked=asked, reached=reached)
+    return Drains(
+        drain=drain,
+        resume=tuple(resume),
+        free=frozenset(free),
+        asked=asked,
+        reached=reached,
+        idle=frozenset(idle),
+    )

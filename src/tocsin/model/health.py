@@ -98,13 +98,14 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When a fault counts and what is said of it.
 
     It counts once it was seen `needed` times within `window_s`, and `settle_s` after it was first seen. `fault_type`
-    and `reason` are HyperPod's words for it.
+    and `reason` are HyperPod's words for it. `at_idle`: it leaves the node healthy as long as jobs run there.
     """
 
     quiet_s: float = 0.0
     needed: int = 1
     window_s: float = 0.0
     settle_s: float = 0.0
+    at_idle: bool = False
     fault_type: str = ""
     reason: str = ""
     advice: str = ""

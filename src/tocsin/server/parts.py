@@ -141,6 +141,7 @@ class Parts:
             health=self.settings.health,
             ringing=self._ringing,
             free=lambda: self.drains.free if self.settings.slurm.enabled else None,
+            idle=lambda: self.drains.idle if self.settings.slurm.enabled else frozenset(),
             reached=lambda: self.drains.reached if self.settings.slurm.enabled else {},
             looked_at=lambda: self.onlookers.looked_at,
             moved=self._moved,

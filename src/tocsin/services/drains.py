@@ -51,6 +51,7 @@ class DrainService:
         self._news = asyncio.Event()
         self._resumed: set[str] = set()
         self.free: frozenset[str] = frozenset()
+        self.idle: frozenset[str] = frozenset()
         self.reached: dict[str, bool] = {}
         self.counts: Counter[str] = Counter(drained=0, resumed=0, asked=0)
 
@@ -63,7 +64,7 @@ class DrainService:
             except (OSError, TocsinError) as error:
                 if not self._failing:
                     log.warning("the workload manager cannot be asked, and repairs wait: %s", error)
-                self._failing, self.free, self.reached = True, frozenset(), {}
+                self._failing, self.free, self.idle, self.reached = True, frozenset(), frozenset(), {}
             await self._rest()
 
     def moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:
@@ -95,8 +96,8 @@ class DrainService:
         ]
         made = decide(members, await self._orchestrator.seen())
         reached = self._witnessed(made.reached)
-        news = (made.free - self.free) | newly_lost(self.reached, reached)
-        self.free, self.reached = made.free, reached
+        news = (made.free - self.free) | (made.idle ^ self.idle) | newly_lost(self.reached, reached)
+        self.free, self.idle, self.reached = made.free, made.idle, reached
         for instance_id in news:
             self._fleet.changed(instance_id)  # a repair may wait for it, or a silence count already
         await self._act(made)

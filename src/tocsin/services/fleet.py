@@ -65,6 +65,7 @@ class Fleet(Hearing):
         health: HealthPolicy | None = None,
         ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
         free: Callable[[], frozenset[str] | None] = lambda: None,
+        idle: Callable[[], frozenset[str]] = frozenset,
         reached: Callable[[], Mapping[str, bool]] = dict,
         looked_at: Callable[[], Mapping[str, datetime] | None] = lambda: None,
         domain: Callable[[str], str] = lambda _: "",
@@ -80,7 +81,7 @@ class Fleet(Hearing):
         self._orders = Orders(policy, self._health, self.token, mishaps)
         self._ringing = ringing
         self._free = free
-        self._reached = reached
+        self._idle, self._reached = idle, reached
         self._looked_at = looked_at
         self._domain = domain
         self._since = clock.now()
@@ -277,6 +278,7 @@ class Fleet(Hearing):
             news=None if everybody else news,
             alarms=self._ringing(world.cluster.scope),
             free=self._free(),
+            idle=self._idle(),
             reached=self._reached(),
             looked_at=self._looked_at(),
             domain=self._domain,

@@ -2,6 +2,7 @@
 
 from tocsin.core.faults.assess import after_gpu_reset, after_reboot, assess, cleared, judge, lapse
 from tocsin.core.faults.catalogue import Catalogue, CatalogueError, Fault, Profile, read_catalogue
+from tocsin.core.faults.context import Together, in_context, together
 from tocsin.core.faults.lines import diagnose
 from tocsin.core.faults.policy import HealthPolicy
 from tocsin.core.faults.readings import Gauge, measure
@@ -15,6 +16,7 @@ __all__ = [
     "Gauge",
     "HealthPolicy",
     "Profile",
+    "Together",
     "Verdict",
     "after_gpu_reset",
     "after_reboot",
@@ -23,9 +25,11 @@ __all__ = [
     "diagnose",
     "gpus_to_reset",
     "health_lines",
+    "in_context",
     "judge",
     "lapse",
     "measure",
     "read_catalogue",
+    "together",
     "weigh",
 ]

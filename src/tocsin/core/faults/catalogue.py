@@ -14,7 +14,9 @@ from tocsin.model.health import Clearing, Judgement, Remedy, Severity, Terms
 
 Profile = Literal["nvidia", "hyperpod", "strict"]
 # What may be done about a driver's code; core/faults/codes.py says what each means.
-Action = Literal["none", "report", "monitor", "app", "software", "gpu-reset", "reboot", "replace", "decode"]
+Action = Literal[
+    "none", "report", "monitor", "app", "software", "idle-reset", "gpu-reset", "reboot", "replace", "decode"
+]
 
 
 class CatalogueError(TocsinError):
@@ -53,7 +55,8 @@ class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A driver's code and what each profile does about it.
 
     It counts when seen `count` times within `window_s`; not if `unless` comes on the same GPU within `settle_s`;
-    and if `alone`, not beside another code of the same GPU at the same moment.
+    and if `alone`, not beside another code of the same GPU at the same moment. On several nodes of a cluster within
+    `together_s` it is the job's fault, and no node's.
     """
 
     code: int
@@ -66,6 +69,7 @@ class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unless: int = 0
     settle_s: float = 0.0
     alone: bool = False
+    together_s: float = 0.0
 
     def action(self, profile: Profile) -> Action:
         found: Action = getattr(self, profile)
@@ -82,9 +86,18 @@ class NvlinkRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     action: Action
 
 
+class Registers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What bits of one of Xid 74's register words mean. `word` counts from 0, bits from the lowest."""
+
+    word: int
+    bits: tuple[int, ...]
+    action: Action
+
+
 class Codes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     xid: tuple[Code, ...]
     sxid: tuple[Code, ...]
+    registers: tuple[Registers, ...] = ()
     nvlink5: tuple[NvlinkRule, ...]
 
 
@@ -99,6 +112,7 @@ class Changed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ren
     needed: int | None = None
     window_s: float | None = None
     settle_s: float | None = None
+    at_idle: bool | None = None
     fault_type: str | None = None
     reason: str | None = None
     advice: str | None = None
@@ -132,6 +146,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     by_check: dict[str, tuple[Fault, ...]]
     xids: dict[int, Code]
     sxids: dict[int, Code]
+    registers: tuple[Registers, ...]
     nvlink5: tuple[NvlinkRule, ...]
     changes: dict[str, Changed]
     gpus: dict[str, int]
@@ -168,6 +183,7 @@ def read_catalogue(
         by_check=by_check,
         xids={code.code: code for code in coded.xid},
         sxids={code.code: code for code in coded.sxid},
+        registers=coded.registers,
         nvlink5=coded.nvlink5,
         changes=own.change,
         gpus=shipped.gpus | own.gpus,

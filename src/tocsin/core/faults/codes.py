@@ -7,10 +7,14 @@ import re
 
 from msgspec.structs import replace
 
-from tocsin.core.faults.catalogue import Action, Catalogue, Code, NvlinkRule, Profile
+from tocsin.core.faults.catalogue import Action, Catalogue, Code, NvlinkRule, Profile, Registers
 from tocsin.model.health import Clearing, Finding, Judgement, Remedy, Severity
 
 RECOVERY_CHANGED = 154
+NVLINK_ERROR = 74
+CHI_ERROR = 159
+# What an agent adds to a line of Xid 159 where it is so: only then a reset helps (NVIDIA's Xid catalogue).
+UVM_IN_USE = "[nvidia_uvm is in use]"
 HOUR_S, DAY_S = 3600.0, 86_400.0
 
 _ACTIONS: dict[Action, Judgement] = {
@@ -19,6 +23,7 @@ _ACTIONS: dict[Action, Judgement] = {
     "monitor": Judgement(severity=Severity.WARNING, remedy=Remedy.NONE, clears=Clearing.QUIET, quiet_s=DAY_S),
     "app": Judgement(severity=Severity.WARNING, remedy=Remedy.APP, clears=Clearing.QUIET, quiet_s=HOUR_S),
     "software": Judgement(severity=Severity.ERROR, remedy=Remedy.NONE, clears=Clearing.HUMAN),
+    "idle-reset": Judgement(severity=Severity.WARNING, remedy=Remedy.GPU_RESET, clears=Clearing.REBOOT, at_idle=True),
     "gpu-reset": Judgement(severity=Severity.ERROR, remedy=Remedy.GPU_RESET, clears=Clearing.REBOOT),
     "reboot": Judgement(severity=Severity.ERROR, remedy=Remedy.REBOOT, clears=Clearing.REBOOT),
     "replace": Judgement(severity=Severity.FATAL, remedy=Remedy.REPLACE, clears=Clearing.REPLACE),
@@ -26,6 +31,7 @@ _ACTIONS: dict[Action, Judgement] = {
 _ADVICE: dict[Action, str] = {
     "monitor": "Nothing to do unless it repeats.",
     "app": "Restart the job, and look at what it did.",
+    "idle-reset": "It is reset when no job runs on its node.",
     "software": "Update driver and firmware, or ask their vendor.",
 }
 # HyperPod's words: as documented, and as its agent wrote them in 2026 (facts/hyperpod.md §4.3).
@@ -33,6 +39,7 @@ _DOCUMENTED: dict[Action, tuple[str, str]] = {
     "none": ("", "XidUserAppError"),
     "app": ("", "XidUserAppError"),
     "software": ("SoftwareError", "XidContactSupport"),
+    "idle-reset": ("NvidiaErrorReboot", "XidHardwareFailure"),
     "gpu-reset": ("NvidiaErrorReboot", "XidHardwareFailure"),
     "reboot": ("NvidiaErrorReboot", "XidHardwareFailure"),
     "replace": ("NvidiaErrorTerminate", "XidHardwareFailure"),
@@ -41,6 +48,7 @@ _SEEN: dict[Action, tuple[str, str]] = {
     "none": ("", "XidUserAppError"),
     "app": ("NvidiaGPUUnhealthy", "NvidiaGpuXidRestartApp"),
     "software": ("SoftwareError", "XidContactSupport"),
+    "idle-reset": ("NvidiaGPUUnhealthy", "NvidiaGpuXidErrorPendingReboot"),
     "gpu-reset": ("NvidiaGPUUnhealthy", "NvidiaGpuXidErrorPendingReboot"),
     "reboot": ("NvidiaGPUUnhealthy", "NvidiaGpuXidErrorPendingReboot"),
     "replace": ("NvidiaGPUUnhealthy", "NvidiaGpuXidErrorPendingReplacement"),
@@ -58,7 +66,18 @@ _NVLINK = re.compile(
 _RECOVERY = re.compile(r"recovery action changed from .* to (?:0x(?P<number>[0-9a-fA-F]+) )?\((?P<words>[^)]*)\)")
 # The driver's numbers of recovery actions (nvml.h, nvmlDeviceGpuRecoveryAction_t).
 _RECOVERIES: dict[int, Action] = {0: "none", 1: "gpu-reset", 2: "reboot", 3: "monitor", 4: "gpu-reset"}
-_HARSHNESS: list[Action] = ["none", "report", "monitor", "app", "software", "gpu-reset", "reboot", "replace"]
+_HARSHNESS: list[Action] = [
+    "none",
+    "report",
+    "monitor",
+    "app",
+    "software",
+    "idle-reset",
+    "gpu-reset",
+    "reboot",
+    "replace",
+]
+_LINK_WORDS = re.compile(r"link \d+\s*\((?P<words>0x[0-9a-fA-F]+(?:,\s*0x[0-9a-fA-F]+)*)\)")
 
 
 def judge_code(finding: Finding, catalogue: Catalogue) -> tuple[Judgement, Code | None]:
@@ -82,11 +101,37 @@ def action_of(finding: Finding, row: Code | None, catalogue: Catalogue) -> Actio
     if finding.fault == "sxid":
         return _switch_action(finding, row, catalogue.profile)
     action = row.action(catalogue.profile)
-    if action != "decode":
-        return action
-    if finding.code == RECOVERY_CHANGED:
-        return recovery_action(finding.text)
-    return nvlink_action(finding, catalogue.nvlink5)
+    return _decoded(finding, catalogue) if action == "decode" else action
+
+
+def _decoded(finding: Finding, catalogue: Catalogue) -> Action:
+    """What the line says beside its code."""
+    match finding.code:
+        case code if code == RECOVERY_CHANGED:
+            return recovery_action(finding.text)
+        case code if code == NVLINK_ERROR:
+            return register_action(finding.text, catalogue.registers)
+        case code if code == CHI_ERROR:
+            return "gpu-reset" if UVM_IN_USE in finding.text else "monitor"
+        case _:
+            return nvlink_action(finding, catalogue.nvlink5)
+
+
+def as_application(judged: Judgement, profile: Profile, nodes: int) -> Judgement:
+    """The judgement on an error that so many nodes had at once: it is the job's."""
+    fault_type, reason = WORDS[profile]["app"]
+    advice = f"{nodes} nodes had it at once: look at the job, not at the hardware."
+    return replace(_ACTIONS["app"], fault_type=fault_type, reason=reason, advice=advice, observe=judged.observe)
+
+
+def register_action(text: str, rules: tuple[Registers, ...]) -> Action:
+    """Xid 74: the harshest of what its bits mean. A reset where the line has none, or one that no rule knows."""
+    found = _LINK_WORDS.search(text)
+    words = [int(word, 16) for word in found["words"].split(",")] if found else []
+    bits = [(number, bit) for number, word in enumerate(words) for bit in range(32) if word >> bit & 1]
+    known = {(rule.word, bit): rule.action for rule in rules for bit in rule.bits}
+    meant: list[Action] = [known.get(bit, "gpu-reset") for bit in bits]
+    return max(meant or ["gpu-reset"], key=_HARSHNESS.index)
 
 
 def _switch_action(finding: Finding, row: Code, profile: Profile) -> Action:

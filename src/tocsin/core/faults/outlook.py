@@ -88,6 +88,8 @@ def _fault(known: Known, now_ms: int) -> dict[str, Any]:
 def _weight(known: Known, now_ms: int) -> str:
     """Why it makes the node unhealthy, or does not."""
     judged = known.judged
+    if judged.at_idle and not unhealthy(known):
+        return "it is mended when the workload manager sees no job on the node, which is healthy until then"
     if not unhealthy(known):
         return f"a {judged.severity} leaves the node healthy"
     if counts(known, now_ms):

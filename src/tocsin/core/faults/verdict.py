@@ -36,10 +36,17 @@ _RESTARTS = (Remedy.REBOOT, Remedy.REPLACE)
 
 
 def weigh(
-    known: Sequence[Known], mended: Iterable[Mended], policy: HealthPolicy, now_ms: int, *, resets: bool = False
+    known: Sequence[Known],
+    mended: Iterable[Mended],
+    policy: HealthPolicy,
+    now_ms: int,
+    *,
+    resets: bool = False,
+    idle: bool = False,
 ) -> Verdict:
-    """The verdict on a node with these faults, whose place was mended so before. `resets`: it can reset GPUs."""
-    counting = [one for one in known if counts(one, now_ms) and unhealthy(one)]
+    """The verdict on a node with these faults, whose place was mended so before. `resets`: it can reset GPUs. `idle`:
+    no job runs there, so what waits for that counts."""
+    counting = [one for one in known if counts(one, now_ms) and unhealthy(one, idle=idle)]
     wake_ms = min((at for one in known for at in _turns(one, now_ms)), default=0)
     if not counting:
         return Verdict(wake_ms=wake_ms)
@@ -60,9 +67,9 @@ def weigh(
     return Verdict(worst=worst, wanted=wanted, remedy=remedy, why=why, wake_ms=wake_ms)
 
 
-def gpus_to_reset(known: Sequence[Known], now_ms: int) -> tuple[str, ...]:
+def gpus_to_reset(known: Sequence[Known], now_ms: int, *, idle: bool = False) -> tuple[str, ...]:
     """All GPUs whose faults ask for a reset now: they are reset together."""
-    asking = [one for one in known if counts(one, now_ms) and unhealthy(one) and not one.judged.observe]
+    asking = [one for one in known if counts(one, now_ms) and unhealthy(one, idle=idle) and not one.judged.observe]
     found = [one.subject for one in asking if _asked(one, known) is Remedy.GPU_RESET and _of_gpu(one)]
     return tuple(dict.fromkeys(found))
 
@@ -72,8 +79,10 @@ def _of_gpu(one: Known) -> bool:
     return one.fault != "sxid" and _GPU.fullmatch(one.subject) is not None
 
 
-def unhealthy(known: Known) -> bool:
-    return SEVERITIES.index(known.judged.severity) >= SEVERITIES.index(Severity.ERROR)
+def unhealthy(known: Known, *, idle: bool = False) -> bool:
+    return (idle and known.judged.at_idle) or SEVERITIES.index(known.judged.severity) >= SEVERITIES.index(
+        Severity.ERROR
+    )
 
 
 def counts(known: Known, now_ms: int) -> bool:

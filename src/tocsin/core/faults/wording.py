@@ -25,7 +25,7 @@ def health_lines(finding: Finding, catalogue: Catalogue) -> list[tuple[int, str]
     judged = judge(finding, catalogue)
     at = iso_second(datetime.fromtimestamp(finding.at_ms / 1000, UTC))
     told = [_seen(finding, judged, at)]
-    if judged.remedy in ACTIONS and not judged.observe and not finding.over:
+    if judged.remedy in ACTIONS and not (judged.observe or judged.at_idle or finding.over):
         told.append(_action(finding, judged, at))
     return [(finding.at_ms, json.dumps(one, ensure_ascii=False)) for one in told]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from tocsin.core.faults import Verdict, gpus_to_reset, lapse, weigh
+from tocsin.core.faults import Together, Verdict, gpus_to_reset, in_context, lapse, together, weigh
 from tocsin.core.plan.budget import Budget
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.resets import begin, follow_reset
@@ -33,15 +33,17 @@ def heal(draft: Draft) -> None:
     if not sick:
         return
     budget = Budget(draft)
+    shared = together({node.instance_id: node.faults for node in sick}, draft.catalogue)
     # Who waits longest comes first: their turn must not depend on the order of names.
     for node in sorted(sick, key=lambda one: min((fault.since_ms for fault in one.faults), default=0)):
-        _heal(draft, node, budget)
+        _heal(draft, node, budget, shared)
 
 
-def _heal(draft: Draft, node: Node, budget: Budget) -> None:
+def _heal(draft: Draft, node: Node, budget: Budget, shared: Together) -> None:
     now_ms = epoch_ms(draft.now)
-    faults = lapse(node.faults, now_ms)
-    verdict = weigh(faults, node.mended, draft.health, now_ms, resets=node.resets)
+    faults = in_context(node.instance_id, lapse(node.faults, now_ms), shared, draft.catalogue)
+    idle = node.instance_id in draft.seen.idle
+    verdict = weigh(faults, node.mended, draft.health, now_ms, resets=node.resets, idle=idle)
     draft.wake_ms(verdict.wake_ms)
     if faults != node.faults:
         draft.set(node, faults=faults)
@@ -130,6 +132,6 @@ def _mend(draft: Draft, node: Node, verdict: Verdict, budget: Budget, held: str)
     done = Mended(fault=verdict.worst.name, remedy=verdict.remedy, at_ms=epoch_ms(draft.now))
     node = replace(node, why=why, mended=(*node.mended, done)[-MENDED_MAX:])
     if verdict.remedy is Remedy.GPU_RESET:
-        begin(draft, node, gpus_to_reset(node.faults, epoch_ms(draft.now)))
+        begin(draft, node, gpus_to_reset(node.faults, epoch_ms(draft.now), idle=node.instance_id in draft.seen.idle))
     else:
         draft.set(node, repair=REPAIRS[verdict.remedy], repair_at=draft.now)

@@ -16,6 +16,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     `news` are the instances of which something has changed since the last plan. The others that run are left in peace,
     until the time comes at which the plan said it wants to be made again; then, `news` None, everybody is looked at.
     `alarms` are the names of the alarms that are in ALARM, `free` the instances without jobs (None: nobody knows),
+    `idle` are those that the workload manager sees without jobs, of those whose faults wait for that.
     `reached` says which instances the workload manager reaches, of those that it knows.
     `looked_at` are the sick instances that rules' commands look at or may yet, and since when (None: nobody would).
     `domain` tells the failure domain of an instance ("": its machine tells none).
@@ -27,6 +28,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     news: frozenset[str] | None = None
     alarms: frozenset[str] = frozenset()
     free: frozenset[str] | None = None
+    idle: frozenset[str] = frozenset()
     reached: Mapping[str, bool] = {}
     looked_at: Mapping[str, datetime] | None = None
     domain: Callable[[str], str] = lambda _: ""

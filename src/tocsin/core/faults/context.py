@@ -1,0 +1,58 @@
+"""Errors of applications in the light of other nodes: what several nodes have at once is their job's, and no node's.
+
+heal.py asks before it weighs a node's faults. Pure: all nodes' faults in, the same with their judgement out.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from tocsin.core.faults.catalogue import Catalogue
+from tocsin.core.faults.codes import as_application
+from tocsin.model.health import Known
+
+# (instance, code) -> how many nodes had the code at about that time.
+Together = Mapping[tuple[str, int], int]
+
+
+def together(nodes: Mapping[str, Sequence[Known]], catalogue: Catalogue) -> Together:
+    """The errors of applications that other nodes of the cluster had at about the same time. By the last time of each:
+    an error that comes back to one node alone is looked at alone."""
+    seen: dict[int, dict[str, int]] = {}
+    for instance_id, known in nodes.items():
+        for one in known:
+            row = catalogue.xids.get(one.code) if one.fault == "xid" else None
+            if row is not None and row.together_s:
+                last = seen.setdefault(one.code, {})
+                last[instance_id] = max(one.last_ms, last.get(instance_id, 0))
+    return {
+        (instance_id, code): count
+        for code, last in seen.items()
+        for instance_id, count in _counts(last, catalogue.xids[code].together_s * 1000).items()
+        if count > 1
+    }
+
+
+def _counts(last: Mapping[str, int], within_ms: float) -> dict[str, int]:
+    """How many nodes had it, each at most so long from the next."""
+    ordered = sorted(last.items(), key=lambda pair: pair[1])
+    counts: dict[str, int] = {}
+    run: list[str] = []
+    before_ms = 0
+    for instance_id, at_ms in ordered:
+        if run and at_ms - before_ms > within_ms:
+            counts |= dict.fromkeys(run, len(run))
+            run = []
+        run.append(instance_id)
+        before_ms = at_ms
+    return counts | dict.fromkeys(run, len(run))
+
+
+def in_context(instance_id: str, known: Sequence[Known], shared: Together, catalogue: Catalogue) -> tuple[Known, ...]:
+    """A node's faults, those of its job judged as such."""
+    return tuple(
+        replace(one, judged=as_application(one.judged, catalogue.profile, shared[instance_id, one.code]))
+        if one.fault == "xid" and (instance_id, one.code) in shared
+        else one
+        for one in known
+    )

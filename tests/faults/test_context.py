@@ -1,0 +1,86 @@
+"""Errors of applications on several nodes at once: the job's, and no node's. Cases, and the plan on them."""
+
+import pytest
+from msgspec.structs import replace
+
+from tests.core.world import SmallWorld, group_spec, later
+from tests.faults.table import BY_PROFILE, NOW_MS, finding, known_of
+from tocsin.core.faults import in_context, together
+from tocsin.core.plan import Plan, plan
+from tocsin.core.plan.steps import Observed
+from tocsin.model.cluster import Health, Node
+from tocsin.model.health import Known, Remedy, Severity
+from tocsin.model.times import epoch_ms
+
+HYPERPOD = BY_PROFILE["hyperpod"]  # here an Xid 13 is a reboot
+
+
+def struck(code: int = 13, at_s: float = 0.0, base_ms: int = NOW_MS) -> tuple[Known, ...]:
+    at_ms = base_ms + int(at_s * 1000)
+    return known_of(finding("xid", code, subject="0000:3b:00", at_ms=at_ms), catalogue=HYPERPOD)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "shared"),
+    [
+        ({"a": struck()}, {}),
+        ({"a": struck(), "b": struck(at_s=60)}, {("a", 13): 2, ("b", 13): 2}),
+        ({"a": struck(), "b": struck(at_s=61)}, {}),
+        ({"a": struck(), "b": struck(31)}, {}),  # two errors, each alone
+        ({"a": struck(79), "b": struck(79)}, {}),  # no application's
+        (
+            {"a": struck(), "b": struck(at_s=50), "c": struck(at_s=100), "d": struck(at_s=300)},
+            {("a", 13): 3, ("b", 13): 3, ("c", 13): 3},
+        ),
+        ({"a": struck(31), "b": struck(31), "c": struck(45), "d": struck(43, at_s=900)}, {("a", 31): 2, ("b", 31): 2}),
+    ],
+)
+def test_errors_that_several_nodes_have_at_once_belong_together(
+    nodes: dict[str, tuple[Known, ...]], shared: dict[tuple[str, int], int]
+) -> None:
+    # Under the profile `hyperpod` an Xid 31 is only a line in the log: it is no fault that a node has.
+    told = {key: count for key, count in shared.items() if nodes[key[0]]}
+    assert together(nodes, HYPERPOD) == told
+
+
+def test_what_belongs_to_the_job_is_the_applications_and_says_so() -> None:
+    [own] = in_context("a", struck(), {("a", 13): 3}, HYPERPOD)
+    assert (own.judged.severity, own.judged.remedy) == (Severity.WARNING, Remedy.APP)
+    assert own.judged.advice == "3 nodes had it at once: look at the job, not at the hardware."
+    assert in_context("b", struck(), {("a", 13): 3}, HYPERPOD) == struck()
+
+
+def planned(world: SmallWorld, struck_nodes: list[Node], seconds: float) -> Plan:
+    """The plan so long after these nodes had an Xid 13 at the same moment."""
+    at_ms = epoch_ms(world.now)
+    sick = {one.instance_id: replace(one, faults=struck(base_ms=at_ms)) for one in struck_nodes}
+    seen = Observed(machines=world.machines, links=world.links, since=world.since)
+    now = world.now + later(seconds)
+    return plan(world.living, {**world.nodes, **sick}, seen, world.policy, now, catalogue=HYPERPOD)
+
+
+@pytest.fixture
+def world() -> SmallWorld:
+    one = SmallWorld(group_spec("workers", 3))
+    one.settle()
+    return one
+
+
+def test_one_node_alone_is_rebooted_once_the_others_had_time_to_tell(world: SmallWorld) -> None:
+    one, *_ = world.nodes.values()
+    early = planned(world, [one], 4.0)
+    assert early.nodes[one.instance_id].health is Health.HEALTHY
+    assert early.wake_at == world.now + later(5)
+    late = planned(world, [one], 5.0).nodes[one.instance_id]
+    assert late.health is Health.UNHEALTHY
+    assert late.rebooting
+
+
+def test_of_several_at_once_none_is_touched(world: SmallWorld) -> None:
+    one, two, _ = world.nodes.values()
+    for seconds in (0.0, 5.0, 10.0):
+        made = planned(world, [one, two], seconds)
+        for node in (one, two):
+            after = made.nodes[node.instance_id]
+            assert (after.health, after.repair, after.rebooting) == (Health.HEALTHY, None, False)
+            assert [fault.judged.remedy for fault in after.faults] == [Remedy.APP]
