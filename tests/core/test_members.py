@@ -147,4 +147,5 @@ def test_a_plan_that_looks_at_news_is_the_plan_that_looks_at_everybody(
     world = NewsWorld(*groups, policy=FleetPolicy(replacements_at_once_max=2), **mode)
     for verb, number in story:
         act(world, verb, number)
+    world.broken = set()
     world.settle()
