@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.world import BEGIN, SCOPE, SmallWorld, group_spec
 from tocsin.core import requests
-from tocsin.core.requests import unheeded
+from tocsin.core.requests import CLUSTER_UNHEEDED, unheeded
 from tocsin.model.errors import Conflict, Validation
 
 EKS: dict[str, Any] = {"Orchestrator": {"Eks": {"ClusterArn": "arn:aws:eks:us-west-2:111122223333:cluster/k"}}}
@@ -143,6 +143,69 @@ def test_what_nothing_acts_on_is_named_once_for_each_place() -> None:
         "AutoPatchConfig.PatchingStrategy of instance group g",
     ]
     assert unheeded(create(bare())) == []
+
+
+VPC = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
+PLAN = "arn:aws:sagemaker:us-west-2:111122223333:training-plan/p"
+LUSTRE = {"FSxLustreConfig": {"SizeInGiB": 1200, "PerUnitStorageThroughput": 125}}
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("ThreadsPerCore", 1),
+        ("InstanceStorageConfigs", [{"EbsVolumeConfig": {"VolumeSizeInGB": 500}}]),
+        ("OverrideVpcConfig", VPC),
+        ("TrainingPlanArn", PLAN),
+        ("KubernetesConfig", {"Labels": {"team": "ml"}}),
+        ("CapacityRequirements", {"Spot": {}}),
+        ("NetworkInterface", {"InterfaceType": "efa"}),
+    ],
+)
+def test_what_nothing_acts_on_in_a_group_is_named(member: str, value: Any) -> None:
+    more = EKS if member == "KubernetesConfig" else {}
+    assert set(unheeded(create(bare(**{member: value}), **more))) - {"Orchestrator"} == {
+        f"{member} of instance group g"
+    }
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("VpcConfig", VPC),
+        ("Orchestrator", EKS["Orchestrator"]),
+        ("TieredStorageConfig", {"Mode": "Enable", "InstanceMemoryAllocationPercentage": 20}),
+        ("AutoScaling", {"Mode": "Enable", "AutoScalerType": "Karpenter"}),
+    ],
+)
+def test_what_nothing_acts_on_in_a_cluster_is_named(member: str, value: Any) -> None:
+    more = EKS | CONTINUOUS | {"ClusterRole": ROLE} if member == "AutoScaling" else {}
+    assert unheeded(create(bare(), **more, **{member: value})) == [
+        one for one in CLUSTER_UNHEEDED if one in more or one == member
+    ]
+
+
+def test_what_is_switched_off_asks_for_nothing() -> None:
+    off = {"Mode": "Disable"}
+    assert unheeded(create(bare(), TieredStorageConfig=off, AutoScaling=off, **CONTINUOUS)) == []
+
+
+def test_what_restricted_groups_share_is_named() -> None:
+    rig = bare(LifeCycleConfig=None, EnvironmentConfig=LUSTRE)
+    config = {"SharedEnvironmentConfig": LUSTRE | {"FSxLustreDeletionPolicy": "Keep"}}
+    made = create(RestrictedInstanceGroups=[rig], RestrictedInstanceGroupsConfig=config, **CONTINUOUS)
+    assert unheeded(made) == ["RestrictedInstanceGroupsConfig", "EnvironmentConfig of instance group g"]
+
+
+def test_of_slurm_settings_only_the_node_type_is_acted_on() -> None:
+    assert unheeded(create(bare(SlurmConfig={"NodeType": "Controller"}))) == []
+    partitions = {"NodeType": "Compute", "PartitionNames": ["dev"]}
+    assert unheeded(create(bare(SlurmConfig=partitions))) == ["SlurmConfig.PartitionNames of instance group g"]
+
+
+def test_types_to_choose_from_are_acted_on() -> None:
+    flexible = bare(InstanceType=None, InstanceRequirements={"InstanceTypes": ["ml.p5.48xlarge", "ml.g5.xlarge"]})
+    assert unheeded(create(flexible)) == []
 
 
 def test_a_group_on_its_way_out_is_left_alone() -> None:

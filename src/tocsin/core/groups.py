@@ -18,6 +18,7 @@ from tocsin.model.errors import Validation
 FIXED = ("InstanceType", "ExecutionRole", "ThreadsPerCore", "OverrideVpcConfig", "InstanceRequirements")
 # What is kept and described back, while nothing here can act on it.
 UNHEEDED = (
+    "ThreadsPerCore",
     "InstanceStorageConfigs",
     "TrainingPlanArn",
     "OverrideVpcConfig",
@@ -80,6 +81,8 @@ def ending(group: InstanceGroup) -> InstanceGroup:
 def unheeded(group: InstanceGroup) -> list[str]:
     """What the group asks for and local machines cannot do."""
     found = [member for member in UNHEEDED if group.spec.get(member)]
+    if (group.spec.get("SlurmConfig") or {}).get("PartitionNames"):
+        found.append("SlurmConfig.PartitionNames")
     if group.spec.get("AutoPatchConfig"):
         found.append("AutoPatchConfig.PatchingStrategy")  # nobody says which nodes have jobs: all count as idle
     return found

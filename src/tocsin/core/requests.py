@@ -34,9 +34,11 @@ CLUSTER_UNHEEDED = (
     "VpcConfig",
     "Orchestrator",
     "TieredStorageConfig",
+    "ClusterRole",
     "AutoScaling",
     "RestrictedInstanceGroupsConfig",
 )
+OFF = "Disable"  # the Mode that asks for nothing
 GROUP_LISTS = {"InstanceGroups": False, "RestrictedInstanceGroups": True}
 UPDATABLE = (*GROUP_LISTS, "InstanceGroupsToDelete", "NodeRecovery", *CLUSTER_CARRIED)
 
@@ -125,7 +127,8 @@ def delete(cluster: Cluster) -> Cluster:
 
 def unheeded(cluster: Cluster) -> list[str]:
     """What the cluster asks for and local machines cannot do: `Member` or `Member of instance group name`."""
-    found = [member for member in CLUSTER_UNHEEDED if cluster.spec.get(member)]
+    asked = ((member, cluster.spec.get(member) or {}) for member in CLUSTER_UNHEEDED)
+    found = [member for member, value in asked if value and not (isinstance(value, dict) and value.get("Mode") == OFF)]
     for group in cluster.groups:
         found += [f"{member} of instance group {group.name}" for member in instance_groups.unheeded(group)]
     return found
