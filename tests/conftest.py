@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.harness import RunningServer
+from tests.harness import RunningServer, end_what_is_left
 
 # Laws are tried on the same examples each time, however slow the machine: what fails can be seen again, and nothing
 # fails that did not fail when it was written. `--hypothesis-profile=hunt` looks for new ones.
@@ -39,6 +39,10 @@ def pytest_configure() -> None:
     """Children get Ctrl-C as at a terminal, also where whoever started us ignores it (a shell's background job)."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish() -> None:
+    end_what_is_left()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

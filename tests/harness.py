@@ -36,6 +36,10 @@ reconnect_grace_s = 120
 """
 
 
+_started: list["RunningServer"] = []
+_one_by_one = threading.Lock()  # boto3 does not make clients in several threads at once
+
+
 class RunningServer:
     """`tocsin serve` on a free port. Its agents are ended with it unless it is told to detach them."""
 
@@ -56,6 +60,7 @@ class RunningServer:
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
+        _started.append(self)
         self.endpoint = self._ready()
 
     def _ready(self) -> str:
@@ -79,14 +84,15 @@ class RunningServer:
 
     def client(self, service: str, account: str = "111122223333", region: str = REGION) -> Any:
         """An unmodified boto3 client. The account is the access key, so that tests do not see each other."""
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=region,
-            aws_access_key_id=account,
-            aws_secret_access_key="secret",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=WAIT_S, connect_timeout=WAIT_S),
-        )
+        with _one_by_one:
+            return boto3.client(
+                service,
+                endpoint_url=self.endpoint,
+                region_name=region,
+                aws_access_key_id=account,
+                aws_secret_access_key="secret",
+                config=Config(retries={"total_max_attempts": 1}, read_timeout=WAIT_S, connect_timeout=WAIT_S),
+            )
 
     def cli(
         self, *arguments: str, account: str = "111122223333", region: str = REGION, timeout_s: float = WAIT_S
@@ -133,6 +139,13 @@ class RunningServer:
         for script, text in scripts.items():
             (folder / script).write_text(text)
         return f"s3://{name}/config/"
+
+
+def end_what_is_left() -> None:
+    """Servers whose tests failed before they stopped them. Until then they are held: not to be a warning elsewhere."""
+    for server in _started:
+        if server.process.poll() is None:
+            server.stop()
 
 
 def _patience(data_dir: Path, options: Sequence[str]) -> list[str]:

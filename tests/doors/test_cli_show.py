@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.doors.asking import ask, configured, connect, tocsin
-from tests.harness import WAIT_S, RunningServer, eventually
+from tests.harness import WAIT_S, RunningServer, eventually, free_port
 
 ROLE = "arn:aws:iam::111122223333:role/hyperpod"
 
@@ -210,7 +210,8 @@ def test_events_are_followed_as_they_come(shown: Shown) -> None:
 
 
 def test_following_waits_with_a_word_for_a_server_that_went_away(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with configured(tmp_path_factory.mktemp("away"), "") as running:
+    port = str(free_port())
+    with configured(tmp_path_factory.mktemp("away"), "", "--port", port) as running:
         shown = Shown(running, "111122223333")
         shown.put('{"n": 1}')
         with following(shown, "--output", "json") as (lines, process):
@@ -219,7 +220,7 @@ def test_following_waits_with_a_word_for_a_server_that_went_away(tmp_path_factor
             assert "Traceback" not in running.errors.read_text()
             assert process.stderr is not None
             assert "Waiting for it" in process.stderr.readline()
-            back = RunningServer(running.data_dir, "--port", running.endpoint.rpartition(":")[2])
+            back = RunningServer(running.data_dir, "--port", port)
             try:
                 Shown(back, "111122223333").put('{"n": 2}')
                 eventually(lambda: len(lines) == 2, "what came while the follower waited")

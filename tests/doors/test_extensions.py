@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from tests.doors.asking import refusal
 from tests.doors.test_cluster_options import eks, story
 from tests.doors.test_sagemaker import HyperPod, group
-from tests.harness import RunningServer, eventually
+from tests.harness import RunningServer, eventually, free_port
 
 NAME = "metrics-exporter"
 DEFAULTS = {"level": "BASIC", "port": 9100, "exporter": {"enabled": True, "labels": {}}, "extra": None}
@@ -206,7 +206,8 @@ def test_a_server_that_is_killed_half_way_goes_on_where_it_was(tmp_path: Path, a
     folder.mkdir(parents=True)
     wait = f"echo run >> {runs}\nuntil [ -e {gate} ]; do sleep 0.05; done\n"
     (folder / "install.sh").write_text(f"#!/bin/sh\n{wait}")
-    server = RunningServer(tmp_path / "data")
+    port = str(free_port())  # agents know no other
+    server = RunningServer(tmp_path / "data", "--port", port)
     try:
         pod = HyperPod(server, account)
         arn = pod.create("c", group("workers", 1), NodeProvisioningMode="Continuous")
@@ -214,7 +215,7 @@ def test_a_server_that_is_killed_half_way_goes_on_where_it_was(tmp_path: Path, a
         eventually(runs.exists, "the script runs")
         server.kill()
         gate.touch()
-        server = RunningServer(tmp_path / "data", "--port", server.endpoint.rpartition(":")[2])  # agents know no other
+        server = RunningServer(tmp_path / "data", "--port", port)
         mine.pod = HyperPod(server, account)
         mine.until("Active", 1)
         assert runs.read_text() == "run\n", "it ran once"

@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from tests.doors.asking import Answer, ask, configured, connect, members, refusal, tocsin
-from tests.harness import RunningServer, eventually
+from tests.harness import WAIT_S, RunningServer, eventually
 from tocsin.doors import front
 
 JSON_1_1 = "application/x-amz-json-1.1"
@@ -180,9 +180,9 @@ def test_clients_that_say_half_and_wait_hold_up_nobody(server: RunningServer) ->
     head = b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AWSEvents.ListRules\r\ncontent-length: 100\r\n\r\n{"
     with contextlib.ExitStack() as stack:
         for _ in range(50):
-            slow = stack.enter_context(socket.create_connection((address[0], int(address[1])), 10))
+            slow = stack.enter_context(socket.create_connection((address[0], int(address[1])), WAIT_S))
             slow.sendall(head)
-        with connect(server, timeout_s=5) as connection:
+        with connect(server, timeout_s=front.BODY_TIMEOUT_S) as connection:
             assert ask(connection, "POST", "/", b"{}", **LIST_RULES).status == 200
 
 
@@ -439,7 +439,7 @@ def test_an_answer_leaves_in_one_piece(server: RunningServer) -> None:
     host, _, port = server.endpoint.removeprefix("http://").partition(":")
     asked = f"POST / HTTP/1.1\r\nhost: {host}\r\nx-amz-target: AWSEvents.ListRules\r\ncontent-type: {JSON_1_1}\r\n"
     for _ in range(50):
-        with socket.create_connection((host, int(port)), timeout=10) as peer:
+        with socket.create_connection((host, int(port)), timeout=WAIT_S) as peer:
             peer.sendall(f"{asked}content-length: 2\r\n\r\n{{}}".encode())
             head, _, body = peer.recv(1 << 16).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")

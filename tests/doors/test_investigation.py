@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.chats.stand_in import StandIn, beside
 from tests.commands.conftest import Fleet, cluster
 from tests.doors.asking import Answer, ask, configured, connect
-from tests.harness import REGION, RunningServer, eventually
+from tests.harness import REGION, RunningServer, eventually, free_port
 from tocsin.core.cards.hyperpod import INVESTIGATION
 from tocsin.core.tickets import Ticket, key_of, sealed
 from tocsin.services.investigations import BUTTON, PATH
@@ -209,13 +209,13 @@ def test_a_card_runs_what_the_settings_name(
 
 
 def test_what_a_link_ran_is_remembered_over_a_kill(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("killed")
-    server = RunningServer(folder / "data")
+    folder, port = tmp_path_factory.mktemp("killed"), str(free_port())  # agents know no other address
+    server = RunningServer(folder / "data", "--port", port)
     lab = cluster(server, ACCOUNT, 1)
     link = ticket(lab)
     command_id = run_of(lab, link)
     server.kill()
-    server = RunningServer(folder / "data")
+    server = RunningServer(folder / "data", "--port", port)
     lab = lab._replace(server=server, ssm=server.client("ssm"))
     assert run_of(lab, link) == command_id
     assert commands(lab) == 1

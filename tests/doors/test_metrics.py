@@ -162,9 +162,10 @@ def test_what_is_owed_to_the_outside_is_counted_by_target(server: RunningServer,
             lambda: (
                 found
                 if all((found := Scraped(server))(failed, **where, target=one) for one in ("lost", "told"))
+                and found("tocsin_events_invocations_total", **where, target="good")
                 else None
             ),
-            "both given up",
+            "one delivered, both others given up",
         )
     counted = {
         target: [

@@ -14,7 +14,7 @@ import pytest
 
 from tests.core.world import group_spec
 from tests.doors.asking import tocsin
-from tests.harness import WAIT_S, RunningServer, eventually
+from tests.harness import WAIT_S, RunningServer, eventually, free_port
 
 SETTINGS = """
 [machines]
@@ -56,12 +56,13 @@ class Room:
         (folder / "tocsin.toml").write_text(SETTINGS.format(inventory=folder / "inventory.toml"))
         self.agents: dict[str, subprocess.Popen[bytes]] = {}  # the last of each host
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
-        self.server = self._served("0")
+        self.port = str(free_port())
+        self.server = self.served()
         self.source = self.server.bucket("scripts", {"on_create.sh": SCRIPT})
         self.sagemaker = self.server.client("sagemaker")
 
-    def _served(self, port: str) -> RunningServer:
-        return RunningServer(self.folder / "data", "--config", str(self.folder / "tocsin.toml"), "--port", port)
+    def served(self) -> RunningServer:
+        return RunningServer(self.folder / "data", "--config", str(self.folder / "tocsin.toml"), "--port", self.port)
 
     def ask(self, *words: str) -> list[dict[str, Any]]:
         done = tocsin(*words, "--endpoint-url", self.server.endpoint, "--output", "json")
@@ -194,11 +195,10 @@ def test_hosts_outlive_the_server_and_their_own_agent(room: Room) -> None:
     room.create(1)
     room.cluster("InService")
     [node] = room.nodes("Running")
-    port = room.server.endpoint.rpartition(":")[2]
     room.server.kill()
     room.agents["gpu-01"].terminate()
     assert room.agents["gpu-01"].wait(WAIT_S) == 0
-    room.server = room._served(port)
+    room.server = room.served()
     room.agent("gpu-01")
     room.until("gpu-01", lambda host: host["linked"], "linked")
     assert room.nodes("Running")[0]["InstanceId"] == node["InstanceId"]
