@@ -48,9 +48,9 @@ def cluster(pod: HyperPod) -> str:
 
 
 class Extension:
-    def __init__(self, pod: HyperPod, cluster: str, **request: Any) -> None:
+    def __init__(self, pod: HyperPod, cluster: str, name: str = NAME, **request: Any) -> None:
         self.pod = pod
-        made = pod.api.create_cluster_extension(ClusterArn=cluster, ExtensionName=NAME, **request)
+        made = pod.api.create_cluster_extension(ClusterArn=cluster, ExtensionName=name, **request)
         self.where = {"ClusterArn": cluster, "ExtensionArn": made["ExtensionArn"]}
 
     def described(self) -> dict[str, Any]:
@@ -199,6 +199,24 @@ def test_extensions_go_with_their_cluster(pod: HyperPod, cluster: str) -> None:
         return refusal(pod.api.list_tags, ResourceArn=arn).code == "ResourceNotFound"
 
     eventually(forgotten, "the extension is forgotten")
+
+
+def test_an_update_waits_for_the_script_before_it(pod: HyperPod, cluster: str, tmp_path: Path) -> None:
+    """Two scripts of an extension would be in each other's way on a node."""
+    gate, runs = tmp_path / "gate", tmp_path / "runs"
+    folder = pod.server.data_dir / "extensions" / f"gated-{pod.account}" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "defaults.json").write_text('{"level":1}')
+    wait = f"until [ -e {gate} ]; do sleep 0.05; done\n"
+    (folder / "install.sh").write_text(f'#!/bin/sh\necho "$EXTENSION_CONFIGURATION" >> {runs}\n{wait}')
+    mine = Extension(pod, cluster, f"gated-{pod.account}")
+    eventually(lambda: runs.exists() and runs.read_text().count("\n") == 2, "both scripts run")
+    mine.update(ConfigurationValues='{"level":2}')
+    assert mine.described()["ExtensionDetails"]["Status"] == "Updating"
+    assert runs.read_text().splitlines() == ['{"level": 1}'] * 2
+    gate.touch()
+    mine.until("Active", 2)
+    assert runs.read_text().splitlines() == ['{"level": 1}'] * 2 + ['{"level": 2}'] * 2
 
 
 def test_a_server_that_is_killed_half_way_goes_on_where_it_was(tmp_path: Path, account: str) -> None:

@@ -6,10 +6,11 @@ them only marks a cluster; what is to be done follows from the records.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tocsin.core.commit import World
 from tocsin.core.extensions.scripts import ended, request, script_of
@@ -114,6 +115,8 @@ class Extensions:
                     log.warning("extensions of cluster %s wait: %s", home[1], error)
                     self._dirty.add(home)
                     await self._clock.sleep(RETRY_PAUSE_S)
+                except Exception:
+                    log.exception("extensions of cluster %s cannot be brought on: they are passed over", home[1])
                 finally:
                     self._at_work = False
             await self._wake.wait()
@@ -146,20 +149,17 @@ class Extensions:
             changes=[],
         )
         before = status(extension, counted(extension, records, running.values()))
-        self._forget(look, world)
+        for key in records.keys() - world.nodes.keys():  # nodes that are gone took what they had with them
+            del look.records[key]
         await self._take_in(look)
-        drafts = await self._order(look)
+        draft = await self._order(look)
         self._conclude(look, before)
-        if look.changes:
-            await self._store.commit(*look.changes)
-            for draft in drafts:
-                self._commands.opened(draft)
+        changes = [*look.changes, *_differing(records, look.records)]
+        if changes:
+            await self._store.commit(*changes)
+        if draft:
+            self._commands.opened(draft)
         return {one.command for one in look.records.values() if one.state is NodeState.ORDERED}
-
-    def _forget(self, look: Look, world: World) -> None:
-        """Nodes that are gone took what they had with them."""
-        for key in [key for key in look.records if key not in world.nodes]:
-            look.changes.append(Delete(look.records.pop(key)))
 
     async def _take_in(self, look: Look) -> None:
         """What the commands under way came to."""
@@ -172,10 +172,9 @@ class Extensions:
                 continue
             after = ended(record, invocation, await self._said(invocation)) if invocation else None
             if after is None or (after.removing and after.state is NodeState.ACTIVE):
-                look.changes.append(Delete(look.records.pop(key)))
+                del look.records[key]
             else:
                 look.records[key] = after
-                look.changes.append(Put(after))
             if after is not None and after.state is NodeState.FAILED:
                 what = "cannot be removed" if after.removing else "cannot be installed"
                 look.tell(Chapter.NODE, what, f"{after.code}: {after.message}", key)
@@ -188,18 +187,20 @@ class Extensions:
         output = await self._store.get(StepOutput, invocation.scope, key)
         return output.stderr if output else ""
 
-    async def _order(self, look: Look) -> list[Draft]:
-        """Send to the nodes that are due. One that has nothing to run for its removal is removed."""
+    async def _order(self, look: Look) -> Draft | None:
+        """Send to nodes that are due, as many as one command takes. Without a script for its removal it is removed."""
         due = [
             key
             for key, node in look.running.items()
             if stands(look.extension, look.records.get(key), node) is Stands.DUE
         ]
         if not script_of(look.extension):
-            look.changes += [Delete(look.records.pop(key)) for key in due]
-            return []
-        starts = range(0, len(due), NODES_AT_ONCE_MAX)
-        return [await self._ordered(look, due[at : at + NODES_AT_ONCE_MAX]) for at in starts]
+            for key in due:
+                del look.records[key]
+            return None
+        if len(due) > NODES_AT_ONCE_MAX:
+            self.mark(look.extension.scope, look.extension.cluster_id)
+        return await self._ordered(look, due[:NODES_AT_ONCE_MAX]) if due else None
 
     async def _ordered(self, look: Look, instance_ids: Sequence[str]) -> Draft:
         extension, now_ms = look.extension, epoch_ms(look.at)
@@ -210,7 +211,6 @@ class Extensions:
         self._sent[draft.command.id] = (extension.scope, look.cluster.id)
         for key in instance_ids:
             look.records[key] = _order_of(extension, look.running[key], look.records.get(key), draft.command.id)
-            look.changes.append(Put(look.records[key]))
         return draft
 
     def _conclude(self, look: Look, before: str) -> None:
@@ -229,9 +229,19 @@ class Extensions:
             look.tell(Chapter.STATUS, f"{before} → {after}")
 
 
+def _differing(before: Mapping[str, ExtensionNode], after: Mapping[str, ExtensionNode]) -> list[Change]:
+    """Each record once, whatever happened to it meanwhile."""
+    gone = [Delete(before[key]) for key in before.keys() - after.keys()]
+    return [*gone, *(Put(_next(before.get(key), one)) for key, one in after.items() if before.get(key) is not one)]
+
+
+def _next(before: ExtensionNode | None, after: ExtensionNode) -> ExtensionNode:
+    return replace(after, revision=before.revision + 1 if before else 1)
+
+
 def _order_of(extension: Extension, node: Node, before: ExtensionNode | None, command: str) -> ExtensionNode:
     """The last failure stays told until a script succeeds."""
-    made = ExtensionNode(
+    return ExtensionNode(
         scope=extension.scope,
         extension=extension.id,
         instance_id=node.instance_id,
@@ -240,14 +250,6 @@ def _order_of(extension: Extension, node: Node, before: ExtensionNode | None, co
         state=NodeState.ORDERED,
         command=command,
         removing=extension.work is Work.DELETE,
-    )
-    if before is None:
-        return made
-    return successor(
-        before,
-        n=made.n,
-        runs=made.runs,
-        state=made.state,
-        command=command,
-        removing=made.removing,
+        code=before.code if before else "",
+        message=before.message if before else "",
     )
