@@ -35,7 +35,7 @@ def told() -> Iterator[tuple[RunningServer, MailServer, SlackRoom]]:
     with tempfile.TemporaryDirectory() as folder, guests() as (mail, slack):
         config = settings_file(Path(folder), mail, slack)
         with config.open("a") as file:
-            file.write(f"\n[topics]\nmails_per_minute = {FAULTS * 2}\n")
+            file.write(f"\n[topics]\nmails_per_minute = {FAULTS * 2}\n[chat]\nposts_per_minute = {FAULTS * 2}\n")
         server = RunningServer(Path(folder) / "data", "--config", str(config))
         try:
             _route(server, mail)
