@@ -6,6 +6,7 @@ import shutil
 import socket
 import zlib
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import WAIT_S, free_port
-from tocsin.agent.deep import network, stress, tools
+from tocsin.agent.deep import network, reduce, ring, stress, tools
 from tocsin.agent.deep.answering import Answering
 from tocsin.agent.deep.checks import DeepChecks
 from tocsin.agent.deep.gpus import burn
@@ -222,6 +223,80 @@ def test_bytes_that_arrive_as_others_are_found() -> None:
         theirs.sendall(network.HEAD.pack(zlib.crc32(b"others")))
         with pytest.raises(OSError, match="arrived as others than were sent"):
             network._exchange(ours, b"these")
+
+
+# All of them together.
+
+NODES = tuple(Peer(instance_id=f"i-{number}", address=f"127.0.0.{number}") for number in (1, 2, 3))
+
+
+def together(port: int, nodes: tuple[Peer, ...] = NODES, **changes: Any) -> list[list[CheckResult]]:
+    """What each of the nodes finds in their all-reduce."""
+
+    def of(node: Peer) -> list[CheckResult]:
+        given = {"ring": nodes, **changes}
+        return list(reduce.all_reduce(order(DeepKind.CONNECTIVITY, address=node.address, port=port, **given), Path()))
+
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        return list(pool.map(of, nodes))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_nodes_that_are_checked_together_come_to_the_right_sum_and_its_bandwidth(port: int, count: int) -> None:
+    for found, torch in together(port, NODES[:count]):
+        assert (found.test, found.outcome) == (f"all-reduce of {count} nodes over TCP", "passed")
+        assert (found.metric, found.unit) == ("allreduce-tcp-mbs", "MB/s")
+        assert found.value > 0
+        assert torch.outcome in ("skipped", "passed")
+
+
+def test_who_sums_wrongly_is_named_by_who_gets_it(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring, "ANSWER_LIMIT_S", 5.0)
+    honest = ring.Ring._swapped
+
+    def swapped(self: ring.Ring, chunk: int) -> int:
+        """The second node flips a bit of what it passes on after its first turn."""
+        self.turns = getattr(self, "turns", 0) + 1  # type: ignore[attr-defined]
+        return honest(self, chunk ^ 1 if self.rank == 1 and self.turns == 2 else chunk)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(ring.Ring, "_swapped", swapped)
+    _, _, [witness, *_] = together(port)
+    assert (witness.outcome, witness.culprit) == ("failed", "i-2")
+    assert witness.detail == "i-2: its sum of chunk 0 is wrong"
+
+
+def test_a_neighbour_that_is_not_there_is_named_and_nobody_is_proven_wrong(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring, "CONNECT_WITHIN_S", 0.0)
+    [found] = reduce.all_reduce(order(DeepKind.CONNECTIVITY, ring=NODES, port=port), Path())
+    assert (found.outcome, found.peer, found.culprit) == ("failed", "i-2", "")
+    assert "refused" in found.detail
+
+
+def test_a_stranger_does_not_get_into_the_ring(port: int) -> None:
+    """Nor a node that is ordered to be in another one."""
+    with socket.create_server((HERE, port + 1)) as listening:
+        reduced = ring.Ring(order(DeepKind.CONNECTIVITY, ring=NODES[:2], port=port))
+        stranger = socket.create_connection((HERE, port + 1))
+        other = ring.Ring(order(DeepKind.CONNECTIVITY, ring=NODES, port=port))
+        stranger.sendall(other._badge)
+        with pytest.raises(TimeoutError):
+            reduced._heard(listening, 0.0)
+        stranger.close()
+
+
+def test_a_node_that_is_checked_alone_reduces_nothing(port: int) -> None:
+    [found] = reduce.all_reduce(order(DeepKind.CONNECTIVITY, ring=NODES[:1], port=port), Path())
+    assert (found.outcome, found.detail) == (
+        "skipped",
+        "it takes two nodes of the group that are checked at the same time",
+    )
+
+
+@pytest.mark.parametrize(("address", "found"), [("127.0.0.1", True), ("127.9.8.7", True), ("192.0.2.1", False)])
+def test_the_interface_of_an_address_is_found(address: str, found: bool) -> None:
+    assert bool(reduce.interface_of(address)) is found
 
 
 # In the agent.

@@ -111,6 +111,16 @@ def test_a_node_that_is_checked_alone_fails_when_it_reaches_no_peer() -> None:
     assert verdict(pair("b", "failed"), pair("c")).passed
 
 
+def test_who_is_proven_to_sum_wrongly_fails_and_its_witness_does_not() -> None:
+    told = CheckResult(
+        kind=CONNECTIVITY, test="all-reduce", outcome="failed", detail="b: its sum is wrong", culprit="b"
+    )
+    judged = judge({"a": check(pair("b")), "b": check(pair("a")), "c": check(pair("a"), told)}, {}, POLICY)
+    assert judged["b"].wrong == ("all-reduce: b: its sum is wrong, says c",)
+    assert judged["a"].passed
+    assert judged["c"].passed
+
+
 def test_baselines_keep_the_last_results_that_passed() -> None:
     old = {"disk-mbs": tuple(float(one) for one in range(BASELINE_KEPT_MAX))}
     after = grown(old, [check(result(value=7.0), result("failed", 1.0))])["disk-mbs"]
@@ -166,6 +176,7 @@ def test_checks_of_connectivity_reach_for_each_other_and_are_judged_together() -
     one, other = ward.checking()
     peers = {step.node: step.peers for step in ward.made().steps if isinstance(step, RunDeep)}
     assert peers == {one: (other,), other: (one,)}
+    assert {step.ring for step in ward.made().steps if isinstance(step, RunDeep)} == {(one, other)}, "one order for all"
     ward.end(one, pair(other.instance_id))
     ward.turns()
     assert ward.running("workers") == []
@@ -197,6 +208,7 @@ def test_nodes_that_run_answer_one_that_is_new() -> None:
     assert isinstance(answer, Answer)
     assert answer.node.instance_id == first.instance_id
     assert [peer.instance_id for peer in order.peers] == [first.instance_id]
+    assert order.ring == (new,), "who only answers has jobs, and reduces nothing"
     assert order.node is new
 
 

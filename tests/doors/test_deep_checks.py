@@ -104,6 +104,7 @@ def test_new_nodes_are_checked_before_they_run_and_the_results_are_logged(brisk:
     assert told[-1] == f"Deep health check passed for instance {one}: InstanceStress, InstanceConnectivity"
     results = "\n".join(told)
     assert f'"test": "tcp to {other}", "result": "passed"' in results
+    assert '"test": "all-reduce of 2 nodes over TCP", "result": "passed"' in results
     assert '"test": "GPU burn", "result": "skipped"' in results
     ward.api.delete_cluster(ClusterName="ward")
 

@@ -26,7 +26,8 @@ class CheckResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One test of a check. `outcome`: passed, failed, or skipped, with the reason in `detail`.
 
     `metric` and `value` (in `unit`, more is better) are held against the group's baseline; `model` is that of a GPU,
-    for its data sheet. `peer` is the instance at the other end.
+    for its data sheet. `peer` is the instance at the other end; `culprit` one that this test proves to be
+    wrong, whoever made it.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class CheckResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unit: str = ""
     peer: str = ""
     model: str = ""
+    culprit: str = ""
 
 
 class DeepCheck(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -238,7 +238,8 @@ class CancelCommand(Struct, frozen=True, kw_only=True, tag_field="t", tag="cance
 class RunDeepCheck(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-deep-check"):
     """Check the node in depth: `kinds`, each test for `seconds`, all of it within `time_limit_s`; DCGM's diagnostics at
     `dcgm_level` (0: none). It answers at `address` and `port` meanwhile, to those who know `secret`, and reaches for
-    `peers` there."""
+    `peers` there. `ring` are those that are checked with it, itself among them, in one order for all: their all-reduce
+    takes the two ports behind that one."""
 
     work: str
     kinds: tuple[str, ...]
@@ -246,6 +247,7 @@ class RunDeepCheck(Struct, frozen=True, kw_only=True, tag_field="t", tag="run-de
     port: int
     secret: str
     peers: tuple[Peer, ...] = ()
+    ring: tuple[Peer, ...] = ()
     seconds: float
     time_limit_s: float
     dcgm_level: int = 0

@@ -1,6 +1,6 @@
 """What the fleet orders: a machine for a node, a script for its agent. Failures on demand are met here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import Answer, Plan, ResetGpus, RunDeep, RunLifecycle
@@ -74,7 +74,8 @@ class Orders:
             address=step.node.address,
             port=self._health.deep_port,
             secret=self._secret(step.node),
-            peers=tuple(Peer(instance_id=one.instance_id, address=one.address) for one in step.peers),
+            peers=_peers(step.peers),
+            ring=_peers(step.ring),
             seconds=self._health.deep_test_s,
             time_limit_s=self._health.deep_time_limit_s,
             dcgm_level=self._health.deep_dcgm_level,
@@ -105,3 +106,7 @@ class Orders:
             fresh=node.runs > 0,
         )
         return await self._mishaps.at_script(order, made.cluster, node) if self._mishaps else order
+
+
+def _peers(nodes: Iterable[Node]) -> tuple[Peer, ...]:
+    return tuple(Peer(instance_id=one.instance_id, address=one.address) for one in nodes)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tocsin.agent.deep import gpus, network, stress
+from tocsin.agent.deep import gpus, network, reduce, stress
 from tocsin.model.deep import CheckResult, DeepKind
 from tocsin.model.link import RunDeepCheck
 
@@ -23,14 +23,14 @@ def _training(_: RunDeepCheck, __: Path) -> Iterator[CheckResult]:
 
 KINDS: dict[str, tuple[Callable[[RunDeepCheck, Path], Iterator[CheckResult]], ...]] = {
     DeepKind.STRESS: (stress.stress, gpus.burn),
-    DeepKind.CONNECTIVITY: (network.connect,),
+    DeepKind.CONNECTIVITY: (network.connect, reduce.all_reduce),
     DeepKind.TRAINING: (_training,),
 }
 
 
 def main(order_file: Path) -> None:
     order = msgspec.json.decode(order_file.read_bytes(), type=RunDeepCheck)
-    for kind in order.kinds:
+    for kind in sorted(order.kinds, key=lambda one: one != DeepKind.CONNECTIVITY):  # all nodes begin at once with that
         for test in KINDS[kind]:
             for result in _whole(kind, test, order, order_file.parent):
                 sys.stdout.buffer.write(_encode(result) + b"\n")

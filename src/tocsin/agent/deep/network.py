@@ -36,7 +36,7 @@ def connect(order: RunDeepCheck, _: Path) -> Iterator[CheckResult]:
 def _tried(order: RunDeepCheck, peer: Peer, end: float) -> CheckResult:
     test, kind = f"tcp to {peer.instance_id}", DeepKind.CONNECTIVITY
     try:
-        with contextlib.closing(_reached(order, peer, end)) as link:
+        with contextlib.closing(reached(order, peer, order.port, end)) as link:
             _exchange(link, order.secret.encode())
             latency_ms = _latency_ms(link)
             speed = _speed(link, order.seconds / len(order.peers))
@@ -54,11 +54,11 @@ def _tried(order: RunDeepCheck, peer: Peer, end: float) -> CheckResult:
     )
 
 
-def _reached(order: RunDeepCheck, peer: Peer, end: float) -> socket.socket:
+def reached(order: RunDeepCheck, peer: Peer, port: int, end: float) -> socket.socket:
     """Raises OSError when it cannot be reached in time."""
     while True:
         try:
-            link = socket.create_connection((peer.address, order.port), ANSWER_LIMIT_S, (order.address, 0))
+            link = socket.create_connection((peer.address, port), ANSWER_LIMIT_S, (order.address, 0))
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return link
         except OSError:

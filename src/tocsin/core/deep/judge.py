@@ -40,15 +40,30 @@ def judge(
     checks: Mapping[str, DeepCheck], baselines: Mapping[str, tuple[float, ...]], policy: HealthPolicy
 ) -> dict[str, Judged]:
     """By instance id. `checks` are those of one group that ended together."""
-    unreached = _unreached(checks)
+    unreached, proven = _unreached(checks), _proven(checks)
     judged = {}
     for instance_id, check in checks.items():
-        wrong = [f"{one.test}: {one.detail}" for one in check.results if one.outcome == "failed" and not one.peer]
+        wrong = [f"{one.test}: {one.detail}" for one in check.results if _its_own_fault(one)]
+        wrong += proven.get(instance_id, ())
         if instance_id in unreached:
             wrong.append("InstanceConnectivity: it and its peers do not reach each other")
         slow = filter(None, (_too_slow(one, baselines, policy) for one in check.results))
         judged[instance_id] = Judged(wrong=tuple(wrong), slow=tuple(slow), pairs=_lost(check))
     return judged
+
+
+def _its_own_fault(one: CheckResult) -> bool:
+    return one.outcome == "failed" and not one.peer and not one.culprit
+
+
+def _proven(checks: Mapping[str, DeepCheck]) -> dict[str, list[str]]:
+    """What others prove to be wrong with a node: of its sums in an all-reduce its neighbour knows better."""
+    found: dict[str, list[str]] = {}
+    for witness, check in checks.items():
+        for one in check.results:
+            if one.outcome == "failed" and one.culprit:
+                found.setdefault(one.culprit, []).append(f"{one.test}: {one.detail}, says {witness}")
+    return found
 
 
 def _lost(check: DeepCheck) -> tuple[str, ...]:

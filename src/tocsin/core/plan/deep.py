@@ -138,6 +138,7 @@ def _list_checks(draft: Draft, members: list[Node]) -> None:
     checking = [node for node in members if node.status is NodeStatus.DEEP_HEALTH_CHECK and node.deep]
     coming = [node for node in members if node.status is NodeStatus.PENDING]
     linked = [node for node in members if node.status in _ANSWERING and _linked(draft, node)]
+    together = tuple(node for node in checking if node in linked and node.deep and node.deep.connects)
     ordered = False
     for node in checking:
         if node not in linked or node.deep is None or node.deep.ended:
@@ -148,7 +149,7 @@ def _list_checks(draft: Draft, members: list[Node]) -> None:
         ordered = ordered or node.deep.connects
         if node.deep_work not in draft.seen.links[node.instance_id].ordered:
             peers = tuple(other for other in linked if other is not node) if node.deep.connects else ()
-            draft.step(RunDeep(node, peers))
+            draft.step(RunDeep(node, peers, together if node.deep.connects else ()))
     if ordered:
         _have_answered(draft, checking, [node for node in linked if node not in checking])
 

@@ -59,10 +59,11 @@ class Reboot(Struct, frozen=True):
 
 
 class RunDeep(Struct, frozen=True):
-    """Have the node's agent check it in depth, with these of its group."""
+    """Have the node's agent check it in depth: `peers` of its group answer it, `ring` are checked with it."""
 
     node: Node
     peers: tuple[Node, ...]
+    ring: tuple[Node, ...] = ()
 
 
 class ResetGpus(Struct, frozen=True):
