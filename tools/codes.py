@@ -45,6 +45,8 @@ REGISTERED = 74
 # Errors of the application: on several nodes within so many seconds they are the job's, and whoever is the first to
 # have one waits so long for the others to have it too.
 TOGETHER, TOGETHER_S, OTHERS_S = (13, 31, 43, 45), 60, 5
+# One GPU that has them so often, and alone, is to be looked at in depth.
+SUSPECT_COUNT = 3
 # What the bits of Xid 74's words mean (NVIDIA's Xid catalogue, workflow for NVLink errors): word, bits, action. What is
 # suspected of the hardware, and what asks for a reset of the fabric: a reset. What comes of other errors, or counts
 # only when it repeats: watched. What may be ignored, or was corrected: nothing.
@@ -85,7 +87,7 @@ def xid_row(xid: dict[str, Any]) -> dict[str, Any]:
     if code in TAKEN_BACK:
         row |= {"unless": TAKEN_BACK[code][0], "settle_s": TAKEN_BACK[code][1]}
     if code in TOGETHER:
-        row |= {"together_s": TOGETHER_S, "settle_s": OTHERS_S}
+        row |= {"together_s": TOGETHER_S, "settle_s": OTHERS_S, "suspect_count": SUSPECT_COUNT}
     if xid["suggested_action"] == "restart_app_if_solo":
         row |= {"alone": True}
     return row

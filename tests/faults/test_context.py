@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.core.world import SmallWorld, group_spec, later
-from tests.faults.table import BY_PROFILE, NOW_MS, finding, known_of
+from tests.faults.table import BY_PROFILE, CATALOGUE, NOW_MS, finding, known_of
 from tocsin.core.faults import in_context, together
 from tocsin.core.plan import Plan, plan
 from tocsin.core.plan.steps import Observed
@@ -48,6 +48,21 @@ def test_what_belongs_to_the_job_is_the_applications_and_says_so() -> None:
     assert (own.judged.severity, own.judged.remedy) == (Severity.WARNING, Remedy.APP)
     assert own.judged.advice == "3 nodes had it at once: look at the job, not at the hardware."
     assert in_context("b", struck(), {("a", 13): 3}, HYPERPOD) == struck()
+
+
+def test_a_gpu_that_has_it_again_and_again_alone_is_suspected_and_nothing_is_done() -> None:
+    again = known_of(*[finding("xid", 13, subject="0000:3b:00")] * 3)
+    [one] = in_context("a", again, {}, CATALOGUE)
+    assert one.judged.advice == (
+        "This GPU had it 3 times, and none else did: check it in depth (StartClusterHealthCheck)."
+    )
+    assert (one.judged.severity, one.judged.remedy) == (Severity.WARNING, Remedy.APP)
+    [twice] = in_context("a", known_of(*[finding("xid", 13, subject="0000:3b:00")] * 2), {}, CATALOGUE)
+    assert "depth" not in twice.judged.advice
+    both = known_of(*[finding("xid", 13, subject=gpu) for gpu in ("0000:3b:00", "0000:5d:00")] * 3)
+    assert in_context("a", both, {}, CATALOGUE) == both  # several GPUs are no GPU's fault
+    [shared] = in_context("a", again, {("a", 13): 2}, CATALOGUE)
+    assert "look at the job" in shared.judged.advice
 
 
 def planned(world: SmallWorld, struck_nodes: list[Node], seconds: float) -> Plan:

@@ -26,6 +26,7 @@ KILLS = int(os.environ.get("TOCSIN_SPOOL_KILLS", "6"))
 SEED = int(os.environ.get("TOCSIN_SPOOL_SEED", "1"))
 # Below what an agent tells apart at a time: beyond, it drops and says so.
 FINDINGS_MAX = 200
+WATCHING = Watching(kmsg="kmsg", host=False, gpus=False)
 VICTIMS = ("agent", "server", "both")
 # An Xid of the application, so that nothing is done about it; a GPU of its own for each, so that none is a repeat.
 LINE = "NVRM: Xid (PCI:0000:{high:02x}:{low:02x}): 13, pid=1, name=python3, finding {number} of the test"
@@ -40,12 +41,11 @@ class Machine:
         self.written = 0
         self._agent: subprocess.Popen[bytes] | None = None
 
-    def take_over(self) -> None:
+    def take_over(self, watching: Watching = WATCHING) -> None:
         """End the provider's agent, and go on with one that starts again on the same boot."""
         self._stage.kill_agent(self.instance_id)
         eventually(lambda: self.instance_id not in self._stage.agents(), "the provider's agent is gone")
         (self.place / "kmsg").unlink(missing_ok=True)
-        watching = Watching(kmsg="kmsg", host=False, gpus=False)
         (self.place / WATCH_FILE).write_bytes(msgspec.json.encode(watching))
         self.start()
 

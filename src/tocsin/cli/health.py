@@ -101,6 +101,8 @@ def _print_fault(console: Console, fault: Mapping[str, Any]) -> None:
     _line(console, f"    since {when(fault['since_ms'])}, seen {_times(fault['count'])}{last}")
     observed = "; it is only observed" if fault["observed"] else ""
     _line(console, f"    {fault['why']}{observed}; asks for: {fault['repair']}; ends {fault['ends']}")
+    if fault["advice"]:
+        _line(console, f"    {escape(fault['advice'])}")
     if fault["fault_type"]:
         _line(console, f"    HyperPod's words: {escape(fault['fault_type'])}, {escape(fault['reason'])}")
 

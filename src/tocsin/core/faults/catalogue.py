@@ -56,7 +56,7 @@ class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     It counts when seen `count` times within `window_s`; not if `unless` comes on the same GPU within `settle_s`;
     and if `alone`, not beside another code of the same GPU at the same moment. On several nodes of a cluster within
-    `together_s` it is the job's fault, and no node's.
+    `together_s` it is the job's fault, and no node's; a GPU that has it `suspect_count` times alone is suspected.
     """
 
     code: int
@@ -70,6 +70,7 @@ class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settle_s: float = 0.0
     alone: bool = False
     together_s: float = 0.0
+    suspect_count: int = 0
 
     def action(self, profile: Profile) -> Action:
         found: Action = getattr(self, profile)

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from tocsin.core.faults.catalogue import Catalogue
 from tocsin.core.faults.codes import as_application
-from tocsin.model.health import Known
+from tocsin.model.health import Judgement, Known
 
+SUSPECT = "This GPU had it {count} times, and none else did: check it in depth (StartClusterHealthCheck)."
 # (instance, code) -> how many nodes had the code at about that time.
 Together = Mapping[tuple[str, int], int]
 
@@ -49,10 +50,17 @@ def _counts(last: Mapping[str, int], within_ms: float) -> dict[str, int]:
 
 
 def in_context(instance_id: str, known: Sequence[Known], shared: Together, catalogue: Catalogue) -> tuple[Known, ...]:
-    """A node's faults, those of its job judged as such."""
-    return tuple(
-        replace(one, judged=as_application(one.judged, catalogue.profile, shared[instance_id, one.code]))
-        if one.fault == "xid" and (instance_id, one.code) in shared
-        else one
-        for one in known
-    )
+    """A node's faults, those of its job judged as such, and those that speak against a GPU told as such."""
+
+    def judged(one: Known) -> Judgement:
+        row = catalogue.xids.get(one.code) if one.fault == "xid" else None
+        if row is None or not row.together_s:
+            return one.judged
+        if (instance_id, one.code) in shared:
+            return as_application(one.judged, catalogue.profile, shared[instance_id, one.code])
+        gpus = sum(other.fault == "xid" and other.code == one.code for other in known)
+        if gpus == 1 and one.count >= row.suspect_count:
+            return replace(one.judged, advice=SUSPECT.format(count=one.count))
+        return one.judged
+
+    return tuple(replace(one, judged=judged(one)) for one in known)

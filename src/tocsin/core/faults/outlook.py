@@ -81,6 +81,7 @@ def _fault(known: Known, now_ms: int) -> dict[str, Any]:
         "counts": counts(known, now_ms) and unhealthy(known),
         "why": _weight(known, now_ms),
         "ends": _ends(known),
+        "advice": judged.advice,
         "observed": judged.observe,
     }
 
