@@ -1,6 +1,6 @@
 """The server falls at any moment of the story, and the story comes out as if it had not.
 
-TOCSIN_CRASH_KILLS (12) says how often it falls, TOCSIN_CRASH_SEED (1) when.
+TOCSIN_CRASH_KILLS (8) says how often it falls, TOCSIN_CRASH_SEED (1) when.
 """
 
 import os
@@ -34,7 +34,7 @@ from tests.scenarios.stage import (
 )
 from tocsin.core.audit import World, audit, unrest
 
-KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "12"))
+KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "8"))
 SEED = int(os.environ.get("TOCSIN_CRASH_SEED", "1"))
 LINES = 12
 

@@ -1,6 +1,6 @@
 """Server and agents fall while commands run: each runs at most once on a node, and each comes to an end that is told.
 
-TOCSIN_CRASH_KILLS (12) says how often something falls, TOCSIN_CRASH_SEED (1) what and when. What ran is proved by
+TOCSIN_CRASH_KILLS (8) says how often something falls, TOCSIN_CRASH_SEED (1) what and when. What ran is proved by
 traces that the commands leave outside of their nodes.
 """
 
@@ -21,7 +21,7 @@ from tests.harness import WAIT_S, eventually
 from tests.scenarios.stage import WORKER, Stage, staged
 from tocsin.core.audit import audit
 
-KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "12"))
+KILLS = int(os.environ.get("TOCSIN_CRASH_KILLS", "8"))
 SEED = int(os.environ.get("TOCSIN_CRASH_SEED", "1"))
 NODES = 4
 COMMANDS = 50  # on all nodes: 200 invocations

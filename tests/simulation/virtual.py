@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 REAL_WAIT_S = 0.5  # a thread that answers later than this is asked again, up to the limit
-REAL_WAITS_MAX = 40
+REAL_WAITS_MAX = 180
 
 T = TypeVar("T")
 
