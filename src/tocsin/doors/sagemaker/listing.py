@@ -29,17 +29,17 @@ def sorted_page(
 ) -> tuple[list[T], str | None]:
     """Sorted by time in the listing's own `order` unless asked otherwise (facts/hyperpod.md §1.2); cut into pages."""
     by_name = request.get("SortBy") == "NAME"
-    sign = -1 if request.get("SortOrder", order) == "Descending" else 1
+    descending = request.get("SortOrder", order) == "Descending"
 
-    def rank(item: T) -> list[object]:
-        when = sign * epoch_ms(created(item))
-        text = [*(sign * ord(letter) for letter in name(item)), 0]  # 0 ends it: a prefix sorts right both ways
+    def rank(item: T) -> list[Any]:
+        when, text = epoch_ms(created(item)), name(item)
         return [text, when] if by_name else [when, text]
 
     return page(
-        sorted(items, key=rank),
-        kind=f"{kind}/{by_name}/{sign}",
+        sorted(items, key=rank, reverse=descending),
+        kind=f"{kind}/{by_name}/{descending}",
         position=rank,
         limit=request.get("MaxResults", LISTED_MAX),
         token=request.get("NextToken"),
+        descending=descending,
     )
