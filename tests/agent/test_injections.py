@@ -274,6 +274,27 @@ def test_an_agent_that_ends_leaves_nothing_made(tmp_path: Path) -> None:
 
 
 @real
+def test_an_agent_that_ends_while_a_fault_is_being_made_waits_for_no_check(tmp_path: Path) -> None:
+    async def story() -> None:
+        node, waiting = WholeHost(tmp_path), asyncio.Event()
+
+        async def never() -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        node.injections.look = never
+        running = asyncio.create_task(node.injections.run())
+        node.injections.take(Inject(work="a", what="readonly", for_s=60))
+        await waiting.wait()
+        running.cancel()
+        await asyncio.wait([running])
+        assert [one.outcome for one in node.answers] == ["out"]
+        assert made(tmp_path) == conditions.Made()
+
+    run(story)
+
+
+@real
 def test_a_machine_provider_lets_go_of_what_an_agent_left(tmp_path: Path) -> None:
     async def story() -> None:
         await WholeHost(tmp_path).put("disk-full")

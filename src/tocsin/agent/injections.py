@@ -38,6 +38,7 @@ XID_LINE = "NVRM: Xid (PCI:{bus}): {code}, pid=4711, name=tocsin, put in by tocs
 FIRST_BUS = "0000:b9:00"
 SHUT = "the node takes no faults in: inject is not set in its watch.json"
 STOPPED = "the agent ended, and what it had made with it"
+MAKING_LIMIT_S = 1.0  # of the two seconds that an orderly stop may take
 # An agent's answer is on its way before it stops or kills itself.
 LAST_WORDS_S = 0.2
 
@@ -96,8 +97,7 @@ class Injections:
         try:
             await asyncio.Event().wait()
         finally:
-            if self._making:
-                await asyncio.wait(self._making)
+            await self._break_off()
             self._let_go_all()
 
     def take(self, order: Inject) -> None:
@@ -118,6 +118,14 @@ class Injections:
     def take_out(self, order: TakeOut) -> None:
         for one in [one for one in self._known if one.order.work == order.work]:
             self._out(one)
+
+    async def _break_off(self) -> None:
+        """What is being made comes to its end, unless it waits for checks that are made no more."""
+        if self._making:
+            _, late = await asyncio.wait(self._making, timeout=MAKING_LIMIT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def settled(self) -> None:
         """Wait until everything that was taken in is made, or refused."""
