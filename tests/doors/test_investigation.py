@@ -204,6 +204,7 @@ def test_a_card_runs_what_the_settings_name(
         lab.ssm.create_document(Name="Look", Content=content, DocumentType="Command", DocumentFormat="JSON")
         assert "Looks." in look(lab, link).body.decode()
         lab.ended(run_of(lab, link))
+        lab.ssm.delete_document(Name="Look")  # what was run is shown all the same
         assert "&lt;b&gt;looked&lt;/b&gt;" in look(lab, link).body.decode()
         server.client("sagemaker").delete_cluster(ClusterName="lab")
 

@@ -21,7 +21,10 @@ FORGED = (
     "<p>It was not made here, or was changed on its way: cut in two by a mail program, say. "
     "Open it from the message itself.</p>"
 )
-EXPIRED = "<p>Links to investigate work for a day. A newer message about the node has a newer one.</p>"
+EXPIRED = (
+    "<p>Links to investigate work for a day, and while the settings name a command for them "
+    "(<code>chat.investigate</code>). A newer message about the node has a newer one.</p>"
+)
 
 
 class InvestigationPage:

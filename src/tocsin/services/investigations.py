@@ -63,7 +63,7 @@ class Run(Struct, frozen=True, kw_only=True):
 class Standing(Struct, frozen=True, kw_only=True):
     """What stands behind a ticket. `node` None: it is gone, and `replacement` is in its place, if anybody is.
 
-    `about` is what the document says of itself.
+    `about` is what the document says of itself, where it may be run.
     """
 
     ticket: Ticket
@@ -121,16 +121,17 @@ class Investigations:
         }
 
     async def _standing(self, ticket: Ticket) -> Standing:
-        node, document = self._node(ticket), self._invitations.document
-        found = await self._documents.find(ticket.scope, document) if document else None
+        node, run, document = self._node(ticket), await self._run(ticket), self._invitations.document
+        expired = not document or epoch_ms(self._clock.now()) >= ticket.expires_ms
+        asks = node is not None and run is None and not expired
         return Standing(
             ticket=ticket,
             document=document,
-            about=found.content.description if found else "",
-            expired=not document or epoch_ms(self._clock.now()) >= ticket.expires_ms,
+            about=(await self._documents.find(ticket.scope, document)).content.description if asks else "",
+            expired=expired,
             node=node,
             replacement="" if node else self._replacement(ticket),
-            run=await self._run(ticket),
+            run=run,
         )
 
     def _node(self, ticket: Ticket) -> tuple[World, Node] | None:
