@@ -35,11 +35,12 @@ class Identity:
 
     def of(self, request: Request, now: datetime) -> tuple[Scope, Credential | None]:
         """The request's scope. Raises the AwsErrors of a bad signature."""
+        signed: Credential | None
         if self._secrets:
-            verify(request, self._secrets, now)
+            signed = verify(request, self._secrets, now)
         else:
             _demand_local(request.headers.get("host", ""))
-        signed = credential(request)
+            signed = credential(request)
         if signed is None:
             return self._default, None
         return Scope(

@@ -37,6 +37,8 @@ UNKNOWN_KEY = "The security token included in the request is invalid."
 MISSING = "Missing Authentication Token"
 
 UNRESERVED = "-_.~"
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_ISO_BASIC = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -68,15 +70,15 @@ def credential(request: Request) -> Credential | None:
 
 def account_of(access_key: str) -> str | None:
     """The account an access key stands for: the key itself where it is twelve digits, as in LocalStack."""
-    return access_key if re.fullmatch(r"[0-9]{12}", access_key) else None
+    return access_key if _ACCOUNT.fullmatch(access_key) else None
 
 
-def verify(request: Request, secrets: Mapping[str, str], now: datetime) -> None:
-    """Check the signature; `secrets` maps access keys to secret keys, `now` is UTC.
+def verify(request: Request, secrets: Mapping[str, str], now: datetime) -> Credential:
+    """Check the signature, and say who signed; `secrets` maps access keys to secret keys, `now` is UTC.
 
     Raises MissingAuthentication, IncompleteSignature, UnrecognizedClient or InvalidSignature, in AWS's words.
     """
-    _check(request, secrets, now, _canonical_path(request.path), _payload_hash)
+    return _check(request, secrets, now, _canonical_path(request.path), _payload_hash)
 
 
 def verify_stream(request: Request, secrets: Mapping[str, str], now: datetime) -> None:
@@ -90,7 +92,7 @@ def _check(
     now: datetime,
     path: str,
     payload_hash: Callable[[Request], str],
-) -> None:
+) -> Credential:
     claim = _claim(request)
     if claim is None:
         raise MissingAuthentication(MISSING)
@@ -105,6 +107,7 @@ def _check(
     expected = _signature(claim, secret, _canonical_request(request, claim, path, payload_hash(request)))
     if not hmac.compare_digest(expected, claim.signature.encode("utf-8", "replace")):
         raise InvalidSignature(MISMATCH)
+    return claim.credential
 
 
 def _claim(request: Request) -> Claim | None:
@@ -175,7 +178,7 @@ def _claimed(algorithm: str, parts: Mapping[str, str], moment: str, lifetime: in
 
 def _iso_basic(moment: str) -> str:
     """20261123T101500Z, whether the client wrote that or an HTTP date."""
-    if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", moment):
+    if _ISO_BASIC.fullmatch(moment):
         return moment
     try:
         read = datetime.strptime(moment, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
@@ -188,7 +191,7 @@ def _iso_basic(moment: str) -> str:
 
 def _check_time(claim: Claim, now: datetime) -> None:
     try:
-        signed = datetime.strptime(claim.moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        signed = datetime.fromisoformat(claim.moment)
     except ValueError as error:
         raise IncompleteSignature(f"'{claim.moment}' is no date.") from error
     date = claim.credential.date
