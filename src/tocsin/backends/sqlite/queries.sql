@@ -6,6 +6,7 @@
 
 -- name: tape
 -- All that a group of commits writes is one row inserted into this view: one statement, one transaction, one step.
+-- jsonb_each hands a row on as it was parsed; json_each writes it out again, to be parsed once more.
 CREATE TEMP VIEW tape AS
 SELECT NULL AS bodies, NULL AS records, NULL AS gone, NULL AS journal, NULL AS groups, NULL AS streams, NULL AS lines,
        NULL AS cursors, NULL AS story, NULL AS archives, NULL AS archived, NULL AS held, NULL AS pings;
