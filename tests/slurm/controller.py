@@ -33,6 +33,7 @@ AccountingStorageType=accounting_storage/none
 ReturnToService=1
 SlurmctldTimeout=10
 SlurmdTimeout=10
+MessageTimeout=60
 KillWait=2
 InactiveLimit=0
 TreeWidth=65533
