@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 # hangs is told after it, before pytest's own limit for a test ends the waiting without a word of what was waited for.
 WAIT_S = 90.0
 REGION = "us-west-2"
-PORTS = range(20_000, 32_000)  # Linux gives out 32768 and up by itself
+PORTS = range(20_000, 32_000, 2)  # Linux gives out 32768 and up by itself
 
 
 # A node is not taken for lost because this machine has too much to do: what dies is seen at once all the same.
@@ -174,12 +174,14 @@ _reserved: list[int] = []  # file descriptors, held as long as this process live
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 for a server that is started later, or again: no other test on this machine gets it."""
+    """A port of 127.0.0.1 for a server that is started later, or again: no other test on this machine gets it, nor the
+    next one."""
     for port in random.SystemRandom().sample(PORTS, 100):
         mark = socket.socket(socket.AF_UNIX)
-        with mark, socket.socket() as probe, contextlib.suppress(OSError):
+        with mark, socket.socket() as probe, socket.socket() as next_probe, contextlib.suppress(OSError):
             mark.bind(f"\0tocsin-tests-port-{port}")  # an abstract name, gone with this process
             probe.bind(("127.0.0.1", port))
+            next_probe.bind(("127.0.0.1", port + 1))
             _reserved.append(mark.detach())
             return port
     raise AssertionError("no port is free")

@@ -301,7 +301,7 @@ def test_a_machine_provider_lets_go_of_what_an_agent_left(tmp_path: Path) -> Non
 
     run(story)
     assert made(tmp_path).devices
-    subprocess.run([sys.executable, "-m", "tocsin.agent.conditions", str(tmp_path)], check=True, timeout=30)
+    subprocess.run([sys.executable, "-m", "tocsin.agent.conditions", str(tmp_path)], check=True, timeout=WAIT_S)
     assert made(tmp_path) == conditions.Made()
 
 
