@@ -18,7 +18,9 @@ from tests.core.world import SCOPE, group_spec
 from tests.doors.sickbay import Sickbay
 from tests.harness import RunningServer
 from tests.simulation.number_fleet import NumberFleet
+from tests.slurm.controller import missing
 
+from bench.drains import all_drained, drained
 from bench.fleet import Meter, until
 from tocsin.agent.watch import Watch
 from tocsin.backends.sqlite import SqliteStore
@@ -33,6 +35,7 @@ from tocsin.server.clock import SystemClock
 from tocsin.server.kinds import KINDS
 
 INJECTIONS = 200
+DRAINS = 50
 QUIET_S = 30.0
 NODES = 1000
 LINE = "3,{number},1,-;NVRM: Xid (PCI:0000:{bus:02x}:00): 79, pid=1, name=bench, put in by a benchmark\n"
@@ -91,7 +94,7 @@ def delivered(place: Path) -> tuple[list[float], list[float]]:
             begun.append(time.time() * 1000)
             log.write(LINE.format(number=number, bus=number))
             _until_sick(server, node)
-            _post(server, {"node": node, "action": "clear"})
+            _cleared(server, node)
         log.close()
         commits = [line["at_ms"] for line in _story(server, node) if "Healthy → Unhealthy" in line["what"]]
         landed = _landed(logs)
@@ -207,6 +210,10 @@ async def at_once(recovery: str) -> tuple[float, float]:
     return last_event, mended
 
 
+def _cleared(server: RunningServer, node: str) -> None:
+    _post(server, {"node": node, "action": "clear"})
+
+
 def main() -> None:
     print(f"{INJECTIONS} faults, each a record in the kernel's log, ms      p50      p99      max")
     told("fault to finding", asyncio.run(found()))
@@ -214,6 +221,12 @@ def main() -> None:
         commits, landed = delivered(Path(folder))
     told("fault to event committed", commits)
     told("fault to a rule's log group", landed)
+    without = missing()
+    if without:
+        print(f"  fault to its node drained          left out, for want of a Slurm: {without}")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            told("fault to its node drained", drained(Path(folder), DRAINS, LINE, _cleared))
     print("\nAn agent at rest                         MB   % of a core")
     for name, watching in (
         ("nothing watched", Watching(kmsg="", host=False, gpus=False)),
@@ -228,6 +241,10 @@ def main() -> None:
     last, mended = asyncio.run(at_once("Automatic"))
     print(f"  the last event committed, NodeRecovery Automatic   {last:6.2f}")
     print(f"  the last node replaced, 20 % at a time             {mended:6.2f}")
+    if not without:
+        last, drained_s = asyncio.run(all_drained(NODES))
+        print(f"  the last event committed, with a Slurm              {last:6.2f}")
+        print(f"  the last node drained                               {drained_s:6.2f}")
 
 
 if __name__ == "__main__":

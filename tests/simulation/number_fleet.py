@@ -14,6 +14,7 @@ from tocsin.model.link import Report
 from tocsin.ports import Clock, Store
 from tocsin.server.providers import SimulatedProvider, Surroundings
 from tocsin.server.settings import Settings
+from tocsin.services.clusters import Moved, unheard
 from tocsin.services.fleet import Fleet
 from tocsin.services.injections import Injections
 
@@ -21,7 +22,9 @@ from tocsin.services.injections import Injections
 class NumberFleet:
     """Machines, fleet, and the door that takes what nodes report."""
 
-    def __init__(self, store: Store, clock: Clock, simulated: SimulatedSettings, policy: FleetPolicy) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, simulated: SimulatedSettings, policy: FleetPolicy, moved: Moved = unheard
+    ) -> None:
         links = Links()
         around = Surroundings(
             endpoint="",
@@ -44,6 +47,7 @@ class NumberFleet:
             policy=policy,
             secret=b"secret",
             catalogue=CATALOGUE,
+            moved=moved,
         )
         self._door = NodesDoor(
             fleet=self.fleet,

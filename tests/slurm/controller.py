@@ -73,10 +73,14 @@ class RealSlurm:
         self.conf.write_text(CONF.format(host=host, port=ports[0], place=place, nodes=nodes))
         self.environment = {**os.environ, "SLURM_CONF": str(self.conf)}
 
-    def start(self) -> None:
+    def start(self, *, daemons: bool = True) -> None:
+        """`daemons`: those of the nodes. Without, the controller knows them and does not reach them."""
         _start_munge()
         (self.place / "state").mkdir()
         self._spawn("slurmctld", "-D")
+        if not daemons:
+            eventually(lambda: set(self.states()) == set(self.names), "all nodes are known")
+            return
         for name in self.names:
             (self.place / "spool" / name).mkdir(parents=True)
             self._spawn("slurmd", "-N", name, "-D")

@@ -152,6 +152,20 @@ def test_the_commands_are_given_many_nodes_at_once_and_their_errors_are_told(
         asyncio.run(slurm.resume(("n1",)))
 
 
+def test_more_nodes_than_one_command_takes_are_drained_by_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 names in one argument would be refused by the system."""
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho \"$2\" >> '{tmp_path}/asked'\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    names = [f"ip-10-100-{number // 256}-{number % 256}" for number in range(10_000)]
+    asyncio.run(Slurm().drain(names, "HMA:DiskFull"))
+    asked = [line.removeprefix("nodename=").split(",") for line in (tmp_path / "asked").read_text().splitlines()]
+    assert len(asked) == 2
+    assert [name for some in asked for name in some] == names
+
+
 async def _seen(slurm: Slurm) -> dict[str, Scheduled]:
     return dict(await slurm.seen())
 

@@ -8,12 +8,14 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tocsin.model.scheduling import Scheduled
 
 TIME_LIMIT_S = 10.0  # for a command: a controller that is busy answers within a few
 ANSWER_CHARS_MAX = 300
+# Of names in one command: Linux takes 128 KiB in one argument.
+NAMES_CHARS_MAX = 100_000
 # Of sinfo's long state names, without the marks behind them (slurm 22.05: sinfo(1), NODE STATE CODES).
 BUSY = frozenset({"allocated", "mixed", "completing", "draining", "failing", "allocated+", "planned"})
 DRAINED = frozenset({"drained", "draining", "drain", "fail", "failing", "down", "maint"})
@@ -35,10 +37,12 @@ class Slurm:
 
     async def drain(self, names: Sequence[str], reason: str) -> None:
         """Let the nodes take no more jobs. Those that run go on."""
-        await self._run("scontrol", "update", f"nodename={','.join(names)}", "state=drain", f"reason={reason}")
+        for some in _listed(names):
+            await self._run("scontrol", "update", f"nodename={some}", "state=drain", f"reason={reason}")
 
     async def resume(self, names: Sequence[str]) -> None:
-        await self._run("scontrol", "update", f"nodename={','.join(names)}", "state=resume")
+        for some in _listed(names):
+            await self._run("scontrol", "update", f"nodename={some}", "state=resume")
 
     async def _run(self, *command: str) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -62,6 +66,18 @@ class Slurm:
         if process.returncode:
             raise OSError(errno.EIO, f"{command[0]}: {text.strip()[:ANSWER_CHARS_MAX]}")
         return text
+
+
+def _listed(names: Sequence[str]) -> Iterator[str]:
+    """The names with commas between them, in pieces that a command can be given."""
+    listed = ""
+    for name in names:
+        if len(listed) + 1 + len(name) > NAMES_CHARS_MAX:
+            yield listed
+            listed = ""
+        listed = f"{listed},{name}" if listed else name
+    if listed:
+        yield listed
 
 
 def read_node(line: str) -> tuple[str, Scheduled] | None:
