@@ -11,6 +11,7 @@ import pytest
 from bench import gpu as bench
 
 from tests.agent.fake_torch import FakeTorch
+from tests.harness import WAIT_S
 from tocsin.agent.deep import gpus
 from tocsin.core.deep import FLOORS
 from tocsin.core.deep.floors import sheet_of
@@ -90,7 +91,9 @@ def test_the_bench_holds_gpus_against_their_data_sheets(
 
 
 def test_the_bench_says_that_there_is_nothing_to_measure() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench.gpu"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.gpu"], capture_output=True, text=True, timeout=WAIT_S, check=False
+    )
     if gpus.DEVICES.exists():
         pytest.skip("this machine has a GPU")
     assert (done.returncode, done.stdout) == (bench.NOTHING_TO_MEASURE, "")
