@@ -52,8 +52,8 @@ class Kept(Struct, kw_only=True):
 
 
 class Rounds:
-    """`tell` gets what is found, `seen` every reading; `gpus_expected` says how many GPUs the node is held to,
-    `injected` which readings are taken for real ones."""
+    """`tell` gets what is found, `seen` every reading; `gpus_expected` says how many GPUs the node is held to.
+    `put_in`: which readings are taken for real ones, and which disks and interfaces were made for faults."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Rounds:
             self._disks.close()
 
     async def look(self) -> None:
-        """Have a round made now, or after the one under way, and wait for its end."""
+        """Have rounds made now, and wait until one is over that began later than this."""
         async with self._looked:
             for _ in range(2):  # one that is under way may have passed by what is to be seen
                 self._wake.set()
