@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -109,8 +110,10 @@ class Yard(News):
         super().__init__()
         self.booted: dict[str, list[int]] = defaultdict(list)  # process ids, by instance
         self._told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._told.bind(str(folder / "news"))
-        self._command = [*TINY, str(folder / "news"), *options]
+        self._place = tempfile.TemporaryDirectory(prefix="yard-", dir="/tmp")  # a socket's name has 108 bytes at most
+        news = f"{self._place.name}/news"
+        self._told.bind(news)
+        self._command = [*TINY, news, *options]
         asyncio.get_running_loop().add_reader(self._told, self._hear)
         self.machines = self.provider()
 
@@ -151,6 +154,7 @@ class Yard(News):
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._told)
         self._told.close()
+        self._place.cleanup()
 
     def _hear(self) -> None:
         instance_id, pid = self._told.recv(200).decode().split()
