@@ -20,8 +20,10 @@ from tocsin.agent.deep.answering import Answering
 from tocsin.agent.deep.checks import DeepChecks
 from tocsin.agent.deep.gpus import burn
 from tocsin.agent.settings import AgentSettings
+from tocsin.core.deep import judge
+from tocsin.core.faults import HealthPolicy
 from tocsin.core.link import Line, Phase, Session, file, hear
-from tocsin.model.deep import CheckResult, DeepKind, Peer
+from tocsin.model.deep import CheckResult, DeepCheck, DeepKind, Peer
 from tocsin.model.link import CheckEnded, Report, RunDeepCheck
 from tocsin.model.nodedir import WATCH_FILE
 from tocsin.model.watching import SHARED
@@ -284,6 +286,33 @@ def test_a_stranger_does_not_get_into_the_ring(port: int) -> None:
         with pytest.raises(TimeoutError):
             reduced._heard(listening, 0.0)
         stranger.close()
+
+
+@pytest.mark.parametrize(("wrong", "outcome"), [("", "passed"), ("exit code 1: no route", "failed")])
+def test_all_use_the_best_that_all_of_them_have_and_its_failure_is_nobodys(
+    port: int, monkeypatch: pytest.MonkeyPatch, wrong: str, outcome: str
+) -> None:
+    """The processes of PyTorch are left out here; run for real they are by hand."""
+    has = iter([(reduce.NCCL, 8), (reduce.GLOO, 0)])
+    asked: list[tuple[str, int]] = []
+
+    def collective(_: ring.Ring, __: RunDeepCheck, backend: str, each: int) -> tuple[str, float]:
+        asked.append((backend, each))
+        return wrong, 2e9
+
+    monkeypatch.setattr(reduce, "_own_best", lambda: next(has))
+    monkeypatch.setattr(reduce, "_collective", collective)
+    (_, first), (_, second) = together(port, NODES[:2])
+    assert asked == [("gloo", 1)] * 2
+    assert (first.test, first.outcome) == ("all-reduce of 2 nodes by gloo", outcome)
+    assert (second.value, second.peer) == ((0.0, "i-1") if wrong else (2.0, ""))
+    judged = judge({"i-1": checked_with(first, "i-2"), "i-2": checked_with(second, "i-1")}, {}, HealthPolicy())
+    assert all(one.passed for one in judged.values())
+
+
+def checked_with(result: CheckResult, peer: str) -> DeepCheck:
+    reached = CheckResult(kind=DeepKind.CONNECTIVITY, test=f"tcp to {peer}", outcome="passed", peer=peer)
+    return DeepCheck(kinds=(DeepKind.CONNECTIVITY,), ended=True, results=(reached, result))
 
 
 def test_a_node_that_is_checked_alone_reduces_nothing(port: int) -> None:
