@@ -4,7 +4,7 @@ A later operation on a group supersedes the one before; an operation is done whe
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -83,7 +83,7 @@ def _kept(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
     )
 
 
-def progressed(cluster: Cluster, nodes: Iterable[Node]) -> tuple[Operation, ...]:
+def progressed(cluster: Cluster, nodes: Mapping[str, Node]) -> tuple[Operation, ...]:
     """The operations as they stand with these nodes."""
     open_ = {
         scaling.group
@@ -93,7 +93,7 @@ def progressed(cluster: Cluster, nodes: Iterable[Node]) -> tuple[Operation, ...]
     }
     if not open_:
         return cluster.operations
-    settled = open_ - _unsettled(cluster, nodes)
+    settled = open_ - _unsettled(cluster, nodes.values())
     return tuple(_done(operation, settled) for operation in cluster.operations)
 
 

@@ -32,7 +32,7 @@ def pursue_continuous(draft: Draft) -> None:
     """Bring the cluster closer to what it wants to be."""
     _name(draft)
     _PURSUE[draft.cluster.status](draft)
-    operations = progressed(draft.cluster, draft.nodes.values())
+    operations = progressed(draft.cluster, draft.nodes)
     if operations != draft.cluster.operations:
         draft.cluster = replace(draft.cluster, operations=operations)
 
