@@ -12,13 +12,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from tocsin.model.errors import AwsError, Stale, StoreUnavailable
 from tocsin.model.hostlink import FromHost, HostHello, HostRefused, HostSeen, JoinAsked, Joined, ToHost
 from tocsin.services.hosts import Hosts
 
 log = logging.getLogger(__name__)
+
+# The other side hung up, seen by who reads; or by who wrote before.
+HUNG_UP = (WebSocketDisconnect, WebSocketDisconnected)
 
 HOST_LINK_PATH = "/_tocsin/host"
 JOIN_PATH = "/_tocsin/host/join"
@@ -76,7 +79,7 @@ class HostsDoor:
                 frame = _frames(await socket.receive_text())
                 if isinstance(frame, HostSeen):
                     await self._heard.heard(name, frame)
-        except (WebSocketDisconnect, msgspec.MsgspecError, KeyError) as error:
+        except (*HUNG_UP, msgspec.MsgspecError, KeyError) as error:
             log.debug("link of host %s ended: %s", name, error)
         except (StoreUnavailable, Stale) as error:  # the host comes back and says it again
             log.info("link of host %s is cut: %s", name, error)

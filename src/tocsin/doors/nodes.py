@@ -12,7 +12,7 @@ from collections import Counter
 import msgspec
 from msgspec.structs import replace
 from starlette.routing import BaseRoute, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from tocsin.core.faults import Catalogue, health_lines, judge
 from tocsin.core.reports import acceptable_time, effect, lines
@@ -48,6 +48,9 @@ from tocsin.services.fleet import Fleet
 from tocsin.services.injections import Injections
 
 log = logging.getLogger(__name__)
+
+# The other side hung up, seen by who reads; or by who wrote before.
+HUNG_UP = (WebSocketDisconnect, WebSocketDisconnected)
 
 LINK_PATH = "/_tocsin/node"
 HELLO_TIMEOUT_S = 10.0
@@ -104,7 +107,7 @@ class NodesDoor:
         self._commands.linked(instance_id)
         try:
             await self._listen(socket, instance_id, link)
-        except (WebSocketDisconnect, msgspec.MsgspecError) as error:
+        except (*HUNG_UP, msgspec.MsgspecError) as error:
             log.debug("link of %s ended: %s", instance_id, error)
         except TocsinError as error:  # not committed, so not acknowledged: the agent comes back and sends it again
             log.info("link of %s is cut: %s", instance_id, error)
