@@ -29,6 +29,7 @@ def _tail(aws: str, server: RunningServer, account: str, *arguments: str) -> Ite
     lines: Queue[str] = Queue()
     command = [aws, "--endpoint-url", server.endpoint, "logs", "tail", *arguments]
     environment = {**os.environ, **cli_environment(account), "PYTHONUNBUFFERED": "1"}
+    environment.pop("AWS_DATA_PATH", None)  # version 1, once imported here, names its own models there
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
 
         def read() -> None:
