@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import botocore.session
 import click
 import msgspec
 import pytest
@@ -237,6 +238,14 @@ def test_the_operations_documented_are_those_implemented(name: str) -> None:
     table = rows(section(DOCS["aws.md"], f"`{door.service}`"))
     told = {word for row in table for word in code_words(row[0])}
     assert told == set(door.operations)
+
+
+def test_every_operation_of_hyperpod_has_its_state_told() -> None:
+    """Of the installed botocore: what it learns anew has to be looked at."""
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    hyperpod = re.compile("Cluster|ComputeQuota|TrainingPlan|ReservedCapacity")
+    told = code_words(section(DOCS["aws.md"], "`sagemaker`"))
+    assert {name for name in model.operation_names if hyperpod.search(name)} <= told
 
 
 def own_routes() -> list[BaseRoute]:

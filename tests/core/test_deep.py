@@ -1,8 +1,11 @@
 """Deep health checks in the planner and before it: who passes, what happens to the others, one request at a time."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.core.world import SmallWorld, group_spec, later
@@ -13,13 +16,18 @@ from tocsin.core.deep import (
     BASELINE_MIN,
     FAULTS,
     FLOORS,
+    PEERS_MAX,
+    RING_MAX,
     Judged,
     failing,
     grown,
     judge,
+    peers_of,
+    ring_of,
     start,
 )
 from tocsin.core.faults import HealthPolicy, read_catalogue
+from tocsin.core.operations import NAMED_MAX, OPERATIONS_KEPT_MAX, kept
 from tocsin.core.plan import Answer, RunDeep
 from tocsin.core.reports import checked
 from tocsin.model.cluster import Health, Node, NodeStatus
@@ -28,6 +36,7 @@ from tocsin.model.errors import Conflict, Validation
 from tocsin.model.health import Remedy, Severity
 from tocsin.model.link import CheckEnded
 from tocsin.model.machine import LinkSeen
+from tocsin.model.operation import GroupCheck, Operation
 
 STRESS, CONNECTIVITY = DeepKind.STRESS, DeepKind.CONNECTIVITY
 BOTH = [STRESS.value, CONNECTIVITY.value]
@@ -212,6 +221,43 @@ def test_nodes_that_run_answer_one_that_is_new() -> None:
     assert order.node is new
 
 
+def test_a_peer_that_is_checked_for_something_else_answers_too() -> None:
+    """Its agent listens only when it is told to; who reached nobody for that would be replaced."""
+    ward = Ward(2, [])
+    one, other = ward.running("workers")
+    configs = [
+        {"InstanceGroupName": "workers", "InstanceIds": [one.instance_id], "DeepHealthChecks": BOTH},
+        {"InstanceGroupName": "workers", "InstanceIds": [other.instance_id], "DeepHealthChecks": [STRESS]},
+    ]
+    ward.cluster, nodes = start(ward.living, ward.nodes, {"DeepHealthCheckConfigurations": configs}, ward.now)
+    ward.nodes = dict(nodes)
+    ward.turn()
+    steps = ward.made().steps
+    peers = {step.node.instance_id: len(step.peers) for step in steps if isinstance(step, RunDeep)}
+    assert peers == {one.instance_id: 1, other.instance_id: 0}
+    assert [step.node.instance_id for step in steps if isinstance(step, Answer)] == [other.instance_id]
+
+
+@given(st.integers(1, 400))
+def test_in_a_large_group_each_reaches_for_some_and_as_many_reach_for_it(size: int) -> None:
+    nodes = range(size)
+    reached = Counter(peer for place in nodes for peer in peers_of(place, nodes))
+    assert set(reached.values()) <= {min(size - 1, PEERS_MAX)}
+    assert len(reached) == (size if size > 1 else 0)
+    assert all(place not in peers_of(place, nodes) for place in nodes)
+    assert all(len(set(peers_of(place, nodes))) == min(size - 1, PEERS_MAX) for place in nodes)
+
+
+@given(st.integers(1, 1000))
+def test_everybody_sums_up_in_one_ring_of_a_limited_size(size: int) -> None:
+    nodes = range(size)
+    rings = {ring_of(place, nodes) for place in nodes}
+    assert all(place in ring_of(place, nodes) for place in nodes)
+    assert sorted(node for ring in rings for node in ring) == list(nodes)
+    assert max(map(len, rings)) <= RING_MAX
+    assert max(map(len, rings)) - min(map(len, rings)) <= 1
+
+
 def test_a_wrong_result_replaces_the_node_and_its_replacement_is_checked() -> None:
     ward = Ward(2, [STRESS])
     sick, well = ward.checking()
@@ -323,6 +369,35 @@ def test_a_request_for_what_is_not_there_is_refused(changes: dict[str, Any], wor
     config = {"InstanceGroupName": "workers", "DeepHealthChecks": [STRESS], **changes}
     with pytest.raises(Validation, match=words):
         start(ward.living, ward.nodes, {"DeepHealthCheckConfigurations": [config]}, ward.now)
+
+
+def test_what_is_over_names_so_many_instances_at_most_and_what_is_under_way_stays() -> None:
+    """Operations are in the cluster's record, which each change of it writes."""
+    ward = Ward(1, [])
+    everybody = tuple(f"i-{n:017x}" for n in range(NAMED_MAX // 2 + 1))
+    checks = (GroupCheck(group="workers", instances=everybody, kinds=(STRESS,)),)
+    early, later_, last = (
+        Operation(id=key, created_at=ward.now, scalings=(), checks=checks, checked=key != "last")
+        for key in ("early", "later", "last")
+    )
+    assert kept((early, later_, last)) == (last,)
+    assert kept((last, early, later_)) == (last, later_)
+    assert kept((last, early, later_, replace(early, id="new", checks=()))) == (
+        last,
+        later_,
+        replace(early, id="new", checks=()),
+    )
+
+
+def test_a_check_takes_nothing_that_is_under_way_out_of_the_list() -> None:
+    ward = Ward(1, [], NodeProvisioningMode="Continuous")
+    [scaling] = ward.living.operations
+    under_way = replace(scaling, scalings=tuple(replace(one, status="InProgress") for one in scaling.scalings))
+    done = tuple(replace(scaling, id=f"{n}") for n in range(OPERATIONS_KEPT_MAX))
+    ward.cluster = replace(ward.living, operations=(under_way, *done))
+    ward.ask()
+    assert ward.living.operations[0] == under_way
+    assert len(ward.living.operations) == OPERATIONS_KEPT_MAX + 1
 
 
 def test_configurations_that_overlap_are_merged() -> None:

@@ -14,6 +14,9 @@ from tocsin.model.names import derived_uuid
 from tocsin.model.operation import Counts, Operation, OperationStatus, Scaling
 
 OPERATIONS_KEPT_MAX = 100  # of one cluster, those that are over; the oldest go
+# Instances and nodes that they name, all together: two checks of everybody in a cluster of 10,000. They are in the
+# cluster's record, which is written at each of its changes.
+NAMED_MAX = 20_000
 
 
 def begun(
@@ -51,7 +54,7 @@ def begun(
         asked=asked,
         added=added,
     )
-    return replace(after, operations=_kept((*known, new)))
+    return replace(after, operations=kept((*known, new)))
 
 
 def _sizes(group: InstanceGroup | None) -> tuple[int, int] | None:
@@ -74,13 +77,15 @@ def _superseded(operation: Operation, touched: set[str]) -> Operation:
     return replace(operation, scalings=scalings)
 
 
-def _kept(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """The newest; those in progress whatever their age, which are no more than there are groups."""
-    late = operations[:-OPERATIONS_KEPT_MAX]
-    return (
-        *(one for one in late if one.status is OperationStatus.IN_PROGRESS),
-        *operations[-OPERATIONS_KEPT_MAX:],
-    )
+def kept(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """The newest, as far as there is room; those in progress whatever their age, which are no more than there are
+    groups, and one check."""
+    room, found = NAMED_MAX, []
+    for age, operation in enumerate(reversed(operations)):
+        room -= operation.names
+        if operation.status is OperationStatus.IN_PROGRESS or (age < OPERATIONS_KEPT_MAX and room >= 0):
+            found.append(operation)
+    return tuple(reversed(found))
 
 
 def progressed(cluster: Cluster, nodes: Mapping[str, Node]) -> tuple[Operation, ...]:

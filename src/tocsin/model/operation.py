@@ -58,6 +58,11 @@ class Operation(Struct, frozen=True, kw_only=True):
         return "DeepHealthCheck" if self.checks else "Scaling"
 
     @property
+    def names(self) -> int:
+        """How many instances and nodes it names."""
+        return len(self.added) + sum(len(check.instances) for check in self.checks)
+
+    @property
     def status(self) -> OperationStatus:
         """In progress as long as one group is; superseded when another operation took a group over."""
         if self.checks:

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tocsin.core.members import Members
-from tocsin.core.operations import OPERATIONS_KEPT_MAX
+from tocsin.core.operations import kept
 from tocsin.model.cluster import Cluster, ClusterStatus, Node, NodeStatus
 from tocsin.model.deep import DeepCheck
 from tocsin.model.errors import Conflict, Validation
@@ -37,8 +37,7 @@ def start(
     due = {
         key: replace(nodes[key], deep=_due(nodes[key], tuple(kinds), operation, now)) for key, kinds in wanted.items()
     }
-    kept = (*cluster.operations, begun)[-OPERATIONS_KEPT_MAX:]
-    return replace(cluster, operations=kept), Members(nodes) | due
+    return replace(cluster, operations=kept((*cluster.operations, begun))), Members(nodes) | due
 
 
 def _chosen(cluster: Cluster, nodes: Mapping[str, Node], config: Mapping[str, Any]) -> list[str]:

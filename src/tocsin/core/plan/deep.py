@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tocsin.core.deep import FAULTS, Judged, failing, finished, grown, judge
+from tocsin.core.deep import FAULTS, Judged, failing, finished, grown, judge, peers_of, ring_of
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.steps import Answer, RunDeep
 from tocsin.model.cluster import Health, InstanceGroup, Node, NodeStatus
@@ -135,31 +135,47 @@ def list_checks(draft: Draft) -> None:
 
 
 def _list_checks(draft: Draft, members: list[Node]) -> None:
-    checking = [node for node in members if node.status is NodeStatus.DEEP_HEALTH_CHECK and node.deep]
-    coming = [node for node in members if node.status is NodeStatus.PENDING]
     linked = [node for node in members if node.status in _ANSWERING and _linked(draft, node)]
-    together = tuple(node for node in checking if node in linked and node.deep and node.deep.connects)
-    ordered = False
-    for node in checking:
-        if node not in linked or node.deep is None or node.deep.ended:
+    coming = sum(node.status is NodeStatus.PENDING for node in members)
+    reaching = [node for node in linked if _reaches(node)]
+    for node in linked:
+        if node.status is not NodeStatus.DEEP_HEALTH_CHECK or node.deep is None or node.deep.ended:
             continue
-        if node.deep.connects and coming:
-            draft.wait(f"{node.instance_id} is checked once {len(coming)} instances of {node.group} are there")
-            continue
-        ordered = ordered or node.deep.connects
-        if node.deep_work not in draft.seen.links[node.instance_id].ordered:
-            peers = tuple(other for other in linked if other is not node) if node.deep.connects else ()
-            draft.step(RunDeep(node, peers, together if node.deep.connects else ()))
-    if ordered:
-        _have_answered(draft, checking, [node for node in linked if node not in checking])
+        if not node.deep.connects:
+            _order(draft, RunDeep(node, ()))
+        elif coming:
+            draft.wait(f"{node.instance_id} is checked once {coming} instances of {node.group} are there")
+    if not coming:
+        _list_reaching(draft, linked, reaching)
 
 
-def _have_answered(draft: Draft, checking: list[Node], others: list[Node]) -> None:
-    begun = max(epoch_ms(node.deep.since) for node in checking if node.deep and node.deep.since)
-    for node in others:
-        work = f"answer/{node.instance_id}/{begun}"
-        if work not in draft.seen.links[node.instance_id].ordered:
-            draft.step(Answer(node, work))
+def _reaches(node: Node) -> bool:
+    return node.status is NodeStatus.DEEP_HEALTH_CHECK and node.deep is not None and node.deep.connects
+
+
+def _list_reaching(draft: Draft, linked: list[Node], reaching: list[Node]) -> None:
+    """Those that reach for others. Of the others all listen but those that are not checked for it: they are told to."""
+    places = {node.instance_id: place for place, node in enumerate(reaching)}
+    silent: dict[str, Node] = {}
+    for place, node in enumerate(linked):
+        if node.instance_id in places and node.deep and not node.deep.ended:
+            peers = peers_of(place, linked)
+            silent |= {peer.instance_id: peer for peer in peers if peer.instance_id not in places}
+            _order(draft, RunDeep(node, peers, ring_of(places[node.instance_id], reaching)))
+    if silent:
+        begun = max(epoch_ms(node.deep.since) for node in reaching if node.deep and node.deep.since)
+        for node in silent.values():
+            _have_answered(draft, node, f"answer/{node.instance_id}/{begun}")
+
+
+def _order(draft: Draft, step: RunDeep) -> None:
+    if step.node.deep_work not in draft.seen.links[step.node.instance_id].ordered:
+        draft.step(step)
+
+
+def _have_answered(draft: Draft, node: Node, work: str) -> None:
+    if work not in draft.seen.links[node.instance_id].ordered:
+        draft.step(Answer(node, work))
 
 
 _ANSWERING = (NodeStatus.RUNNING, NodeStatus.DEEP_HEALTH_CHECK)
