@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from tests.core.world import BEGIN, SmallWorld, group_spec, later
 from tests.faults.table import CATALOGUE
 from tocsin.core.plan import plan
-from tocsin.core.plan.silence import newly_lost, silence_limit_s
+from tocsin.core.plan.silence import Witness, answered, newly_lost, silence_limit_s, unanswered
 from tocsin.core.plan.steps import Observed
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Node, NodeStatus
@@ -44,6 +44,41 @@ def test_who_was_reached_and_is_not_is_news_once() -> None:
     assert newly_lost({"a": True}, {"a": False}) == {"a"}
     assert newly_lost({"a": False}, {"a": False}) == set()
     assert newly_lost({"a": False}, {"a": True}) == set()
+
+
+def heard(*answers: tuple[float, dict[str, bool] | None]) -> Witness:
+    """What is believed after these answers, each at its second; None: it could not be asked."""
+    witness = Witness()
+    for second, told in answers:
+        now = BEGIN + later(second)
+        witness = unanswered(witness, POLICY, now) if told is None else answered(witness, told, POLICY, now)
+    return witness
+
+
+MISSED, THERE = {"a": False}, {"a": True}
+
+
+@pytest.mark.parametrize(
+    ("answers", "reached"),
+    [
+        ([(0, THERE)], THERE),
+        ([(0, THERE), (1, MISSED)], THERE),  # a ping got lost: not yet
+        ([(0, THERE), (1, MISSED), (5.9, MISSED)], THERE),
+        ([(0, THERE), (1, MISSED), (6, MISSED)], MISSED),
+        ([(0, THERE), (1, MISSED), (5.9, THERE), (6, MISSED)], THERE),  # and begins anew
+        ([(0, MISSED)], {}),  # it was never there: nobody knows
+        ([(0, MISSED), (5, MISSED)], MISSED),
+        ([(0, MISSED), (5, MISSED), (6, THERE)], THERE),
+        ([(0, THERE), (1, MISSED), (6, MISSED), (7, {})], {}),  # the workload manager does not know it any more
+        ([(0, THERE), (1, None), (19.9, None)], THERE),  # a command that fails makes nobody lost
+        ([(0, THERE), (20, None)], {}),
+        ([(0, THERE), (1, MISSED), (2, None), (6, MISSED)], MISSED),  # two answers of different moments
+    ],
+)
+def test_a_node_that_is_not_reached_is_believed_lost_when_that_lasts(
+    answers: list[tuple[float, dict[str, bool] | None]], reached: dict[str, bool]
+) -> None:
+    assert heard(*answers).reached == reached
 
 
 def silent_for(seconds: float, *, reached: bool | None) -> Node:

@@ -18,6 +18,7 @@ pytestmark = [
 ]
 ACCOUNT = "666600001111"
 FULL_TIME_S = 3600  # what a silent node is given: longer than any test
+LASTING_S = 5  # that slurmctld has to miss a node: longer than a ping that got lost, for it asks every 10/3 s
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def bay(slurm: RealSlurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     config.write_text(
         f'[slurm]\nenabled = true\nconf = "{slurm.conf}"\nnode_names = "name"\npoll_s = 0.2\n'
         "[health]\ndeep_test_s = 0.05\n"
-        f"[fleet]\nheartbeat_timeout_s = {FULL_TIME_S}\nwitnessed_timeout_s = 1\n"
+        f"[fleet]\nheartbeat_timeout_s = {FULL_TIME_S}\nwitnessed_timeout_s = {LASTING_S}\n"
     )
     server = RunningServer(Path(place / "data"), "--config", str(config))
     try:

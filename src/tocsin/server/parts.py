@@ -214,7 +214,8 @@ class Parts:
 
     @cached_property
     def drains(self) -> DrainService:
-        return DrainService(self.fleet, Slurm(self.settings.slurm.conf), self.clock, self.settings.slurm)
+        settings = self.settings
+        return DrainService(self.fleet, Slurm(settings.slurm.conf), self.clock, settings.slurm, settings.fleet)
 
     @cached_property
     def injections(self) -> Injections:

@@ -8,14 +8,15 @@ witness of a node that is silent.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.core.commit import World
 from tocsin.core.drains import Drains, decide
-from tocsin.core.plan.silence import newly_lost
+from tocsin.core.plan.silence import Witness, answered, newly_lost, unanswered
+from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Node, Repair
 from tocsin.model.errors import TocsinError
 from tocsin.ports import Clock, Orchestrator
@@ -40,20 +41,29 @@ class DrainPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class DrainService:
-    """`counts` are of drains, resumes and repairs asked for by an administrator, since the start."""
+    """`silence` says how long the second witness has to miss a node, and how long its last answer counts. `counts` are
+    of drains, resumes and repairs asked for by an administrator, since the start."""
 
-    def __init__(self, fleet: Fleet, orchestrator: Orchestrator, clock: Clock, policy: DrainPolicy) -> None:
+    def __init__(
+        self, fleet: Fleet, orchestrator: Orchestrator, clock: Clock, policy: DrainPolicy, silence: FleetPolicy
+    ) -> None:
         self._fleet = fleet
         self._orchestrator = orchestrator
         self._clock = clock
         self._policy = policy
+        self._silence = silence
         self._failing = False
         self._news = asyncio.Event()
         self._resumed: set[str] = set()
         self.free: frozenset[str] = frozenset()
         self.idle: frozenset[str] = frozenset()
-        self.reached: dict[str, bool] = {}
+        self._witness = Witness()
         self.counts: Counter[str] = Counter(drained=0, resumed=0, asked=0)
+
+    @property
+    def reached(self) -> Mapping[str, bool]:
+        """By instance id, of those it knows: whether the workload manager reaches the node."""
+        return self._witness.reached
 
     async def run(self) -> None:
         """Look for ever. While it cannot be asked, nobody is free."""
@@ -64,7 +74,8 @@ class DrainService:
             except (OSError, TocsinError) as error:
                 if not self._failing:
                     log.warning("the workload manager cannot be asked, and repairs wait: %s", error)
-                self._failing, self.free, self.idle, self.reached = True, frozenset(), frozenset(), {}
+                self._failing, self.free, self.idle = True, frozenset(), frozenset()
+                self._witness = unanswered(self._witness, self._silence, self._clock.now())
             await self._rest()
 
     def moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:
@@ -95,9 +106,10 @@ class DrainService:
             for node in world.nodes.values()
         ]
         made = decide(members, await self._orchestrator.seen())
-        reached = self._witnessed(made.reached)
-        news = (made.free - self.free) | (made.idle ^ self.idle) | newly_lost(self.reached, reached)
-        self.free, self.idle, self.reached = made.free, made.idle, reached
+        told = self._witnessed(made.reached)
+        witness = answered(self._witness, told, self._silence, self._clock.now())
+        news = (made.free - self.free) | (made.idle ^ self.idle) | newly_lost(self.reached, witness.reached)
+        self.free, self.idle, self._witness = made.free, made.idle, witness
         for instance_id in news:
             self._fleet.changed(instance_id)  # a repair may wait for it, or a silence count already
         await self._act(made)
@@ -105,7 +117,7 @@ class DrainService:
 
     def _witnessed(self, reached: dict[str, bool]) -> dict[str, bool]:
         """Who is resumed is not responding for a moment (`idle*`), and no witness of anything until that is over."""
-        self._resumed -= {one for one, there in reached.items() if there}
+        self._resumed &= {one for one, there in reached.items() if not there}  # who is gone is forgotten
         return {one: there for one, there in reached.items() if one not in self._resumed}
 
     async def _act(self, made: Drains) -> None:
