@@ -13,15 +13,14 @@ AUTHORIZATION = (
 
 
 def detail(number: int, pad_bytes: int = 700) -> str:
-    """A HyperPod-like event detail, about 1 KB with its envelope."""
+    """A HyperPod-like event detail, about 1 KB with its envelope; with spaces, as `json.dumps` writes them unasked."""
     return json.dumps(
         {
             "ClusterName": f"c-{number % 100}",
             "ClusterArn": "arn:aws:sagemaker:us-west-2:111122223333:cluster/ac7vzqgh29mf",
             "Number": number,
             "Padding": "x" * pad_bytes,
-        },
-        separators=(",", ":"),
+        }
     )
 
 

@@ -1,11 +1,18 @@
 """A flood of messages: some cards one by one, the rest in one, whatever becomes of the server meanwhile."""
 
+import asyncio
 from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
 
 from tests.chats.desk import BOT, Desk, health, opened, run
 from tests.chats.stand_in import says, slack_says
-from tocsin.model.changes import Delete
+from tests.outbox.post import turn
+from tocsin.model.changes import Delete, Put
 from tocsin.model.chat import HeldPost, Provider
+from tocsin.model.records import successor
+from tocsin.services.flows import RETRY_PAUSE_S
 
 PER_MINUTE = 2
 
@@ -113,6 +120,41 @@ def test_what_is_held_for_a_channel_that_was_deleted_is_dropped_and_counted(tmp_
             await desk.sweep()
             assert await desk.store.find(HeldPost) == []
             assert desk.chats.counts["dropped"] == 2
+
+    run(main())
+
+
+def test_a_digest_that_cannot_be_written_keeps_no_other_channel_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, per_minute=PER_MINUTE) as desk:
+            for name in ("bot", "hook", "other"):
+                await desk.configure(name)
+            await flood(desk, 4)
+            [broken, *_] = [one for one in await desk.store.find(HeldPost) if one.configuration.endswith("hook")]
+            await desk.store.commit(Put(replace(successor(broken), tone="of no colour")))
+            desk.clock.move(60)
+            await desk.sweep()
+            assert {one.configuration for one in await desk.store.find(HeldPost)} == {broken.configuration}
+            assert desk.chats.counts["digests"] == 2
+
+    run(main())
+
+
+def test_digests_wait_for_a_store_that_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, per_minute=PER_MINUTE) as desk:
+            await desk.configure("hook")
+            await flood(desk, 4)
+            await desk.store.close()
+            desk.clock.move(60)
+            loop = asyncio.create_task(desk.chats.run())
+            while not caplog.messages:
+                await turn()
+            for _ in range(5):
+                desk.clock.move(RETRY_PAUSE_S / 10)
+                await turn()
+            loop.cancel()
+            assert len([said for said in caplog.messages if "wait for the store" in said]) == 1
 
     run(main())
 

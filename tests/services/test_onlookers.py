@@ -28,6 +28,7 @@ class Sickroom:
         [self.node] = small.nodes.values()
         self.cluster = small.living
         self.router, self.commanded = asyncio.Event(), False
+        self.asked: list[dict[str, datetime]] = []  # who was looked at whenever the router was asked
         self.changed: list[str] = []
         self.onlookers = Onlookers(
             store=store,
@@ -44,6 +45,7 @@ class Sickroom:
         raise AssertionError("nothing fails here")
 
     async def _routed(self, place: int) -> None:
+        self.asked.append(dict(self.onlookers.looked_at))
         await self.router.wait()
 
     def turn(self, health: Health, status: NodeStatus = NodeStatus.RUNNING, repair: Repair | None = None) -> None:
@@ -99,6 +101,36 @@ def test_a_command_that_ends_lets_its_node_go(tmp_path: Path) -> None:
         room.onlookers.ended(room.node.instance_id)
         assert room.onlookers.looked_at == {}
         assert room.changed == [room.node.instance_id]
+
+    played(tmp_path, story)
+
+
+def test_a_node_that_turns_sick_anew_waits_until_the_new_event_is_routed(tmp_path: Path) -> None:
+    async def story(room: Sickroom) -> None:
+        room.turn(Health.UNHEALTHY)
+        while not room.asked:
+            await turn()
+        room.turn(Health.HEALTHY)
+        room.turn(Health.UNHEALTHY)  # the router is asked for the first event only
+        room.router.set()
+        while len(room.asked) < 2:
+            await turn()
+        assert room.asked[1] == {room.node.instance_id: NOW}
+        await room.route()
+        assert room.onlookers.looked_at == {}
+
+    played(tmp_path, story)
+
+
+def test_a_node_that_is_well_before_its_event_is_routed_is_waited_for_no_more(tmp_path: Path) -> None:
+    async def story(room: Sickroom) -> None:
+        room.turn(Health.UNHEALTHY)
+        while not room.asked:
+            await turn()
+        room.turn(Health.HEALTHY)
+        await room.route()
+        assert room.onlookers.idle
+        assert room.changed == []
 
     played(tmp_path, story)
 

@@ -24,7 +24,7 @@ from tocsin.model.outbound import Outbound, RetryPolicy
 from tocsin.model.times import epoch_ms
 from tocsin.model.topic import TopicMessage
 from tocsin.ports import Clock, Store
-from tocsin.services.flows import Flows, Turn
+from tocsin.services.flows import RETRY_PAUSE_S, Flows, Turn
 from tocsin.services.statuses import StatusHistory
 
 log = logging.getLogger(__name__)
@@ -182,12 +182,12 @@ class Chats:
                 await self.sweep(epoch_ms(self._clock.now()))
             except TocsinError as away:
                 log.warning("digests of chats wait for the store: %s", away)
+                await self._clock.sleep(RETRY_PAUSE_S)
             await self._flows.rest(self._clock)
 
     async def sweep(self, now_ms: int) -> None:
         """Commit the digests that are due."""
-        for key in self._flows.due(now_ms):
-            await self._tell(key, now_ms)
+        await self._flows.tell_due(now_ms, self._tell)
 
     async def _tell(self, key: ChannelKey, now_ms: int) -> None:
         account, name = key

@@ -5,19 +5,25 @@ memory, and a restart begins new ones (core/topics/digest.py has the law).
 """
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from enum import Enum
 from typing import Generic, TypeVar
 
 from tocsin.core.topics.digest import Flow, admit, told
+from tocsin.model.errors import TocsinError
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock
+
+log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 
 PLACES_PER_MS = 1 << 20
 SWEEP_S = 60.0
+# After a sweep that failed: digests that are due are tried again, at the pace of whatever keeps the store away.
+RETRY_PAUSE_S = 1.0
 
 
 class Turn(Enum):
@@ -56,6 +62,18 @@ class Flows(Generic[K]):
         over a restart."""
         self._place = max(self._place + 1, now_ms * PLACES_PER_MS)
         return self._place
+
+    async def tell_due(self, now_ms: int, tell: Callable[[K, int], Awaitable[None]]) -> None:
+        """Tell each digest that is due. An error of ours in one keeps no other back: it is tried again in a minute."""
+        for key in self.due(now_ms):
+            try:
+                await tell(key, now_ms)
+            except TocsinError:
+                raise
+            except Exception:
+                log.exception("the digest for %s failed; trying again in a minute", key)
+                if flow := self._flows.get(key):
+                    self._flows[key] = Flow(now_ms, flow.sent, flow.held)
 
     def due(self, now_ms: int) -> list[K]:
         """Whose digest is due; windows that are over without any are forgotten."""

@@ -38,7 +38,8 @@ class Onlookers:
         self._commanded = commanded
         self._changed = changed
         self._since: dict[str, datetime] = {}  # nodes that wait for their repair
-        self._untold: set[str] = set()  # of those, whose events may not be routed yet
+        self._untold: dict[str, int] = {}  # whose events may not be routed yet, and the number of the last
+        self._turned = 0
         self._looked_at: dict[str, datetime] = {}
         self._news = asyncio.Event()
 
@@ -66,7 +67,8 @@ class Onlookers:
                 self._looked_at.pop(instance_id, None)
             elif instance_id not in self._since:
                 self._since[instance_id] = self._looked_at[instance_id] = self._clock.now()
-                self._untold.add(instance_id)
+                self._turned += 1
+                self._untold[instance_id] = self._turned
                 self._news.set()
 
     def ended(self, instance_id: str) -> None:
@@ -89,11 +91,12 @@ class Onlookers:
 
     async def _follow(self) -> None:
         """Their events are in the journal: what is routed up to its end is told."""
-        told = list(self._untold)
+        told = dict(self._untold)
         await self._routed((await self._store.journal_bounds())[1])
-        for instance_id in told:
-            self._untold.discard(instance_id)
-            self.ended(instance_id)
+        for instance_id, turned in told.items():
+            if self._untold[instance_id] == turned:  # else it turned sick anew meanwhile, and is followed next
+                del self._untold[instance_id]
+                self.ended(instance_id)
 
 
 def _waits(node: Node) -> bool:

@@ -37,7 +37,7 @@ class Fresh:
         del self._entries[:dropped]
 
     def after(self, seq: int, limit: int) -> list[Journaled]:
-        """Entries beyond `seq`, at most `limit`. None where there are none, or where the first of them are not here."""
+        """Entries beyond `seq`, at most `limit`; none where there are none, or where the first of them are not here."""
         if not self._entries or seq + 1 < self._entries[0].seq:
             return []
         begin = bisect_right(self._entries, seq, key=_seq)

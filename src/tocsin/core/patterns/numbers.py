@@ -31,7 +31,14 @@ def parse_comparable(text: str) -> float | None:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         return None
-    return value + 0.0 if Decimal(repr(value)) == Decimal(text) else None
+    return value + 0.0 if Decimal(_said(value)) == Decimal(text) else None
+
+
+def _said(value: float) -> str:
+    """What a double says, as the reference library reads it: the shortest text that reads back, of two digits at least.
+    Of the very smallest the second digit counts: 4.9e-324, not 5e-324."""
+    two = f"{value:.1e}"
+    return two if float(two) == value else repr(value)
 
 
 def comparable(value: int | float | ExactNumber) -> float | None:

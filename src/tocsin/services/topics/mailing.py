@@ -5,7 +5,7 @@ What is held is on disk with the publication. The windows are in memory: a resta
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import to_builtins
 
@@ -103,9 +103,13 @@ class Mailing:
             last_resort=last,
         )
 
-    async def flush(self, now_ms: int) -> list[Outbound]:
-        """Commit the digests that are due."""
-        return [mail for key in self.flows.due(now_ms) for mail in await self._tell(key, now_ms)]
+    async def flush(self, now_ms: int, wake: Callable[[Sequence[Outbound]], None]) -> None:
+        """Commit the digests that are due, and wake the outbox for each: the next may find the store away."""
+
+        async def tell(key: FlowKey, now_ms: int) -> None:
+            wake(await self._tell(key, now_ms))
+
+        await self.flows.tell_due(now_ms, tell)
 
     async def _tell(self, key: FlowKey, now_ms: int) -> list[Outbound]:
         scope, name = key

@@ -21,6 +21,7 @@ from tocsin.model.topic import Subscription, Topic
 from tocsin.model.topic_errors import TopicLimitExceeded, no_topic
 from tocsin.ports import Clock, Listeners, Store
 from tocsin.services.deciding import decided
+from tocsin.services.flows import RETRY_PAUSE_S
 from tocsin.services.queues import Queues
 from tocsin.services.tagging import first_tags, last_tags, tags_of
 from tocsin.services.topics.fanout import Fanout
@@ -85,10 +86,11 @@ class Topics:
                 await self.sweep(epoch_ms(self._clock.now()))
             except TocsinError as away:
                 log.warning("digests wait for the store: %s", away)
+                await self._clock.sleep(RETRY_PAUSE_S)
             await self._mailing.flows.rest(self._clock)
 
     async def sweep(self, now_ms: int) -> None:
-        self._wake(await self._mailing.flush(now_ms))
+        await self._mailing.flush(now_ms, self._wake)
         await self._publishing.forget(now_ms)
         await self.subscriptions.forget(now_ms)
 
