@@ -13,7 +13,7 @@ from tests.core.world import SmallWorld, group_spec, later
 from tests.faults.table import CATALOGUE, CODES, TABLE
 from tocsin.core.announce import announce
 from tocsin.core.batches import REBOOT as REBOOT_NODES
-from tocsin.core.faults import Catalogue, HealthPolicy, assess, read_catalogue
+from tocsin.core.faults import Catalogue, HealthPolicy, assess, cleared, read_catalogue
 from tocsin.core.faults.outlook import outlook
 from tocsin.core.plan import ResetGpus, plan
 from tocsin.core.plan.steps import Observed, Plan
@@ -358,6 +358,21 @@ def test_a_reset_that_fails_is_followed_by_a_reboot_that_says_why() -> None:
     assert after.why == "xid-46, its GPU could not be reset: GPU is in use by another process"
     world.settle()
     assert world.nodes[sick.instance_id].health is Health.HEALTHY
+
+
+@pytest.mark.parametrize("failed", ["", "GPU is in use by another process"])
+def test_a_reset_ends_also_when_a_person_called_its_fault_over_meanwhile(failed: str) -> None:
+    """The node's other fault keeps it sick, and the reset is remembered no more."""
+    world = resetting(1, 1)
+    world.strike(world.members[1], LEFT)
+    sick = hung(world, world.nodes[world.members[1].instance_id])
+    assert sick.reset is not None
+    world.nodes[sick.instance_id] = replace(sick, faults=cleared(sick.faults, HUNG[0]), mended=())
+    world.turn()
+    answer(world, sick, failed)
+    world.turn()
+    after = world.nodes[sick.instance_id]
+    assert (after.reset, after.mended, [one.fault for one in after.faults]) == (None, (), ["disk-full"])
 
 
 def test_a_reset_of_which_nothing_is_heard_has_failed() -> None:

@@ -14,11 +14,12 @@ REPAIRS = (Remedy.GPU_RESET, Remedy.REBOOT, Remedy.REPLACE)
 
 
 class Sickness:
-    """`verdicts` by the health that nodes turned to, `repairs` by what began."""
+    """`verdicts` by the health that nodes turned to, `repairs` by what began; `failed` are resets that did not do."""
 
     def __init__(self) -> None:
         self.verdicts: Counter[str] = Counter()
         self.repairs: Counter[str] = Counter()
+        self.failed = 0
 
     def moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:
         for instance_id in touched if after else ():
@@ -35,3 +36,8 @@ class Sickness:
             self.verdicts[new.health] += 1
         self.repairs[Remedy.REBOOT] += new.reboot_due and not old.reboot_due
         self.repairs[Remedy.GPU_RESET] += new.reset is not None and old.reset is None
+        self.failed += _failures(new) > _failures(old)
+
+
+def _failures(node: Node) -> int:
+    return sum(bool(one.failed) for one in node.mended)

@@ -9,7 +9,7 @@ from tocsin.core.faults import after_gpu_reset
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.steps import ResetGpus
 from tocsin.model.cluster import Node, NodeStatus
-from tocsin.model.health import GpuReset
+from tocsin.model.health import GpuReset, Remedy
 from tocsin.model.link import GpuResetEnded
 
 WHY_CHARS_MAX = 300
@@ -52,6 +52,9 @@ def ended(node: Node, report: GpuResetEnded) -> Node:
 
 
 def failed(node: Node, why: str) -> Node:
-    """This reset is the last that was done about the node: nothing begins while one is under way."""
-    *earlier, last = node.mended
-    return replace(node, reset=None, why="", mended=(*earlier, replace(last, failed=why[:WHY_CHARS_MAX])))
+    """This reset is the last that was done about the node: nothing begins while one is under way. Who called its fault
+    over meanwhile had it forgotten."""
+    mended = node.mended
+    if mended and mended[-1].remedy is Remedy.GPU_RESET:
+        mended = (*mended[:-1], replace(mended[-1], failed=why[:WHY_CHARS_MAX]))
+    return replace(node, reset=None, why="", mended=mended)

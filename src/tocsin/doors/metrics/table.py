@@ -68,6 +68,7 @@ METRICS: dict[str, Metric] = {
     "tocsin_health_findings": Metric(Kind.COUNTER, "Faults that agents told, and their ends", ("fault", "severity")),
     "tocsin_health_verdicts": Metric(Kind.COUNTER, "Nodes that turned, by the health they turned to", ("health",)),
     "tocsin_health_repairs": Metric(Kind.COUNTER, "Repairs that began, also those of lost nodes", ("repair",)),
+    "tocsin_health_resets_failed": Metric(Kind.COUNTER, "Resets of GPUs that failed; a reboot follows"),
     "tocsin_health_held_back": Metric(Kind.GAUGE, "Repairs that a budget holds back", ("budget",)),
     "tocsin_links_connected": Metric(Kind.GAUGE, "Nodes whose agents are connected"),
     "tocsin_store_commits": Metric(Kind.COUNTER, "Commits, by what became of them", ("outcome",)),
