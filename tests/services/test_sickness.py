@@ -19,8 +19,8 @@ def test_a_reset_that_fails_is_counted_beside_those_that_began() -> None:
     sickness = Sickness()
 
     def commit(before: Node, after: Node) -> Node:
-        worlds = [World(cluster=small.living, nodes=Members({one.instance_id: one})) for one in (before, after)]
-        sickness.moved(*worlds, [well.instance_id])
+        old, new = (World(cluster=small.living, nodes=Members({one.instance_id: one})) for one in (before, after))
+        sickness.moved(old, new, [well.instance_id])
         return after
 
     for failed, failures in (("", 0), ("it is in use", 1)):
