@@ -1,6 +1,7 @@
 """The agent as a process: its lock, its signals, and what survives kill -9."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -9,10 +10,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from tests.agent.agent_world import INSTANCE_ID, ORDER, FakeServer, texts
 from tests.agent.test_scripts import wait_gone
-from tests.harness import WAIT_S
+from tests.harness import WAIT_S, eventually
 from tocsin.model.link import Halt, ScriptEnded, ScriptStarted
+from tocsin.model.nodedir import GAUGES_FILE, WATCH_FILE
+from tocsin.model.watching import Watching
 
 
 def _prepare(directory: Path) -> None:
@@ -150,3 +155,36 @@ def test_without_a_token_there_is_no_agent(tmp_path: Path) -> None:
     from tocsin.agent.main import main
 
     assert main(["--instance-id", INSTANCE_ID, "--server", "http://127.0.0.1:1", "--dir", str(tmp_path)]) == 2
+
+
+MEMORY_MB_MAX = 40  # of an agent with all that it can watch
+ROUNDS = 3
+
+
+def test_an_agent_that_watches_everything_is_light(tmp_path: Path) -> None:
+    """Its processor time is bench.health's to tell."""
+
+    async def story() -> None:
+        async with FakeServer() as server:
+            _prepare(tmp_path)
+            (tmp_path / WATCH_FILE).write_bytes(msgspec.json.encode(Watching(interval_s=0.05)))
+            async with agent(server, tmp_path) as process:
+                await server.until(lambda: bool(server.hellos))
+                kept: set[int] = set()
+
+                def rounds() -> bool:
+                    """Each round keeps where its gauges are."""
+                    with contextlib.suppress(FileNotFoundError):
+                        kept.add((tmp_path / GAUGES_FILE).stat().st_mtime_ns)
+                    return len(kept) >= ROUNDS
+
+                await asyncio.to_thread(eventually, rounds, "it has looked at everything", every_s=0.01)
+                assert _resident_mb(process.pid) < MEMORY_MB_MAX
+
+    asyncio.run(story())
+
+
+def _resident_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    [resident_kb] = [int(line.split()[1]) for line in lines if line.startswith("VmRSS")]
+    return resident_kb / 1024
