@@ -142,6 +142,13 @@ def test_a_node_that_is_replaced_takes_its_made_disk_along(mending: Ward) -> Non
     assert gone not in Path("/proc/self/mounts").read_text()
 
 
+def test_a_fault_is_listed_no_more_once_its_node_is_gone(mending: Ward) -> None:
+    [before] = mending.nodes
+    mending.run("fault", "inject", "workers-1", "--xid", "64", "--for", "1h")
+    eventually(lambda: before not in mending.nodes and set(mending.nodes.values()) == {"Running"}, "it is replaced")
+    assert mending.json("fault", "list") == []
+
+
 def test_what_a_node_refuses_is_said_and_is_not_listed(ward: Ward) -> None:
     watch = ward.directory("workers-2") / "somewhere"
     watch.mkdir()

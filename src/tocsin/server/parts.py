@@ -219,7 +219,12 @@ class Parts:
 
     @cached_property
     def injections(self) -> Injections:
-        return Injections(self.store, self.links, self.clock, self.chance.request_id, self.fleet.keep)
+        fleet = self.fleet
+        return Injections(
+            *(self.store, self.links, self.clock, self.chance.request_id),
+            keep=fleet.keep,
+            there=lambda instance_id: fleet.node(instance_id) is not None,
+        )
 
     @cached_property
     def nodes(self) -> NodesDoor:

@@ -31,14 +31,23 @@ Keep = Callable[..., Awaitable[bool]]
 
 
 class Injections:
-    """`new_id` makes the ids of injections, `keep` commits reports."""
+    """`new_id` makes the ids of injections, `keep` commits reports. `there` says whether an instance still is."""
 
-    def __init__(self, store: Store, links: NodeLinks, clock: Clock, new_id: Callable[[], str], keep: Keep) -> None:
+    def __init__(
+        self,
+        store: Store,
+        links: NodeLinks,
+        clock: Clock,
+        new_id: Callable[[], str],
+        keep: Keep,
+        there: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._store = store
         self._links = links
         self._clock = clock
         self._new_id = new_id
         self._keep = keep
+        self._there = there
         self._asked: dict[str, asyncio.Future[Placed]] = {}  # by id: those whose answer somebody waits for
 
     async def put_in(
@@ -99,13 +108,13 @@ class Injections:
             waiting.set_result(report)
 
     async def of(self, scope: Scope) -> list[Injection]:
-        """Those whose time is not over, oldest first. The others are forgotten here."""
+        """Those whose time is not over and whose node is there, oldest first. The others are forgotten here."""
         now_ms = epoch_ms(self._clock.now())
         everything = await self._store.find(Injection, scope)
-        over = [one for one in everything if one.until_ms <= now_ms]
+        over = [one for one in everything if one.until_ms <= now_ms or not self._there(one.instance_id)]
         if over:
             await self._store.commit(*map(Delete, over))
-        return sorted((one for one in everything if one.until_ms > now_ms), key=lambda one: (one.created_ms, one.id))
+        return sorted((one for one in everything if one not in over), key=lambda one: (one.created_ms, one.id))
 
     async def known(self, node: Node, injection_id: str) -> bool:
         """Whether a fault is in this node, as far as we know."""
