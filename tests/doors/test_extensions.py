@@ -137,6 +137,21 @@ def test_a_deleted_extension_is_removed_from_the_nodes_and_its_name_is_free(pod:
     assert again.where["ExtensionArn"] != mine.where["ExtensionArn"]
 
 
+def test_without_a_script_for_its_removal_an_extension_waits_for_no_node_that_is_lost(pod: HyperPod) -> None:
+    folder = pod.server.data_dir / "extensions" / f"bare-{pod.account}" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "install.sh").write_text("#!/bin/sh\n")
+    arn = pod.create("c", group("workers", 2), NodeProvisioningMode="Continuous", NodeRecovery="None")
+    mine = Extension(pod, arn, f"bare-{pod.account}")
+    mine.until("Active", 2)
+    lost = pod.nodes("c")[0]["InstanceId"]
+    pod.kill(lost)
+    mine.until("Active", 1)
+    pod.api.delete_cluster_extension(**mine.where)
+    eventually(mine.gone, "the extension is gone")
+    assert len(pod.nodes("c")) == 2
+
+
 def test_a_client_token_stands_for_one_extension(pod: HyperPod, cluster: str) -> None:
     request = {"ClusterArn": cluster, "ExtensionName": NAME, "ClientToken": "t"}
     first = pod.api.create_cluster_extension(**request)
@@ -188,6 +203,15 @@ def test_what_does_not_fit_is_refused(pod: HyperPod, cluster: str) -> None:
     nobody = {"ClusterArn": cluster, "ExtensionArn": f"{cluster.partition(':cluster/')[0]}:extension/sagemaker-x/a/b"}
     for call in ("describe", "update", "delete"):
         assert refusal(getattr(pod.api, f"{call}_cluster_extension"), **nobody).code == "ResourceNotFound"
+
+
+def test_a_version_whose_script_is_empty_is_refused_and_says_so(pod: HyperPod, cluster: str) -> None:
+    folder = pod.server.data_dir / "extensions" / f"empty-{pod.account}" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "install.sh").touch()
+    create = pod.api.create_cluster_extension
+    refused = refusal(create, ClusterArn=cluster, ExtensionName=f"empty-{pod.account}")
+    assert (refused.code, "install.sh is empty" in refused.message) == ("ValidationException", True)
 
 
 def test_extensions_go_with_their_cluster(pod: HyperPod, cluster: str) -> None:

@@ -50,11 +50,18 @@ class ExtensionFolders:
                 name=name,
                 version=version,
                 defaults=_defaults(folder / "defaults.json"),
-                install=_script(folder / "install.sh"),
+                install=_installing(folder / "install.sh"),
                 remove=_script(folder / "remove.sh"),
             )
         except (OSError, ValueError) as error:
             raise Validation(f"Extension {name} {version} cannot be read on the server: {error}") from error
+
+
+def _installing(path: Path) -> str:
+    text = _script(path)
+    if not text:
+        raise ValueError(f"{path.name} is empty")
+    return text
 
 
 def _script(path: Path) -> str:

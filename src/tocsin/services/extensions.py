@@ -188,16 +188,16 @@ class Extensions:
         return output.stderr if output else ""
 
     async def _order(self, look: Look) -> Draft | None:
-        """Send to nodes that are due, as many as one command takes. Without a script for its removal it is removed."""
+        """Send to nodes that are due, as many as one command takes. Without a script for its removal it is removed,
+        from nodes that do not run as well."""
+        if not script_of(look.extension):
+            look.records = {key: one for key, one in look.records.items() if one.state is NodeState.ORDERED}
+            return None
         due = [
             key
             for key, node in look.running.items()
             if stands(look.extension, look.records.get(key), node) is Stands.DUE
         ]
-        if not script_of(look.extension):
-            for key in due:
-                del look.records[key]
-            return None
         if len(due) > NODES_AT_ONCE_MAX:
             self.mark(look.extension.scope, look.extension.cluster_id)
         return await self._ordered(look, due[:NODES_AT_ONCE_MAX]) if due else None
