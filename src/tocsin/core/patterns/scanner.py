@@ -20,6 +20,7 @@ END: Final = ""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_NO_NUMBER = re.compile(r"NaN|[-+]?Infinity|[-+]INF")  # numbers elsewhere, but not in JSON
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _VALUES = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
@@ -67,7 +68,7 @@ class Scanner:
     def text(self) -> str:
         """The current token's text: a string's content, a number as it was written, else the token itself."""
         if self._unread:
-            self._text = self._read_string("a string value", "string value")
+            self._text = self._read_string(": was expecting closing quote for a string value", "string value")
             self._unread = False
         if self.token == NAME:
             return self.name
@@ -142,7 +143,7 @@ class Scanner:
         if character != '"':
             self._unexpected(character, "was expecting double-quote to start field name")
         self.position += 1
-        self.name = self._read_string("'\"' for name", "name")
+        self.name = self._read_string(" in field name", "name")
         colon = self._after_space()
         if colon != ":":
             if not colon:
@@ -182,6 +183,7 @@ class Scanner:
         start = self.position
         found = _NUMBER.match(self.source, start)
         if found is None:
+            self._demand_number()
             self.position += 1
             follower = self.source[self.position : self.position + 1]
             self._bad_digit(follower, "expected digit (0-9) to follow minus sign, for valid numeric value")
@@ -207,8 +209,8 @@ class Scanner:
             self.refuse("Unexpected end-of-input in a Number value")
         self.refuse(f"Unexpected character ({named(follower)}) in numeric value: {comment}")
 
-    def _read_string(self, closing: str, kind: str) -> str:
-        """The rest of a string whose opening quote was read."""
+    def _read_string(self, cut: str, kind: str) -> str:
+        """The rest of a string whose opening quote was read. `cut` says where the text ended, if it does."""
         parts: list[str] = []
         while True:
             plain = _PLAIN.match(self.source, self.position)
@@ -217,8 +219,7 @@ class Scanner:
             self.position = plain.end()
             character = self.source[self.position : self.position + 1]
             if not character:
-                quote = "closing quote for a string value" if kind != "name" else f"closing {closing}"
-                self.refuse(f"Unexpected end-of-input: was expecting {quote}")
+                self.refuse(f"Unexpected end-of-input{cut}")
             self.position += 1
             if character == '"':
                 return _paired("".join(parts))
@@ -253,10 +254,7 @@ class Scanner:
     def _odd(self, character: str) -> NoReturn:
         if character == "}":
             self._unexpected(character, "expected a value")
-        for word, name in (("NaN", "NON_NUMERIC_NUMBERS"), ("Infinity", "NON_NUMERIC_NUMBERS")):
-            if self.source.startswith(word, self.position):
-                self.position += len(word)
-                self.refuse(f"Non-standard token '{word}': enable `JsonReadFeature.ALLOW_{name}` to allow")
+        self._demand_number()
         if character == "+":
             self.position += 1
             self.refuse(
@@ -266,6 +264,16 @@ class Scanner:
         if character.isidentifier() or character == "$":
             self._unknown("", self.position)
         self._unexpected(character, f"expected a valid value {_VALUES}")
+
+    def _demand_number(self) -> None:
+        """Refuse what is a number elsewhere."""
+        found = _NO_NUMBER.match(self.source, self.position)
+        if found is None:
+            return
+        if _is_part(self.source[found.end() : found.end() + 1]):
+            self._unknown(found[0], found.end())
+        self.position = found.end()
+        self.refuse(f"Non-standard token '{found[0]}': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow")
 
     def _unexpected(self, character: str, comment: str) -> NoReturn:
         """The column of an unexpected character is its own, not the one after it."""
