@@ -72,6 +72,12 @@ class FakeNvml:
     def nvmlDeviceGetCurrPcieLinkWidth(self, handle: Any, place: Any) -> int:
         return self._tell(handle, "lanes", place)
 
+    def nvmlDeviceGetMaxPcieLinkGeneration(self, handle: Any, place: Any) -> int:
+        return self._tell(handle, "generation_max", place)
+
+    def nvmlDeviceGetCurrPcieLinkGeneration(self, handle: Any, place: Any) -> int:
+        return self._tell(handle, "generation", place)
+
     def nvmlDeviceGetRemappedRows(self, handle: Any, corr: Any, unc: Any, pending: Any, failed: Any) -> int:
         corr._obj.value = unc._obj.value = 0
         pending._obj.value = self._gpu(handle).get("pending", 0)

@@ -243,6 +243,8 @@ def test_the_librarys_answers_become_a_snapshot(nvml: Callable[..., FakeNvml]) -
         "reasons": 0,
         "lanes_max": 16,
         "lanes": 16,
+        "generation_max": 5,
+        "generation": 5,
         "recovery": 0,
     }
     sick = {
@@ -255,6 +257,8 @@ def test_the_librarys_answers_become_a_snapshot(nvml: Callable[..., FakeNvml]) -
         "reasons": pynvml.nvmlClocksEventReasonHwThermalSlowdown | pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
         "lanes_max": 16,
         "lanes": 8,
+        "generation_max": 5,
+        "generation": 3,
         "links": [1, 0, 1, 0],
         "recovery": pynvml.NVML_GPU_RECOVERY_ACTION_NODE_REBOOT,
     }
@@ -273,8 +277,10 @@ def test_the_librarys_answers_become_a_snapshot(nvml: Callable[..., FakeNvml]) -
         temperature_margin=50,
         nvlinks_down=0,
         pcie_lanes_missing=0,
+        pcie_generations_missing=0,
     )
     assert (second.recovery, second.nvlinks_down, second.pcie_lanes_missing) == ("reboot", 2, 8)
+    assert second.pcie_generations_missing == 2
     assert (second.remap_failed, second.remap_pending, second.power_brake, second.temperature_margin) == (
         True,
         True,
@@ -283,6 +289,12 @@ def test_the_librarys_answers_become_a_snapshot(nvml: Callable[..., FakeNvml]) -
     )
     assert third == Gpu(bus="gpu-2", lost=True)
     assert old == Gpu(bus="0000:b9:00", temperature_margin=50)
+
+
+def test_the_link_of_a_gpu_at_rest_may_be_slow(nvml: Callable[..., FakeNvml]) -> None:
+    slow = {**GPU, "generation_max": 5, "generation": 1}
+    nvml({**slow, "reasons": pynvml.nvmlClocksEventReasonGpuIdle}, {**slow, "reasons": 0}, slow)
+    assert [gpu.pcie_generations_missing for gpu in Nvml().sweep().gpus] == [None, 4, None]
 
 
 def test_a_gpu_that_is_lost_keeps_its_address(nvml: Callable[..., FakeNvml]) -> None:
@@ -374,6 +386,7 @@ def test_every_reading_of_a_gpu_has_a_fault_type() -> None:
         temperature_margin=9,
         nvlinks_down=0,
         pcie_lanes_missing=0,
+        pcie_generations_missing=0,
     )
     read = {one.check for one in readings(Snapshot(gpus=(whole,)), 1, 1, 0)}
     assert read == {check for check in CATALOGUE.by_check if check.startswith("gpu.")}

@@ -133,6 +133,9 @@ def _asked(nvml: Any, handle: Any, bus: str) -> Gpu:
         pcie_lanes_missing=ask(
             lambda: int(nvml.nvmlDeviceGetMaxPcieLinkWidth(handle) - nvml.nvmlDeviceGetCurrPcieLinkWidth(handle))
         ),
+        pcie_generations_missing=None
+        if reasons is None or reasons & nvml.nvmlClocksEventReasonGpuIdle
+        else ask(lambda: _generations_missing(nvml, handle)),
     )
 
 
@@ -146,6 +149,12 @@ def _margin(nvml: Any, handle: Any) -> int:
     limit = nvml.nvmlDeviceGetTemperatureThreshold(handle, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN)
     margin: int = limit - nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
     return margin
+
+
+def _generations_missing(nvml: Any, handle: Any) -> int:
+    """Below what the GPU and its slot can do together."""
+    best: int = nvml.nvmlDeviceGetMaxPcieLinkGeneration(handle)
+    return best - int(nvml.nvmlDeviceGetCurrPcieLinkGeneration(handle))
 
 
 def _links_down(nvml: Any, handle: Any) -> int:

@@ -39,6 +39,7 @@ class Gpu(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_
     temperature_margin: float | None = None  # degrees below the temperature at which it slows down
     nvlinks_down: int | None = None
     pcie_lanes_missing: int | None = None
+    pcie_generations_missing: int | None = None  # of a GPU that works: at rest links are slow to save power
 
 
 class Xid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +124,7 @@ _WORDS = {
     "temperature_margin": "is {0:g} degrees below the temperature at which it slows down",
     "nvlinks_down": "has {0} NVLinks that are down",
     "pcie_lanes_missing": "has {0} PCIe lanes less than it can have",
+    "pcie_generations_missing": "runs its PCIe link {0} generations below what it can",
 }
 
 
