@@ -44,8 +44,10 @@ def _is_control(character: str) -> bool:
 
 
 def named(character: str) -> str:
-    """A character as the messages show it: `'3' (code 51)`."""
+    """A character as the messages show it: `'3' (code 51)`. Of one beyond 16 bits, AWS's parser sees the first half."""
     code = ord(character)
+    if code > 0xFFFF:
+        character, code = "?", 0xD7C0 + (code >> 10)
     if _is_control(character):
         return f"(CTRL-CHAR, code {code})"
     return f"'{character}' (code {code})" if code <= 255 else f"'{character}' (code {code} / 0x{code:x})"

@@ -186,27 +186,34 @@ class Scanner:
             self._demand_number()
             self.position += 1
             follower = self.source[self.position : self.position + 1]
-            self._bad_digit(follower, "expected digit (0-9) to follow minus sign, for valid numeric value")
+            self._bad_digit(
+                follower,
+                "expected digit (0-9) to follow minus sign, for valid numeric value",
+                cut="No digit following sign",
+            )
         end = self.position = found.end()
         follower = self.source[end : end + 1]
         if follower.isdecimal() and found[0] in ("0", "-0"):
             self.refuse("Invalid numeric value: Leading zeroes not allowed")
         if follower == "." and "." not in found[0] and "e" not in found[0].lower():
             self.position += 1
-            self._bad_digit(self.source[end + 1 : end + 2], "Decimal point not followed by a digit")
+            self._bad_digit(self.source[end + 1 : end + 2] or ".", "Decimal point not followed by a digit")
         if follower in ("e", "E") and "e" not in found[0].lower():
             sign = self.source[end + 1 : end + 2] in ("+", "-")
             self.position += 1 + sign
             self._bad_digit(
-                self.source[self.position : self.position + 1], "Exponent indicator not followed by a digit"
+                self.source[self.position : self.position + 1],
+                "Exponent indicator not followed by a digit",
+                cut="expected a digit for number exponent",
             )
         if not self._open and follower and follower not in " \t\r\n":
             self._unexpected(follower, "Expected space separating root-level values")
         return found[0]
 
-    def _bad_digit(self, follower: str, comment: str) -> NoReturn:
+    def _bad_digit(self, follower: str, comment: str, cut: str = "") -> NoReturn:
+        """`cut` is said where the text ends; AWS's parser has no space before it."""
         if not follower:
-            self.refuse("Unexpected end-of-input in a Number value")
+            self.refuse(f"Unexpected end-of-input{cut}")
         self.refuse(f"Unexpected character ({named(follower)}) in numeric value: {comment}")
 
     def _read_string(self, cut: str, kind: str) -> str:
