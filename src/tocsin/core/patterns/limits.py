@@ -8,8 +8,8 @@ from typing import Final
 pattern_chars_max: Final = 4096
 """The API model's own maximum for EventPattern; AWS starts accounts at 2,048 and raises to this."""
 
-nesting_levels_max: Final = 200
-"""Levels of objects and `$or` arrays. AWS states none; a deeper pattern has no use and would cost stack."""
+nesting_levels_max: Final = 500
+"""Levels of objects and `$or` arrays. AWS states none; each costs a frame of Python's stack, which has a thousand."""
 
 combinations_max: Final = 1000
 """Flat alternatives after `$or` is multiplied out: AWS refuses more."""
