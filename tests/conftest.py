@@ -3,9 +3,11 @@
 import itertools
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 
 from tests.harness import RunningServer, end_what_is_left
 
@@ -39,6 +41,24 @@ def pytest_configure() -> None:
     """Children get Ctrl-C as at a terminal, also where whoever started us ignores it (a shell's background job)."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Files whose daemons are started once: their tests stay with one worker, in their order. Not by xdist's own mark, which
+# writes into test ids and is not heard by a pytest that makes them otherwise (9.2).
+TOGETHER = frozenset({"tests/slurm/test_real_slurm.py"})
+
+
+class Scheduler(LoadGroupScheduling):  # type: ignore[misc]
+    """Every other test goes to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in TOGETHER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    return Scheduler(config, log)
 
 
 def pytest_sessionfinish() -> None:

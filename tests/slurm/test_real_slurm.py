@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,17 +13,21 @@ from tests.doors.sickbay import XID, Sickbay
 from tests.harness import RunningServer, eventually
 from tests.slurm.controller import RealSlurm, missing
 
-pytestmark = [
-    pytest.mark.skipif(bool(missing()), reason=f"a real Slurm is needed: {missing()}"),
-    pytest.mark.xdist_group("slurm"),  # its daemons are started once
-]
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"a real Slurm is needed: {missing()}")
 ACCOUNT = "666600001111"
 FULL_TIME_S = 3600  # what a silent node is given: longer than any test
 LASTING_S = 5  # that slurmctld has to miss a node: longer than a ping that got lost, for it asks every 10/3 s
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSlurm]:
+def slurm(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[RealSlurm]:
+    """One for all workers of a test run: conftest.py keeps these tests together."""
+    with socket.socket(socket.AF_UNIX) as only:
+        only.bind(f"\0tocsin-tests-slurm-{testrun_uid}")  # fails where another worker has one
+        yield from running_slurm(tmp_path_factory)
+
+
+def running_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSlurm]:
     running = RealSlurm(tmp_path_factory.mktemp("slurm"), ["workers-1", "workers-2", "elsewhere"])
     try:
         running.start()
