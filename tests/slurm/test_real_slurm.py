@@ -16,7 +16,7 @@ from tests.slurm.controller import RealSlurm, missing
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"a real Slurm is needed: {missing()}")
 ACCOUNT = "666600001111"
 FULL_TIME_S = 3600  # what a silent node is given: longer than any test
-LASTING_S = 5  # that slurmctld has to miss a node: longer than a ping that got lost, for it asks every 10/3 s
+LASTING_S = 5  # that slurmctld has to miss a node: longer than the moment after a resume, or a ping that got lost
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,7 @@ def test_what_others_drained_is_left_alone(bay: Sickbay, slurm: RealSlurm) -> No
     assert slurm.reason("workers-2") == "new cables"
     for name in ("workers-2", "elsewhere"):
         slurm.run("scontrol", "update", f"nodename={name}", "state=resume")
+    eventually(lambda: set(slurm.states().values()) == {"idle"}, "slurmctld has reached them again")
 
 
 def test_an_administrator_has_a_node_replaced_from_slurm(bay: Sickbay, slurm: RealSlurm) -> None:
