@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -120,7 +121,9 @@ def _collective(ring: Ring, order: RunDeepCheck, backend: str, each: int) -> tup
         )
         for number in range(each)
     ]
-    found = [_ended(process, order.seconds + 2 * JOIN_LIMIT_S) for process in started]
+    limit_s = order.seconds + 2 * JOIN_LIMIT_S
+    with ThreadPoolExecutor(len(started)) as reading:  # all at once: who is not read stands still, and the others wait
+        found = list(reading.map(lambda process: _ended(process, limit_s), started))
     wrong = "; ".join(dict.fromkeys(one.wrong for one in found if one.wrong))
     return wrong, min(one.bus_bytes_s for one in found)
 
