@@ -123,6 +123,7 @@ def test_a_group_whose_turn_never_came_has_nothing_to_take_back() -> None:
     world.broken = set()
     world.settle()
     assert len([one for one in world.reboots if world.nodes[one].group == WORKER]) == 0
+    assert [image.id for image in image_ids(group(world))] == [DEFAULT_IMAGE_ID] * 2, "as of the group that went back"
 
 
 def test_an_alarm_that_rings_while_a_batch_bakes_rolls_back() -> None:

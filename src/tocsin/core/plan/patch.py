@@ -199,13 +199,15 @@ def _wrong(draft: Draft) -> str:
 
 
 def _turn_back(draft: Draft, why: str) -> None:
-    """All groups of the update go back; those whose turn had not come have nothing to take back."""
+    """All groups of the update go back; those whose turn had not come have nothing to take back, and name the image
+    they keep as the others do."""
     groups = []
     for group in draft.cluster.groups:
         if group.status is GroupStatus.SYSTEM_UPDATING and group.update is not None:
-            back = S.ROLLBACK_COMPLETE if group.update.status is S.PENDING else S.ROLLBACK_IN_PROGRESS
+            never = group.update.status is S.PENDING
+            back = S.ROLLBACK_COMPLETE if never else S.ROLLBACK_IN_PROGRESS
             update = replace(group.update, status=back, in_batch=False, baked_until=None)
-            group = replace(group, update=update)
+            group = replace(group, update=update, image=update.before if never else group.image)
         groups.append(group)
     draft.move(ClusterStatus.ROLLING_BACK, groups, failure_message=why)
 
