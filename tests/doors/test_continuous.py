@@ -87,8 +87,9 @@ def test_nodes_are_added_by_token_and_found_by_logical_id(pod: HyperPod) -> None
     assert (failed["ErrorCode"], failed["FailedCount"]) == ("InstanceGroupNotFound", 1)
     ids = [one["NodeLogicalId"] for one in made["Successful"]]
     settled(pod)
-    again = pod.api.batch_add_cluster_nodes(**request)["Successful"]
-    assert [(one["NodeLogicalId"], one["Status"]) for one in again] == [(one, "Running") for one in ids]
+    again = pod.api.batch_add_cluster_nodes(**request)
+    assert [(one["NodeLogicalId"], one["Status"]) for one in again["Successful"]] == [(one, "Running") for one in ids]
+    assert again["Failed"] == made["Failed"]
     assert counts(pod.describe("c"))["w"] == (2, 2, "InService")
     described = pod.api.describe_cluster_node(ClusterName="c", NodeLogicalId=ids[0])["NodeDetails"]
     assert described["NodeLogicalId"] == ids[0]

@@ -1,6 +1,7 @@
 """BatchAddClusterNodes: nodes for groups of a cluster with continuous provisioning, each known by its logical id.
 
-A request that comes again with its client token adds nothing: it is answered with the same ids and how they fare now.
+A request that comes again with its client token adds nothing: it is answered with the same ids and how they fare now,
+and with the same failures.
 """
 
 import hashlib
@@ -45,7 +46,8 @@ def add_nodes(cluster: Cluster, nodes: Mapping[str, Node], request: dict[str, An
     if earlier is not None:
         if earlier.asked != asked:
             raise Validation(f"The client token {token} was used with other parameters before.")
-        return Added(cluster=cluster, nodes=Members(nodes), added=_as_they_are(earlier, nodes))
+        added = _as_they_are(earlier, nodes)
+        return Added(cluster=cluster, nodes=Members(nodes), added=added, failed=earlier.failed)
     if cluster.status is not ClusterStatus.IN_SERVICE:
         raise Validation(f"Cluster {cluster.name} is in status {cluster.status}: nodes are added once it is InService.")
     if sum(entry["IncrementTargetCountBy"] for entry in entries) > ADDED_MAX:
@@ -83,7 +85,8 @@ def _carried_out(
         added += new
     ids = tuple((node.logical_id, node.group) for node in added)
     if added:
-        cluster = begun(before, cluster, nodes.values(), now, token=token, asked=asked, added=ids)
+        refused = tuple(failed)
+        cluster = begun(before, cluster, nodes.values(), now, token=token, asked=asked, added=ids, failed=refused)
     told = tuple((node.logical_id, node.group, str(node.status)) for node in added)
     return Added(cluster=cluster, nodes=Members(nodes), added=told, failed=tuple(failed))
 

@@ -6,6 +6,7 @@ A later operation on a group supersedes the one before; an operation is done whe
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -28,6 +29,7 @@ def begun(
     token: str = "",
     asked: str = "",
     added: tuple[tuple[str, str], ...] = (),
+    failed: tuple[dict[str, Any], ...] = (),
 ) -> Cluster:
     """The cluster with an operation for what a request changed of its counts; as it is, where that is nothing."""
     old = {group.name: group for group in before.groups} if before else {}
@@ -53,6 +55,7 @@ def begun(
         token=token,
         asked=asked,
         added=added,
+        failed=failed,
     )
     return replace(after, operations=kept((*known, new)))
 

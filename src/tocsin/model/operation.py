@@ -3,6 +3,7 @@ continuous provisioning."""
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 
@@ -40,7 +41,8 @@ class GroupCheck(Struct, frozen=True, kw_only=True):
 
 class Operation(Struct, frozen=True, kw_only=True):
     """An operation. `token` is the client token it was asked for with, `asked` a fingerprint of that request,
-    `added` the logical ids of the nodes it added, each with its group.
+    `added` the logical ids of the nodes it added, each with its group, and `failed` its entries that added none, as
+    they were answered.
 
     One with `checks` is a deep health check, and `checked` once all its nodes are through."""
 
@@ -50,6 +52,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     token: str = ""
     asked: str = ""
     added: tuple[tuple[str, str], ...] = ()
+    failed: tuple[dict[str, Any], ...] = ()
     checks: tuple[GroupCheck, ...] = ()
     checked: bool = False
 
