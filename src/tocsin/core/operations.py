@@ -46,7 +46,7 @@ def begun(
     if not scalings:
         return after
     touched = {scaling.group for scaling in scalings}
-    known = tuple(_superseded(operation, touched) for operation in after.operations)
+    known = tuple(_ended(operation, touched, OperationStatus.SUPERSEDED) for operation in after.operations)
     number = len(known) + after.launches  # with the time, never the same twice
     new = Operation(
         id=derived_uuid(after.arn, "operation", now.isoformat(), number),
@@ -70,10 +70,11 @@ def _counts(group: InstanceGroup | None, current: int) -> Counts:
     return Counts(current=current, target=group.target, minimum=group.minimum or None)
 
 
-def _superseded(operation: Operation, touched: set[str]) -> Operation:
+def _ended(operation: Operation, groups: set[str], status: OperationStatus) -> Operation:
+    """What is in progress in these groups ends so."""
     scalings = tuple(
-        replace(scaling, status=OperationStatus.SUPERSEDED)
-        if scaling.group in touched and scaling.status is OperationStatus.IN_PROGRESS
+        replace(scaling, status=status)
+        if scaling.group in groups and scaling.status is OperationStatus.IN_PROGRESS
         else scaling
         for scaling in operation.scalings
     )
@@ -102,7 +103,7 @@ def progressed(cluster: Cluster, nodes: Mapping[str, Node]) -> tuple[Operation, 
     if not open_:
         return cluster.operations
     settled = open_ - _unsettled(cluster, nodes.values())
-    return tuple(_done(operation, settled) for operation in cluster.operations)
+    return tuple(_ended(operation, settled, OperationStatus.DONE) for operation in cluster.operations)
 
 
 def _unsettled(cluster: Cluster, nodes: Iterable[Node]) -> set[str]:
@@ -114,16 +115,6 @@ def _unsettled(cluster: Cluster, nodes: Iterable[Node]) -> set[str]:
         if node.status is NodeStatus.SHUTTING_DOWN:
             leaving.add(node.group)
     return leaving | {group.name for group in cluster.groups if running[group.name] != group.wanted}
-
-
-def _done(operation: Operation, settled: set[str]) -> Operation:
-    scalings = tuple(
-        replace(scaling, status=OperationStatus.DONE)
-        if scaling.group in settled and scaling.status is OperationStatus.IN_PROGRESS
-        else scaling
-        for scaling in operation.scalings
-    )
-    return replace(operation, scalings=scalings)
 
 
 def active(cluster: Cluster, group: str) -> Operation | None:

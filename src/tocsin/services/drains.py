@@ -21,6 +21,7 @@ from tocsin.model.cluster import Node, Repair
 from tocsin.model.errors import TocsinError
 from tocsin.ports import Clock, Orchestrator
 from tocsin.services.fleet import Fleet
+from tocsin.services.waiting import news_or_pause
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +90,7 @@ class DrainService:
     async def _rest(self) -> None:
         """Until it is time to look again, or a node turned; and a moment, in which more may turn."""
         await self._clock.sleep(TOGETHER_S)
-        waiting = [asyncio.ensure_future(one) for one in (self._news.wait(), self._clock.sleep(self._policy.poll_s))]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waiting:
-                one.cancel()
+        await news_or_pause(self._news, self._clock, self._policy.poll_s)
         self._news.clear()
 
     async def look(self) -> None:

@@ -15,6 +15,7 @@ from tocsin.core.topics.digest import Flow, admit, told
 from tocsin.model.errors import TocsinError
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock
+from tocsin.services.waiting import news_or_pause
 
 log = logging.getLogger(__name__)
 
@@ -110,10 +111,4 @@ class Flows(Generic[K]):
         """Until the next digest is due, somebody holds a first message, or it is time to sweep."""
         due_ms = min((flow.due_ms for flow in self._flows.values() if flow.held), default=None)
         ahead_s = SWEEP_S if due_ms is None else (due_ms - epoch_ms(clock.now())) / 1000
-        timer = asyncio.ensure_future(clock.sleep(min(max(ahead_s, 0.01), SWEEP_S)))
-        stirred = asyncio.ensure_future(self.stirred.wait())
-        try:
-            await asyncio.wait([timer, stirred], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            stirred.cancel()
+        await news_or_pause(self.stirred, clock, min(max(ahead_s, 0.01), SWEEP_S))

@@ -37,7 +37,7 @@ class Onlookers:
         self._routed = routed
         self._commanded = commanded
         self._changed = changed
-        self._since: dict[str, datetime] = {}  # nodes that wait for their repair
+        self._waiting: set[str] = set()  # nodes that wait for their repair
         self._untold: dict[str, int] = {}  # whose events may not be routed yet, and the number of the last
         self._turned = 0
         self._looked_at: dict[str, datetime] = {}
@@ -63,10 +63,11 @@ class Onlookers:
         for instance_id in touched:
             node = after.nodes.get(instance_id) if after else None
             if node is None or not _waits(node):
-                self._since.pop(instance_id, None)
+                self._waiting.discard(instance_id)
                 self._looked_at.pop(instance_id, None)
-            elif instance_id not in self._since:
-                self._since[instance_id] = self._looked_at[instance_id] = self._clock.now()
+            elif instance_id not in self._waiting:
+                self._waiting.add(instance_id)
+                self._looked_at[instance_id] = self._clock.now()
                 self._turned += 1
                 self._untold[instance_id] = self._turned
                 self._news.set()

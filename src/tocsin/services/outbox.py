@@ -20,6 +20,7 @@ from tocsin.model.names import Scope
 from tocsin.model.outbound import DeadLetter, Outbound, Outcome, Verdict, lane_prefix
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Carrier, Clock, DeadLetters, Store
+from tocsin.services.waiting import news_or_pause
 
 log = logging.getLogger(__name__)
 
@@ -180,12 +181,7 @@ class Outbox:
         """Until something arrives or ends, or is due."""
         alarm_ms = min(self._look_at_ms, self._lanes.alarm_ms or self._look_at_ms)
         pause_s = max(0, alarm_ms - epoch_ms(self._clock.now())) / 1000
-        waiting = [asyncio.ensure_future(one) for one in (self._woken.wait(), self._clock.sleep(pause_s))]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waiting:
-                one.cancel()
+        await news_or_pause(self._woken, self._clock, pause_s)
 
     async def _stop(self) -> None:
         if self._attempts:
