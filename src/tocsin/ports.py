@@ -121,9 +121,19 @@ class Store(Protocol):
 
     # story
     async def story(
-        self, scope: Scope, *, cluster: str = "", instance_id: str = "", after: int = 0, limit: int = 1000
+        self,
+        scope: Scope,
+        *,
+        cluster: str = "",
+        instance_id: str = "",
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
     ) -> list[Told]:
-        """Lines of one cluster (by id or name, living or gone), or of one node, or of all, in order, beyond `after`."""
+        """Lines of one cluster (by id or name, living or gone), or of one node, or of all, in order.
+
+        The first beyond `after`; or, where `before` is given, the last ahead of that.
+        """
 
 
 class InsideTarget(Protocol):

@@ -270,11 +270,16 @@ async def test_a_journal_of_an_older_schema_is_taken_over(tmp_path: Path) -> Non
         ("story_of_cluster", "story_of_cluster (account=? AND region=? AND cluster_id=? AND rowid>?)"),
         ("story_of_cluster", "story_of_name (account=? AND region=? AND cluster_name=? AND rowid>?)"),
         ("story_of_node", "story_of_node (account=? AND region=? AND instance_id=? AND rowid>?)"),
+        ("story_of_scope", "story_of_scope (account=? AND region=? AND rowid<?)"),
+        ("story_of_cluster", "story_of_cluster (account=? AND region=? AND cluster_id=? AND rowid<?)"),
+        ("story_of_cluster", "story_of_name (account=? AND region=? AND cluster_name=? AND rowid<?)"),
+        ("story_of_node", "story_of_node (account=? AND region=? AND instance_id=? AND rowid<?)"),
     ],
 )
 def test_a_read_walks_its_index_and_sorts_nothing(tmp_path: Path, name: str, index: str) -> None:
     database = open_writer(tmp_path / "x.db", check=False)
-    sql = SQL[name].format(direction="DESC")
+    forwards = "rowid>" in index
+    sql = SQL[name].format(direction="ASC" if forwards else "DESC", beyond=">" if forwards else "<")
     plan = [
         row[3]
         for row in database.execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * max(map(int, re.findall(r"\?(\d)", sql))))

@@ -716,6 +716,9 @@ async def test_large_archived_events_come_in_smaller_readings(opened: Opened) ->
 # story
 
 
+ALL = (1 << 63) - 1  # beyond every line
+
+
 async def test_the_story_is_told_of_a_cluster_a_node_or_all(opened: Opened) -> None:
     lines = [
         told("one"),
@@ -736,10 +739,19 @@ async def test_the_story_is_told_of_a_cluster_a_node_or_all(opened: Opened) -> N
         first, second, *_ = everything = await store.story(HERE)
         assert await store.story(HERE, limit=2) == [first, second]
         assert await store.story(HERE, after=second.seq) == everything[2:]
+        assert await store.story(HERE, before=everything[-1].seq, limit=2) == everything[-3:-1]
+        assert [t.line.what for t in await store.story(HERE, cluster="c1", before=ALL, limit=2)] == [
+            "three",
+            "six \0 é",
+        ]
+        assert await store.story(HERE, instance_id="i-2", before=second.seq) == []
         assert [t.line.what for t in await store.story(THERE)] == ["five"]
         await store.commit(*(told(str(n), "long") for n in range(1500)))
         assert [t.line.what for t in await store.story(HERE, cluster="long", limit=1400)] == [
             str(n) for n in range(1400)
+        ]
+        assert [t.line.what for t in await store.story(HERE, cluster="name of long", before=ALL, limit=1400)] == [
+            str(n) for n in range(100, 1500)
         ]
 
 

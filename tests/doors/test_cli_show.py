@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,37 @@ def test_status_of_nothing_says_whose_nothing(shown: Shown) -> None:
     assert shown.text("status") == f"No clusters in account {shown.account}, us-west-2.\n"
 
 
+def test_status_of_one_cluster_is_of_that_one_by_name_or_id(told: Shown) -> None:
+    [alive] = told.json("status", "alive")[0]["clusters"]
+    assert told.json("status", alive["ClusterArn"].split("/")[-1])[0]["clusters"] == [alive]
+    done = tocsin("status", "nobody", *told.options())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "There is no cluster nobody. `tocsin status` lists those there are.\n"
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Iterator[Shown]:
+    """A cluster of 60 simulated nodes, which take no time."""
+    running = RunningServer(tmp_path / "data", "--test-mode")
+    large = Shown(running, "111122223333")
+    large.create("large", 60)
+    yield large
+    assert running.stop() == 0
+
+
+def test_of_a_large_cluster_only_those_are_shown_that_are_not_calm(large: Shown) -> None:
+    shown = large.text("status").splitlines()
+    assert shown[1:] == ["  g  60/60  ml.t3.medium  InService", "    60 more run and are well; --all shows them"]
+    assert sum("Running" in line for line in large.text("status", "--all").splitlines()) == 60
+    [cluster] = large.json("status")[0]["clusters"]
+    assert (len(cluster["Nodes"]), cluster["NodesLeftOut"]) == (60, 0)
+    sick = cluster["Nodes"][41]["InstanceId"]
+    large.text("health", "quarantine", sick, "--reason", "to be seen")
+    *_, node, rest = large.text("status", "large").splitlines()
+    assert node.split()[:2] == ["g-42", sick]
+    assert rest == "    59 more run and are well; --all shows them"
+
+
 def test_the_endpoint_may_come_from_a_variable(told: Shown) -> None:
     done = tocsin("status", "--account", told.account, environment={"TOCSIN_ENDPOINT": f"{told.server.endpoint}/"})
     assert "alive" in done.stdout
@@ -176,9 +208,11 @@ def test_the_last_events_are_the_last_of_those_that_are_wanted(shown: Shown) -> 
 
 
 @contextlib.contextmanager
-def following(shown: Shown, *arguments: str) -> Iterator[tuple[list[str], "subprocess.Popen[str]"]]:
-    """`tocsin events --follow`: its lines so far, and its process, which is killed in the end."""
-    command = [sys.executable, "-m", "tocsin", "events", "--follow", *arguments, *shown.options()]
+def following(
+    shown: Shown, *arguments: str, verb: tuple[str, ...] = ("events",)
+) -> Iterator[tuple[list[str], "subprocess.Popen[str]"]]:
+    """`tocsin events --follow`, say: its lines so far, and its process, which is killed in the end."""
+    command = [sys.executable, "-m", "tocsin", *verb, "--follow", *arguments, *shown.options()]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     lines: list[str] = []
     assert process.stdout is not None
@@ -279,6 +313,22 @@ def test_the_story_of_a_node_is_its_own(told: Shown) -> None:
     assert lines[-1]["what"] == "g-1: Pending → Running"
 
 
+def test_the_last_lines_of_a_story_are_its_end(told: Shown) -> None:
+    whole = told.json("story", "broken")
+    assert told.json("story", "broken", "--last", "3") == whole[-3:]
+    assert told.json("story", "broken", "--last", "1000") == whole
+
+
+def test_a_story_is_followed_as_it_goes_on(shown: Shown) -> None:
+    shown.create("on", 0)
+    before = shown.json("story", "on")
+    with following(shown, "--last", "1", "--output", "json", verb=("story", "on")) as (lines, _):
+        eventually(lambda: len(lines) == 1, "the last line")
+        shown.delete("on")
+        eventually(lambda: "Deleting → gone" in lines[-1], "the end of the story")
+        assert [json.loads(line) for line in lines] == shown.json("story", "on")[len(before) - 1 :]
+
+
 def test_a_story_that_nobody_knows_is_said_to_be_unknown(told: Shown) -> None:
     for output in ("text", "json"):
         done = tocsin("story", "nobody", *told.options(), "--output", output)
@@ -293,7 +343,7 @@ def test_stories_are_apart_by_account(told: Shown, shown: Shown) -> None:
 # trouble
 
 
-@pytest.mark.parametrize("verb", [["status"], ["events"], ["events", "--follow"], ["story", "x"]])
+@pytest.mark.parametrize("verb", [["status"], ["events"], ["events", "--follow"], ["story", "x"], ["story", "x", "-f"]])
 def test_a_server_that_does_not_answer_is_said_not_to(verb: list[str]) -> None:
     done = tocsin(*verb, "--endpoint-url", "http://127.0.0.1:1")
     assert (done.returncode, done.stdout) == (1, "")
@@ -333,4 +383,5 @@ def test_numbers_that_are_none_are_taken_for_the_usual(server: RunningServer, qu
 
 def test_a_usage_error_is_code_two() -> None:
     wrong: Callable[..., int] = lambda *arguments: tocsin(*arguments).returncode  # noqa: E731
-    assert [wrong("story"), wrong("events", "--last", "x"), wrong("nonsense")] == [2, 2, 2]
+    assert [wrong("story"), wrong("story", "x", "--last", "0"), wrong("events", "--last", "x")] == [2, 2, 2]
+    assert wrong("nonsense") == 2

@@ -77,11 +77,15 @@ def demo(keep: bool, no_color: bool) -> None:
 
 @reads
 @main.command()
-def status(**where: str | None) -> None:
-    """Clusters, groups and nodes at a glance."""
+@click.argument("name", required=False)
+@click.option(
+    "--all", "everything", is_flag=True, help="Show every node. [default: of a large cluster, none that is calm]"
+)
+def status(name: str | None, everything: bool, **where: str | None) -> None:
+    """Clusters, groups and nodes at a glance: all, or the cluster of that NAME."""
     from tocsin.cli.show import show_status
 
-    sys.exit(show_status(where))
+    sys.exit(show_status(where, name, everything=everything or where["output"] == "json"))
 
 
 @reads
@@ -96,11 +100,13 @@ def deliveries(**where: str | None) -> None:
 @reads
 @main.command()
 @click.argument("name")
-def story(name: str, **where: str | None) -> None:
+@click.option("--last", type=click.IntRange(1, 1000), help="Begin with so many past lines. [default: all]")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
+def story(name: str, last: int | None, follow: bool, **where: str | None) -> None:
     """Everything that happened to a cluster (by name or id) or a node (by instance id), in order, with reasons."""
     from tocsin.cli.show import show_story
 
-    sys.exit(show_story(where, name))
+    sys.exit(show_story(where, name, last, follow=follow))
 
 
 for verb in (alarm, channels, config, drill, events, fault, hosts, health, noise, notify, pattern, rule, run):

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -10,9 +11,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import click
+
 from tocsin.model.errors import TocsinError
 
 SIGN = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a pair of the server's access_keys."
+
+AWAY_S = 1.0  # between two looks for a server that went away
 
 
 class Unreachable(TocsinError):
@@ -26,6 +31,24 @@ class Refused(Unreachable):
 def get(where: Mapping[str, str | None], path: str, **query: object) -> dict[str, Any]:
     """The JSON object at the path. Raises Unreachable."""
     return _ask(where, "GET", path, query)
+
+
+def get_patiently(where: Mapping[str, str | None], path: str, **query: object) -> dict[str, Any]:
+    """The same of a server that may be away for a while: for who follows it from a place that holds across restarts.
+
+    Raises Refused.
+    """
+    missed = False
+    while True:
+        try:
+            return get(where, path, **query)
+        except Refused:
+            raise
+        except Unreachable as error:
+            if not missed:
+                click.echo(f"tocsin: {error}. Waiting for it.", err=True)
+            missed = True
+            time.sleep(AWAY_S)
 
 
 def post(where: Mapping[str, str | None], path: str, content: object, **query: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tocsin.cli.client import Unreachable, get
+from tocsin.cli.client import Unreachable, get, get_patiently
 
 Where = Mapping[str, str | None]
 
 PIPED_WIDTH = 4000
+NODES_SHOWN = 50  # of one cluster: a screen. Of a larger one, those that are not calm
+FOLLOW_S = 1.0  # between two looks for new lines of a story
 STATUS_STYLE = {
     "InService": "green",
     "Running": "green",
@@ -30,11 +33,15 @@ STATUS_STYLE = {
 }
 
 
-def show_status(where: Where) -> int:
+def show_status(where: Where, name: str | None, *, everything: bool) -> int:
+    """`everything`: calm nodes of a large cluster, too."""
     try:
-        answer = get(where, "/_tocsin/v1/status")
+        answer = get(where, "/_tocsin/v1/status", cluster=name, nodes_max=None if everything else NODES_SHOWN)
     except Unreachable as error:
         return failed(error)
+    if name and not answer["clusters"]:
+        click.echo(f"There is no cluster {name}. `tocsin status` lists those there are.", err=True)
+        return 1
     if where["output"] == "json":
         click.echo(json.dumps(answer))
         return 0
@@ -62,6 +69,10 @@ def _print_cluster(console: Console, cluster: Mapping[str, Any]) -> None:
         table.add_row(f"    {name}", node["InstanceId"], styled(state["Status"]), styled(node["Health"]), note)
     if table.row_count:
         console.print(table)
+    left_out = cluster["NodesLeftOut"]
+    if left_out:
+        which = "more run and are well" if len(cluster["Nodes"]) < NODES_SHOWN else "more are not shown"
+        console.print(f"    [dim]{left_out:,} {which}; --all shows them[/]")
     for reason in cluster["Waiting"]:
         console.print(f"  [yellow]waiting:[/] {escape(reason)}")
 
@@ -99,37 +110,46 @@ def _marks(told: Mapping[str, Any]) -> str:
     return "".join(f"  [magenta]{escape(mark)}[/]" for mark in marks)
 
 
-def show_story(where: Where, name: str) -> int:
+def show_story(where: Where, name: str, last: int | None, *, follow: bool) -> int:
+    console = printer()
+    told = False
     try:
-        lines = list(_story(where, name))
+        for line in _story(where, name, last, follow=follow):
+            told = True
+            if where["output"] == "json":
+                click.echo(json.dumps(line))
+            else:
+                console.print(_told(line), highlight=False, soft_wrap=True)
+            sys.stdout.flush()
     except Unreachable as error:
         return failed(error)
-    if not lines:
+    except KeyboardInterrupt:
+        return 130
+    if not told:
         click.echo(f"Nothing is told of {name}. `tocsin status` lists the clusters there are.", err=True)
         return 1
-    if where["output"] == "json":
-        for line in lines:
-            click.echo(json.dumps(line))
-        return 0
-    console = printer()
-    for line in lines:
-        at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        node = f"[dim]{line['instance_id']}[/] " if line["instance_id"] else ""
-        why = f"  [dim]({escape(line['why'])})[/]" if line["why"] else ""
-        console.print(
-            f"[dim]{at}[/] {line['chapter']:<8} {node}{escape(line['what'])}{why}", highlight=False, soft_wrap=True
-        )
     return 0
 
 
-def _story(where: Where, name: str) -> Iterator[dict[str, Any]]:
-    after = 0
+def _told(line: Mapping[str, Any]) -> str:
+    at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    node = f"[dim]{line['instance_id']}[/] " if line["instance_id"] else ""
+    why = f"  [dim]({escape(line['why'])})[/]" if line["why"] else ""
+    return f"[dim]{at}[/] {line['chapter']:<8} {node}{escape(line['what'])}{why}"
+
+
+def _story(where: Where, name: str, last: int | None, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """All lines or the last, a page at a time; then, when following what is known, each as it comes."""
+    answer = get(where, "/_tocsin/v1/story", of=name, last=last)
+    follow = follow and bool(answer["lines"])
     while True:
-        answer = get(where, "/_tocsin/v1/story", of=name, after=after)
         yield from answer["lines"]
-        if not answer["lines"]:
+        if not follow and (last or not answer["lines"]):
             return
-        after = answer["after"]
+        if not answer["lines"]:
+            time.sleep(FOLLOW_S)
+        ask = get_patiently if follow else get
+        answer = ask(where, "/_tocsin/v1/story", of=name, after=answer["after"])
 
 
 def printer() -> Console:

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -11,11 +10,10 @@ import click
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from tocsin.cli.client import Refused, Unreachable, get
+from tocsin.cli.client import Unreachable, get, get_patiently
 from tocsin.cli.show import Where, describe_event, failed, printer
 
 LAST = 20
-AWAY_S = 1.0  # between two looks for a server that went away
 WAIT_S = 20  # of one long poll; the server ends it sooner when something happens
 
 Answer = dict[str, Any]
@@ -59,7 +57,7 @@ def _events(where: Where, wanted: dict[str, Any], last: int | None, *, follow: b
     else:
         place = yield from _since(where, wanted, last)
     while follow:
-        answer = _next_events(where, wanted, place)
+        answer = get_patiently(where, "/_tocsin/v1/events", after=place, wait_s=WAIT_S, **wanted)
         yield from answer["events"]
         place = answer["after"]
 
@@ -77,19 +75,3 @@ def _since(where: Where, wanted: dict[str, Any], last: int | None) -> Generator[
             place: int = answer["after"]
             return place
         answer = get(where, "/_tocsin/v1/events", after=answer["after"], **wanted)
-
-
-def _next_events(where: Where, wanted: dict[str, Any], after: int) -> Answer:
-    """What came after that place in the journal. The place holds across restarts, so a server that is away is
-    waited for."""
-    missed = False
-    while True:
-        try:
-            return get(where, "/_tocsin/v1/events", after=after, wait_s=WAIT_S, **wanted)
-        except Refused:
-            raise
-        except Unreachable as error:
-            if not missed:
-                click.echo(f"tocsin: {error}. Waiting for it.", err=True)
-            missed = True
-            time.sleep(AWAY_S)

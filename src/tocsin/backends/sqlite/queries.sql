@@ -309,15 +309,15 @@ FROM json_each(?3) AS want CROSS JOIN archive ON account = ?1 AND region = ?2 AN
 
 -- name: story_of_scope
 SELECT json_group_array(json_array(seq, cluster_id, cluster_name, instance_id, at_ms, chapter, what, why)) FROM (
-    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4
+    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND seq {beyond} ?3 ORDER BY seq {direction} LIMIT ?4
 );
 
 -- name: story_of_cluster
 SELECT json_group_array(json_array(seq, cluster_id, cluster_name, instance_id, at_ms, chapter, what, why)) FROM (
-    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND cluster_id = ?5 AND seq > ?3
+    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND cluster_id = ?5 AND seq {beyond} ?3
     UNION
-    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND cluster_name = ?5 AND seq > ?3
-    ORDER BY seq
+    SELECT * FROM story WHERE account = ?1 AND region = ?2 AND cluster_name = ?5 AND seq {beyond} ?3
+    ORDER BY seq {direction}
     LIMIT ?4
 );
 
@@ -325,7 +325,7 @@ SELECT json_group_array(json_array(seq, cluster_id, cluster_name, instance_id, a
 SELECT json_group_array(json_array(seq, cluster_id, cluster_name, instance_id, at_ms, chapter, what, why)) FROM (
     SELECT * FROM story
     WHERE account = ?1 AND region = ?2 AND instance_id = ?6 AND instance_id <> '' AND (?5 IN ('', cluster_id, cluster_name))
-      AND seq > ?3
-    ORDER BY seq
+      AND seq {beyond} ?3
+    ORDER BY seq {direction}
     LIMIT ?4
 );

@@ -198,16 +198,18 @@ class Reader:
         assert row is not None
         return _archive_sums(row[0])
 
-    def story(self, scope: Scope, cluster: str, instance_id: str, after: int, limit: int) -> list[Told]:
+    def story(
+        self, scope: Scope, cluster: str, instance_id: str, after: int, before: int | None, limit: int
+    ) -> list[Told]:
         name = "story_of_node" if instance_id else "story_of_cluster" if cluster else "story_of_scope"
+        beyond, direction, place = (">", "ASC", after) if before is None else ("<", "DESC", before)
+        sql = SQL[name].format(beyond=beyond, direction=direction)
         found: list[Told] = []
         while len(found) < limit:
             rows = min(limit - len(found), ROWS_AT_ONCE_MAX)
-            place = found[-1].seq if found else after
             values = (scope.account, scope.region, place, rows, cluster, instance_id)
-            row = self._row(name, values[: {"story_of_scope": 4, "story_of_cluster": 5}.get(name, 6)])
-            assert row is not None
-            lines = _lines(row[0])
+            [(text,)] = self._execute(sql, values[: {"story_of_scope": 4, "story_of_cluster": 5}.get(name, 6)])
+            lines = _lines(text)
             found += [
                 Told(
                     seq=seq,
@@ -226,7 +228,8 @@ class Reader:
             ]
             if len(lines) < rows:
                 break
-        return found
+            place = found[-1].seq
+        return found if before is None else found[::-1]
 
     def _row(self, name: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
         """The only row of a query, or None."""

@@ -264,9 +264,16 @@ class SqliteStore:
         return self._read(self._near.archive_sums, scope, archives)
 
     async def story(
-        self, scope: Scope, *, cluster: str = "", instance_id: str = "", after: int = 0, limit: int = 1000
+        self,
+        scope: Scope,
+        *,
+        cluster: str = "",
+        instance_id: str = "",
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
     ) -> list[Told]:
-        return await self._read_far(self._far.story, scope, cluster, instance_id, after, limit)
+        return await self._read_far(self._far.story, scope, cluster, instance_id, after, before, limit)
 
     def _read(self, read: Callable[..., T], *args: object) -> T:
         self._demand_open()

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from tocsin import __version__
 from tocsin.core.commit import World
-from tocsin.doors.own.asking import answer, scope_of
+from tocsin.doors.own.asking import INT64_MAX, answer, number, scope_of
 from tocsin.doors.sagemaker.describe import cluster_members, node_summary
 from tocsin.model.cluster import Node
 from tocsin.model.errors import StoreUnavailable
@@ -34,20 +34,25 @@ class Status:
         return answer({"status": "ok"})
 
     async def status(self, request: Request) -> Response:
+        """All clusters, or the one named by `cluster`. With `nodes_max`, those of more nodes show no calm ones."""
         scope = scope_of(request)
-        clusters = [_cluster(world) for world in self._fleet.worlds(scope)]
+        named = request.query_params.get("cluster", "")
+        nodes_max = number(request, "nodes_max", INT64_MAX)
+        worlds = [world for world in self._fleet.worlds(scope) if named in ("", world.cluster.name, world.cluster.id)]
+        clusters = [_cluster(world, nodes_max) for world in worlds]
         return answer({"account": scope.account, "region": scope.region, "clusters": clusters, "bus": self._bus.counts})
 
 
-def _cluster(world: World) -> dict[str, Any]:
+def _cluster(world: World, nodes_max: int) -> dict[str, Any]:
     members = cluster_members(world.cluster, world.nodes.values())
+    shown = world.nodes.values() if len(world.nodes) <= nodes_max else world.nodes.stirred()[:nodes_max]
     nodes = [
         node_summary(node)
         | {"Health": node.health, "Name": node.name, "Script": node.script, "Replaces": node.replaces}
         | _attached(node)
-        for node in world.nodes.values()
+        for node in shown
     ]
-    return members | {"Nodes": nodes, "Waiting": world.waiting}
+    return members | {"Nodes": nodes, "NodesLeftOut": len(world.nodes) - len(nodes), "Waiting": world.waiting}
 
 
 def _attached(node: Node) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tocsin.doors.own.asking import EVENTS_MAX, answer, number, scope_of
+from tocsin.doors.own.asking import EVENTS_MAX, INT64_MAX, answer, number, scope_of
 from tocsin.ports import Store
 
 
@@ -14,15 +14,18 @@ class Story:
         self._store = store
 
     async def story(self, request: Request) -> Response:
-        """Lines on the cluster (by name or id, living or gone) or node named by `of`; all of them without."""
+        """Lines on the cluster (by name or id, living or gone) or node named by `of`; all of them without.
+
+        With `last`, the newest so many.
+        """
         scope = scope_of(request)
         of = request.query_params.get("of", "")
         after = number(request, "after", 0)
-        limit = max(1, min(number(request, "limit", EVENTS_MAX), EVENTS_MAX))
-        if of.startswith("i-"):
-            told = await self._store.story(scope, instance_id=of, after=after, limit=limit)
-        else:
-            told = await self._store.story(scope, cluster=of, after=after, limit=limit)
+        last = number(request, "last", 0)
+        limit = max(1, min(last or number(request, "limit", EVENTS_MAX), EVENTS_MAX))
+        before = INT64_MAX if last else None
+        whose = {"instance_id": of} if of.startswith("i-") else {"cluster": of}
+        told = await self._store.story(scope, **whose, after=after, before=before, limit=limit)
         return answer({"after": told[-1].seq if told else after, "lines": [_line(one.line) for one in told]})
 
 
