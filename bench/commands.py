@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
-from tests.commands.desk import commands_over
+from tests.commands.desk import commands_over, extensions_over
 from tests.core.world import SCOPE, group_spec
 from tests.faults.table import CATALOGUE
 
@@ -71,6 +71,7 @@ class Server:
         self.door = NodesDoor(
             fleet=self.fleet,
             commands=self.commands,
+            extensions=extensions_over(store, clock, self.fleet, self.links, self.commands),
             injections=Injections(store, self.links, clock, lambda: "fault", self.fleet.keep),
             links=self.links,
             store=store,

@@ -273,6 +273,7 @@ def own_routes() -> list[BaseRoute]:
         fleet=NOTHING,
         commands=NOTHING,
         injections=NOTHING,
+        extensions=NOTHING,
         links=NOTHING,
         store=NOTHING,
         clock=NOTHING,

@@ -6,6 +6,7 @@ from pathlib import Path
 from tocsin.backends.folders import BucketFolders
 from tocsin.ports import Clock, NodeLinks, Nodes, Store
 from tocsin.services.commands import CommandLimits, Commands, Documents, Drafting, Hearing, Output, Telling
+from tocsin.services.extensions import Extensions
 
 
 def commands_over(
@@ -30,3 +31,7 @@ def commands_over(
         hearing=Hearing(store, clock, nodes, telling, Output(store, clock, buckets)),
         limits=limits,
     )
+
+
+def extensions_over(store: Store, clock: Clock, nodes: Nodes, links: NodeLinks, commands: Commands) -> Extensions:
+    return Extensions(store, nodes, commands, links, clock, health_s=60.0)

@@ -10,13 +10,16 @@ from msgspec.structs import replace
 
 from tests.core.world import SmallWorld, group_spec
 from tocsin.core.extensions import requests
+from tocsin.core.extensions.health import asked, extension_of, heard
+from tocsin.core.extensions.roll import Roll
 from tocsin.core.extensions.scripts import MESSAGE_CHARS_MAX, ended, request
 from tocsin.core.extensions.settings import changed, check, whole
-from tocsin.core.extensions.standing import ISSUES_MAX, Stands, issues, stands, status
-from tocsin.model.cluster import Node
+from tocsin.core.extensions.standing import ISSUES_MAX, Fate, Stands, counted, fate, issues, stands, status
+from tocsin.model.cluster import Node, NodeStatus
 from tocsin.model.command import Details, Invocation, Status, StepRun
 from tocsin.model.errors import Conflict, Validation
 from tocsin.model.extension import Extension, ExtensionNode, ExtensionStatus, NodeState, Package, Work
+from tocsin.model.link import ExtensionChecked
 from tocsin.model.names import Scope
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -139,6 +142,7 @@ CREATED, UPDATED, DELETED = Work.CREATE, Work.UPDATE, Work.DELETE
         (CREATED, True, 1, 2, 0, "Degraded"),  # a node was added
         (UPDATED, False, 1, 0, 0, "Updating"),
         (UPDATED, True, 0, 0, 1, "UpdateFailed"),
+        (UPDATED, True, 0, 1, 0, "Active"),
         (DELETED, False, 1, 0, 1, "Deleting"),
         (DELETED, False, 0, 1, 0, "Deleting"),
         (DELETED, True, 0, 1, 1, "DeleteFailed"),
@@ -149,6 +153,60 @@ def test_the_status_follows_from_the_nodes(
 ) -> None:
     counts = {Stands.DUE: due, Stands.DONE: done, Stands.FAILED: failed}
     assert status(replace(EXTENSION, work=work, settled=settled), counts) is ExtensionStatus(expected)
+
+
+@pytest.mark.parametrize(("done", "due", "expected"), [(0, 0, "Degraded"), (1, 0, "Degraded"), (0, 1, "Degraded")])
+def test_a_node_that_is_not_well_degrades_it_even_where_it_is_well_nowhere(done: int, due: int, expected: str) -> None:
+    counts = {Stands.UNWELL: 1, Stands.DONE: done, Stands.DUE: due}
+    assert status(replace(EXTENSION, settled=True), counts) is ExtensionStatus(expected)
+
+
+@pytest.mark.parametrize(
+    ("state", "runs", "node_status", "expected"),
+    [
+        (NodeState.ACTIVE, 0, NodeStatus.RUNNING, Fate.THERE),
+        (NodeState.ACTIVE, 0, NodeStatus.PENDING, Fate.THERE),  # it reboots
+        (NodeState.ACTIVE, 0, NodeStatus.FAILURE, Fate.LOST),
+        (NodeState.ORDERED, 0, NodeStatus.FAILURE, Fate.LOST),
+        (NodeState.ACTIVE, 0, NodeStatus.SHUTTING_DOWN, Fate.GONE),
+        (NodeState.ACTIVE, 1, NodeStatus.RUNNING, Fate.GONE),  # its root volume is another
+        (NodeState.ORDERED, 1, NodeStatus.RUNNING, Fate.THERE),
+    ],
+)
+def test_a_removal_waits_for_no_node_that_has_failed_or_goes(
+    node: Node, state: NodeState, runs: int, node_status: NodeStatus, expected: Fate
+) -> None:
+    assert fate(record(state), replace(node, status=node_status, runs=runs)) is expected
+    assert fate(record(state), None) is Fate.GONE
+
+
+def states(draw_n: int = 2) -> st.SearchStrategy[ExtensionNode | None]:
+    kept = st.builds(record, st.sampled_from(NodeState), n=st.integers(0, draw_n), removing=st.booleans())
+    return st.none() | kept
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([None, *NodeStatus]), states()), max_size=12))
+def test_a_roll_that_is_kept_along_says_what_a_look_at_everybody_says(turns: list[Any]) -> None:
+    world = SmallWorld(group_spec("w", 1))
+    world.settle()
+    some = next(iter(world.nodes.values()))
+    nodes: dict[str, Node] = {}
+    roll = Roll(EXTENSION, (), nodes)
+    for place, node_status, one in turns:
+        key = f"i-{place}"
+        if node_status is None:
+            nodes.pop(key, None)
+        else:
+            nodes[key] = replace(some, instance_id=key, status=node_status)
+        roll.records.pop(key, None)
+        if one is not None:
+            roll.records[key] = replace(one, instance_id=key)
+        roll.turn(key, nodes.get(key))
+    running = [node for node in nodes.values() if node.status is NodeStatus.RUNNING]
+    whole = counted(EXTENSION, roll.records, running)
+    assert {one: count for one, count in roll.counts.items() if count} == dict(whole)
+    assert roll.status is status(EXTENSION, whole)
+    assert Roll(EXTENSION, roll.records.values(), nodes).counts == roll.counts
 
 
 def test_problems_are_told_by_cause_the_widest_first_and_twenty_at_most() -> None:
@@ -209,6 +267,41 @@ def test_a_success_forgets_the_failure_before() -> None:
     after = ended(before, over(Status.SUCCESS, Details.SUCCESS, 0), "")
     assert after is not None
     assert (after.state, after.code, after.message) == (NodeState.ACTIVE, "", "")
+
+
+def checked(one: ExtensionNode, exit_code: int, text: str = "") -> ExtensionNode | None:
+    return heard(one, ExtensionChecked(n=1, work=one.watch_work, at_ms=0, exit_code=exit_code, text=text))
+
+
+def test_what_a_node_says_of_its_health_is_its_state_until_it_says_another() -> None:
+    well = record(NodeState.ACTIVE)
+    assert checked(well, 0) is well
+    sick = checked(well, 69, "no route to the registry\n")
+    assert sick is not None
+    told = (NodeState.UNWELL, "DependencyUnreachable", "no route to the registry")
+    assert (sick.state, sick.code, sick.message) == told
+    assert sick.revision == well.revision + 1
+    again = checked(sick, 0)
+    assert again is not None
+    assert (again.state, again.code, again.message) == (NodeState.ACTIVE, "", "")
+
+
+@pytest.mark.parametrize("state", [NodeState.ORDERED, NodeState.FAILED])
+def test_health_is_heard_only_of_what_is_there_and_asked_for(state: NodeState) -> None:
+    assert checked(record(state), 1) is None
+    old = record(NodeState.ACTIVE, n=1).watch_work
+    report = ExtensionChecked(n=1, work=old, at_ms=0, exit_code=1)
+    assert heard(record(NodeState.ACTIVE, n=2), report) is None
+    assert heard(None, report) is None
+
+
+def test_nodes_are_asked_only_where_there_is_a_script_and_say_what_is_not_known() -> None:
+    assert asked(EXTENSION, record(NodeState.ACTIVE), 60) is None
+    watched = replace(EXTENSION, package=replace(PACKAGE, health="#!/bin/sh"))
+    order = asked(watched, record(NodeState.UNWELL), 60)
+    assert order is not None
+    assert (order.well, extension_of(order.work)) == (False, EXTENSION.id)
+    assert asked(watched, record(NodeState.ORDERED), 60) is None
 
 
 def test_one_failure_keeps_no_other_node_from_its_turn() -> None:

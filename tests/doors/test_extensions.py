@@ -44,7 +44,11 @@ def offered(server: RunningServer) -> None:
 
 @pytest.fixture
 def cluster(pod: HyperPod) -> str:
-    return pod.create("c", group("workers", 2), NodeProvisioningMode="Continuous")
+    """Of two nodes that both run: in service it is with the first."""
+    arn = pod.create("c", group("workers", 2), NodeProvisioningMode="Continuous")
+    running = ["Running", "Running"]
+    eventually(lambda: [one["InstanceStatus"]["Status"] for one in pod.nodes("c")] == running, "both run")
+    return arn
 
 
 class Extension:
@@ -150,6 +154,51 @@ def test_without_a_script_for_its_removal_an_extension_waits_for_no_node_that_is
     pod.api.delete_cluster_extension(**mine.where)
     eventually(mine.gone, "the extension is gone")
     assert len(pod.nodes("c")) == 2
+
+
+def test_a_removal_does_not_wait_for_a_node_that_has_failed_and_says_so(pod: HyperPod) -> None:
+    arn = pod.create("c", group("workers", 2), NodeProvisioningMode="Continuous", NodeRecovery="None")
+    mine = Extension(pod, arn)
+    mine.until("Active", 2)
+    lost = pod.nodes("c")[0]["InstanceId"]
+    pod.kill(lost)
+    mine.until("Active", 1)
+    pod.api.delete_cluster_extension(**mine.where)
+    eventually(mine.gone, "the extension is gone")
+    assert files(pod) == files(pod)[:1]  # of the node that failed, whose disk nobody can reach
+    told = [line for line in story(pod, "c") if "is not waited for on this node" in line]
+    assert len(told) == 1
+
+
+def test_an_extension_that_says_it_is_not_well_is_degraded_until_it_says_otherwise(
+    tmp_path: Path, account: str
+) -> None:
+    folder, sick = tmp_path / "data" / "extensions" / NAME / "1.0.0", tmp_path / "sick"
+    folder.mkdir(parents=True)
+    (folder / "install.sh").write_text("#!/bin/sh\n")
+    (folder / "remove.sh").write_text("#!/bin/sh\n")
+    (folder / "health.sh").write_text(f"#!/bin/sh\n[ -e {sick} ] && echo 'no scrape target' >&2 && exit 69\nexit 0\n")
+    settings = tmp_path / "tocsin.toml"
+    settings.write_text("extension_health_s = 0.1\n")
+    server = RunningServer(tmp_path / "data", "--port", str(free_port()), "--config", str(settings))
+    try:
+        pod = HyperPod(server, account)
+        mine = Extension(pod, pod.create("c", group("workers", 2), NodeProvisioningMode="Continuous"))
+        mine.until("Active", 2)
+        sick.touch()
+        found = mine.until("Degraded", 0)
+        [issue] = found["Health"]["Issues"]
+        assert issue == {"Code": "DependencyUnreachable", "Message": "no scrape target", "NodeCount": 2}
+        sick.unlink()
+        assert "Health" not in mine.until("Active", 2)
+        told = story(pod, "c")
+        expected = (f"extension {NAME}: is not well", f"extension {NAME}: is well again")
+        assert [told.count(one) for one in expected] == [2, 2]
+        pod.api.delete_cluster_extension(**mine.where)
+        eventually(mine.gone, "the extension is gone")
+        assert not list((tmp_path / "data" / "machines").glob("**/extensions/*/process")), "nobody asks any more"
+    finally:
+        server.stop()
 
 
 def test_a_client_token_stands_for_one_extension(pod: HyperPod, cluster: str) -> None:

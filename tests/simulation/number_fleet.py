@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tests.commands.desk import commands_over
+from tests.commands.desk import commands_over, extensions_over
 from tests.faults.table import CATALOGUE
 from tocsin.core.policy import FleetPolicy
 from tocsin.doors.links import Links
@@ -49,9 +49,11 @@ class NumberFleet:
             catalogue=CATALOGUE,
             moved=moved,
         )
+        commands = commands_over(store, clock, self.fleet, self.provider.links)
         self._door = NodesDoor(
             fleet=self.fleet,
-            commands=commands_over(store, clock, self.fleet, self.provider.links),
+            commands=commands,
+            extensions=extensions_over(store, clock, self.fleet, self.provider.links, commands),
             injections=Injections(store, links, clock, lambda: "fault", self.fleet.keep),
             links=links,
             store=store,

@@ -19,7 +19,7 @@ import pytest
 from starlette.websockets import WebSocket
 
 from tests.auditing import read_state, read_world
-from tests.commands.desk import commands_over
+from tests.commands.desk import commands_over, extensions_over
 from tests.core.world import SCOPE, group_spec
 from tests.faults.table import CATALOGUE
 from tests.simulation.virtual import VirtualClock, VirtualLoop, run
@@ -167,9 +167,11 @@ class Simulation:
         await bus.load()
         await fleet.load()
         self._fleet, self._bus = fleet, bus
+        commands = commands_over(self.store, self.clock, fleet, links)
         self._door = NodesDoor(
             fleet=fleet,
-            commands=commands_over(self.store, self.clock, fleet, links),
+            commands=commands,
+            extensions=extensions_over(self.store, self.clock, fleet, links, commands),
             injections=Injections(self.store, links, self.clock, lambda: "fault", fleet.keep),
             links=links,
             store=self.store,

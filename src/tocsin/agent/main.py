@@ -56,6 +56,7 @@ async def _live(settings: AgentSettings) -> int:
     # Here, not above: they take as long to load as all the rest, and a second agent should be refused at once.
     from tocsin.agent.commands import Commands
     from tocsin.agent.deep.checks import DeepChecks
+    from tocsin.agent.extensions import Extensions
     from tocsin.agent.injections import Whose
     from tocsin.agent.link import Link
     from tocsin.agent.resets import GpuResets
@@ -72,6 +73,8 @@ async def _live(settings: AgentSettings) -> int:
         RunGpuReset,
         RunScript,
         TakeOut,
+        UnwatchExtension,
+        WatchExtension,
     )
 
     try:
@@ -89,11 +92,14 @@ async def _live(settings: AgentSettings) -> int:
         RunGpuReset: lambda order: resets.take(order),
         Inject: lambda order: watch.injections.take(order),
         TakeOut: lambda order: watch.injections.take_out(order),
+        WatchExtension: lambda order: extensions.watch(order),
+        UnwatchExtension: lambda order: extensions.unwatch(order),
     }
     link = Link(settings, secrets.token_hex(8), spool, lambda order: heed[type(order)](order), lambda: resets.able)
     scripts = Scripts(settings, link.file)
     commands = Commands(settings, link.file, spool.session.begun)
     deep = DeepChecks(settings, link.file)
+    extensions = Extensions(settings, link.file)
     whose = Whose(server=settings.server, instance_id=settings.instance_id, token=settings.token)
     watch = Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected, whose)
     resets = GpuResets(settings, watch.gpu_reset_command, watch.gpus_let_go, link.file)
@@ -103,6 +109,7 @@ async def _live(settings: AgentSettings) -> int:
         asyncio.create_task(commands.run()),
         asyncio.create_task(deep.run()),
         asyncio.create_task(resets.run()),
+        asyncio.create_task(extensions.run()),
         asyncio.create_task(watch.run()),
     ]
     stopping = asyncio.create_task(stop.wait())

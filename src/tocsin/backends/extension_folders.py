@@ -1,4 +1,5 @@
-"""Extensions that can be installed: folders `<root>/<name>/<version>` with `install.sh`, `remove.sh`, `defaults.json`.
+"""Extensions that can be installed: folders `<root>/<name>/<version>` with `install.sh`, and where they are
+needed `remove.sh`, `health.sh` and `defaults.json`.
 
 The Extensions port. A version is read when it is asked for, so that one can be added while the server runs.
 """
@@ -52,6 +53,7 @@ class ExtensionFolders:
                 defaults=_defaults(folder / "defaults.json"),
                 install=_installing(folder / "install.sh"),
                 remove=_script(folder / "remove.sh"),
+                health=_script(folder / "health.sh"),
             )
         except (OSError, ValueError) as error:
             raise Validation(f"Extension {name} {version} cannot be read on the server: {error}") from error

@@ -35,6 +35,8 @@ from tocsin.model.link import (
     ScriptOutput,
     TakeOut,
     ToAgent,
+    UnwatchExtension,
+    WatchExtension,
     Welcome,
 )
 
@@ -66,6 +68,8 @@ LINK_MOVES: dict[Phase, dict[type[ToAgent], Phase]] = {
         AnswerPeers: Phase.OPEN,
         Inject: Phase.OPEN,
         TakeOut: Phase.OPEN,
+        WatchExtension: Phase.OPEN,
+        UnwatchExtension: Phase.OPEN,
         Halt: Phase.HALTED,
     },
     Phase.HALTED: {},
@@ -183,5 +187,5 @@ def hear(session: Session, line: Line, frame: ToAgent) -> Heard:
             if not may_take(session, frame):
                 return Heard(session=session, line=line)
             return Heard(session=replace(session, taken=session.taken | {frame.work}), line=line, orders=(frame,))
-        case CancelCommand() | AnswerPeers() | Inject() | TakeOut() | Halt():
+        case CancelCommand() | AnswerPeers() | Inject() | TakeOut() | WatchExtension() | UnwatchExtension() | Halt():
             return Heard(session=session, line=line, orders=(frame,))

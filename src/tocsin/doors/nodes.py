@@ -26,6 +26,7 @@ from tocsin.model.link import (
     Ack,
     Beat,
     CheckEnded,
+    ExtensionChecked,
     Found,
     FromAgent,
     GpuResetEnded,
@@ -44,6 +45,7 @@ from tocsin.model.names import health_stream, lifecycle_stream
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Store
 from tocsin.services.commands import Commands
+from tocsin.services.extensions import Extensions
 from tocsin.services.fleet import Fleet
 from tocsin.services.injections import Injections
 
@@ -68,6 +70,7 @@ class NodesDoor:
         fleet: Fleet,
         commands: Commands,
         injections: Injections,
+        extensions: Extensions,
         links: Links,
         store: Store,
         clock: Clock,
@@ -78,6 +81,7 @@ class NodesDoor:
         self._fleet = fleet
         self._commands = commands
         self._injections = injections
+        self._extensions = extensions
         self._links = links
         self._store = store
         self._clock = clock
@@ -105,6 +109,7 @@ class NodesDoor:
         writing = asyncio.create_task(_write(socket, link))
         self._fleet.changed(instance_id)
         self._commands.linked(instance_id)
+        self._extensions.linked(instance_id)
         try:
             await self._listen(socket, instance_id, link)
         except (*HUNG_UP, msgspec.MsgspecError) as error:
@@ -157,6 +162,8 @@ class NodesDoor:
                 found = self._fleet.node(instance_id)
                 if found:
                     await self._injections.heard(found[1], report)
+            case ExtensionChecked():
+                await self._extensions.report(instance_id, report)
             case _:
                 await self._commands.report(instance_id, report)
 

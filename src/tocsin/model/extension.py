@@ -1,6 +1,7 @@
 """Cluster extensions: software that a cluster's nodes shall run, as it is asked for, and where each node stands.
 
-What can be installed is the server's own (`Package`): a name, a version, a script to install it and one to remove it.
+What can be installed is the server's own (`Package`): a name, a version, a script to install it, one to remove it, and
+one that asks whether it is well.
 """
 
 from datetime import datetime
@@ -33,13 +34,14 @@ class Work(StrEnum):
 
 
 class Package(Struct, frozen=True, kw_only=True):
-    """A version that can be installed. `defaults` are the settings it takes; `remove` may be empty."""
+    """A version that can be installed. `defaults` are the settings it takes; `remove` and `health` may be empty."""
 
     name: str
     version: str
     defaults: dict[str, Any]
     install: str
     remove: str = ""
+    health: str = ""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -83,17 +85,19 @@ class Extension(Record, frozen=True, kw_only=True):
 
 
 class NodeState(StrEnum):
-    """Of an extension on a node: its script is under way, or ended so."""
+    """Of an extension on a node: its script is under way, or ended so; or it is there, and says that it is not well."""
 
     ORDERED = "ordered"
     ACTIVE = "active"
     FAILED = "failed"
+    UNWELL = "unwell"
 
 
 class ExtensionNode(Record, frozen=True, kw_only=True):
     """An extension on one node. `n` and `runs` (of the node's root volume) are those its script was ordered for.
 
-    `command` is the command that carries it out. `code` and `message` tell the last failure, until a script succeeds.
+    `command` is the command that carries it out. `code` and `message` tell the last failure, until a script succeeds,
+    or what ails it.
     """
 
     kind: ClassVar[str] = "extension-node"
@@ -111,6 +115,11 @@ class ExtensionNode(Record, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return f"{nodes_prefix(self.extension)}{self.instance_id}"
+
+    @property
+    def watch_work(self) -> str:
+        """The name under which its node asks for its health: of this configuration, on this root volume."""
+        return f"extension/{self.extension}/{self.n}/{self.runs}"
 
 
 def extensions_prefix(cluster_id: str) -> str:

@@ -145,9 +145,20 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag_field="t", tag="comman
     steps: tuple[StepResult, ...] = ()
 
 
+class ExtensionChecked(Struct, frozen=True, kw_only=True, tag_field="t", tag="extension-checked"):
+    """How an extension's health script ended: told when that is another end than the last. 0 is well; `text` is what it
+    wrote last to stderr, or why it has no end of its own."""
+
+    n: int
+    work: str
+    at_ms: int
+    exit_code: int
+    text: str = ""
+
+
 NodeReport = ScriptStarted | ScriptOutput | ScriptEnded | Found | CheckEnded | GpuResetEnded
 CommandReport = CommandStarted | CommandOutput | CommandEnded
-Report = NodeReport | CommandReport | Placed
+Report = NodeReport | CommandReport | Placed | ExtensionChecked
 FromAgent = (
     Hello
     | Beat
@@ -161,6 +172,7 @@ FromAgent = (
     | CommandStarted
     | CommandOutput
     | CommandEnded
+    | ExtensionChecked
 )
 
 
@@ -293,11 +305,43 @@ class TakeOut(Struct, frozen=True, kw_only=True, tag_field="t", tag="take-out"):
     work: str
 
 
+class WatchExtension(Struct, frozen=True, kw_only=True, tag_field="t", tag="watch-extension"):
+    """Run an extension's health script again and again, and tell when its end is another. `well` is what the server
+    knows; another work of the same `extension` takes its place."""
+
+    work: str
+    extension: str
+    script: str
+    environment: dict[str, str] = field(default_factory=dict)
+    every_s: float
+    time_limit_s: float
+    well: bool = True
+
+
+class UnwatchExtension(Struct, frozen=True, kw_only=True, tag_field="t", tag="unwatch-extension"):
+    """Ask no more for an extension's health, by whatever work."""
+
+    work: str
+    extension: str
+
+
 class Halt(Struct, frozen=True, kw_only=True, tag_field="t", tag="halt"):
     """The server does not know this node (any more): end."""
 
     reason: str
 
 
-Order = RunScript | RunCommand | CancelCommand | RunDeepCheck | RunGpuReset | AnswerPeers | Inject | TakeOut | Halt
+Order = (
+    RunScript
+    | RunCommand
+    | CancelCommand
+    | RunDeepCheck
+    | RunGpuReset
+    | AnswerPeers
+    | Inject
+    | TakeOut
+    | WatchExtension
+    | UnwatchExtension
+    | Halt
+)
 ToAgent = Welcome | Ack | Order

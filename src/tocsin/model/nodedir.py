@@ -14,6 +14,7 @@ SCRIPT_FILE = "script"  # process id and start time of the running script, so th
 COMMANDS_FOLDER = "commands"  # a folder for each command that runs; in it, as above, the process of its step
 STEP_FILE = "process"
 RESET_FILE = "reset"  # process id and start time of the command that resets a GPU
+EXTENSIONS_FOLDER = "extensions"  # a folder for each extension whose health is asked for; in it, as above, its process
 DEEP_FOLDER = "deep"  # of the deep health check that runs; in it, as above, its process
 
 # Set for the agent and for all that its scripts start: whoever has it in the environment belongs to that machine and

@@ -169,7 +169,7 @@ class Parts:
     def _moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:
         """Those who follow clusters from beside the fleet."""
         self.cloud_watching.moved(before, after)
-        self.extensions.moved(before, after)
+        self.extensions.moved(before, after, touched)
         self.onlookers.moved(after, touched)
         if self.upstream_alarms:
             self.upstream_alarms.moved(before, after)
@@ -188,7 +188,8 @@ class Parts:
 
     @cached_property
     def extensions(self) -> Extensions:
-        return Extensions(self.store, self.fleet, self.commands, self.drafting, self.clock)
+        health_s = self.settings.extension_health_s
+        return Extensions(self.store, self.fleet, self.commands, self.provider.links, self.clock, health_s)
 
     @cached_property
     def cloud_requests(self) -> Requests:
@@ -232,6 +233,7 @@ class Parts:
             fleet=self.fleet,
             commands=self.commands,
             injections=self.injections,
+            extensions=self.extensions,
             links=self.links,
             store=self.store,
             clock=self.clock,

@@ -52,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     region: str = "us-west-2"
     s3_root: str = ""  # empty: the folder s3 inside the data directory
     extensions_root: str = ""  # empty: the folder extensions inside the data directory
+    extension_health_s: float = 60.0  # how often nodes ask an extension how it is
     detach_agents: bool = False
     test_mode: bool = False
     upstream: str = ""

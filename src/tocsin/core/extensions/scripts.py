@@ -52,20 +52,24 @@ def request(extension: Extension, instance_ids: Iterable[str], log_group: str) -
     }
 
 
-def _lines(extension: Extension) -> list[str]:
-    packed = base64.b64encode(script_of(extension).encode()).decode()
-    given = {
+def environment(extension: Extension) -> dict[str, str]:
+    """What each of its scripts finds."""
+    return {
         "EXTENSION_NAME": extension.name,
         "EXTENSION_VERSION": extension.package.version,
         "EXTENSION_CONFIGURATION": configuration(extension),
     }
+
+
+def _lines(extension: Extension) -> list[str]:
+    packed = base64.b64encode(script_of(extension).encode()).decode()
     return [
         "set -eu",
         "folder=$(mktemp -d)",
         "trap 'rm -rf \"$folder\"' EXIT",
         f'echo {packed} | base64 -d > "$folder/script"',
         'chmod 700 "$folder/script"',
-        *(f"export {name}={shlex.quote(value)}" for name, value in given.items()),
+        *(f"export {name}={shlex.quote(value)}" for name, value in environment(extension).items()),
         '"$folder/script"',
     ]
 
@@ -76,10 +80,13 @@ def ended(record: ExtensionNode, invocation: Invocation, said: str) -> Extension
         return None
     if invocation.status is Status.SUCCESS:
         return successor(record, state=NodeState.ACTIVE, code="", message="")
-    code = invocation.steps[-1].code if invocation.steps else 0
+    number = invocation.steps[-1].code if invocation.steps else 0
+    code, message = told(number, said, invocation.reason, FAILED if invocation.steps else LOST)
+    return successor(record, state=NodeState.FAILED, code=code, message=message)
+
+
+def told(exit_code: int, said: str, reason: str = "", fallback: str = FAILED) -> tuple[str, str]:
+    """Code and message of a script that did not end well: the last line it wrote to stderr, else the reason."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    message = (lines[-1] if lines else "") or invocation.reason or f"The script ended with exit code {code}."
-    fallback = FAILED if invocation.steps else LOST
-    return successor(
-        record, state=NodeState.FAILED, code=CODES.get(code, fallback), message=message[:MESSAGE_CHARS_MAX]
-    )
+    message = (lines[-1] if lines else "") or reason or f"The script ended with exit code {exit_code}."
+    return CODES.get(exit_code, fallback), message[:MESSAGE_CHARS_MAX]

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from tocsin.model.cluster import Node
+from tocsin.model.cluster import Node, NodeStatus
 from tocsin.model.extension import Extension, ExtensionNode, ExtensionStatus, NodeState, Work
 
 # "The list contains at most 20 issues."
@@ -22,6 +22,15 @@ class Stands(StrEnum):
     OPEN = "open"
     DONE = "done"
     FAILED = "failed"
+    UNWELL = "unwell"
+
+
+class Fate(StrEnum):
+    """Of an extension on a node: gone with the node, or with its root volume; out of reach with it; or within."""
+
+    GONE = "gone"
+    LOST = "lost"
+    THERE = "there"
 
 
 class Issue(Struct, frozen=True):
@@ -39,28 +48,37 @@ def stands(extension: Extension, record: ExtensionNode | None, node: Node) -> St
         return Stands.OPEN
     if (record.n, record.runs, record.removing) != (extension.n, node.runs, removing):
         return Stands.DUE
-    return Stands.DONE if record.state is NodeState.ACTIVE else Stands.FAILED
+    return _ENDED[record.state]
+
+
+_ENDED = {NodeState.ACTIVE: Stands.DONE, NodeState.FAILED: Stands.FAILED, NodeState.UNWELL: Stands.UNWELL}
 
 
 def counted(extension: Extension, records: Mapping[str, ExtensionNode], nodes: Iterable[Node]) -> Mapping[Stands, int]:
     return Counter(stands(extension, records.get(node.instance_id), node) for node in nodes)
 
 
+def fate(record: ExtensionNode, node: Node | None) -> Fate:
+    """What the removal of an extension has to expect of a node that had it. One that failed is not waited for."""
+    if node is None or node.status is NodeStatus.SHUTTING_DOWN:
+        return Fate.GONE
+    if node.runs != record.runs and record.state is not NodeState.ORDERED:
+        return Fate.GONE
+    return Fate.LOST if node.status is NodeStatus.FAILURE else Fate.THERE
+
+
 def status(extension: Extension, counts: Mapping[Stands, int]) -> ExtensionStatus:
     """In AWS's words: Active is all nodes, Degraded some and not all, the failed ones none."""
-    waiting, done, failed = (
-        counts.get(Stands.DUE, 0) + counts.get(Stands.OPEN, 0),
-        counts.get(Stands.DONE, 0),
-        counts.get(Stands.FAILED, 0),
-    )
+    waiting = counts.get(Stands.DUE, 0) + counts.get(Stands.OPEN, 0)
+    done, failed, unwell = (counts.get(one, 0) for one in (Stands.DONE, Stands.FAILED, Stands.UNWELL))
     if extension.work is Work.DELETE:
         return ExtensionStatus.DELETE_FAILED if failed and not waiting else ExtensionStatus.DELETING
     creating = extension.work is Work.CREATE
     if waiting and not extension.settled:
         return ExtensionStatus.CREATING if creating else ExtensionStatus.UPDATING
-    if not waiting and not failed:
+    if not waiting and not failed and not unwell:
         return ExtensionStatus.ACTIVE
-    if failed and not done and not waiting:
+    if failed and not done and not unwell and not waiting:
         return ExtensionStatus.CREATE_FAILED if creating else ExtensionStatus.UPDATE_FAILED
     return ExtensionStatus.DEGRADED
 

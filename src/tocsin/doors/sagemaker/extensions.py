@@ -48,6 +48,10 @@ def extension_operations(
     }
 
 
+# Where an update that changes nothing runs the script once more.
+_TRIED_AGAIN = (NodeState.FAILED, NodeState.UNWELL)
+
+
 class _Desk:
     def __init__(
         self,
@@ -85,7 +89,7 @@ class _Desk:
             wanted = request.get("ExtensionVersion", before.package.version)
             package = before.package if wanted == before.package.version else await self._package(before.name, wanted)
             after = requests.updated(before, package, request, context.now)
-            again = [one for one in await self._nodes(after) if one.state is NodeState.FAILED]
+            again = [one for one in await self._nodes(after) if one.state in _TRIED_AGAIN]
             await self._kept(context, "UpdateClusterExtension", after, Put(after), *map(Delete, again))
 
         await decided(attempt)

@@ -122,11 +122,15 @@ class Commands:
 
         `also` is a further change of the same commit.
         """
-        self.check_room()
-        draft = await self._drafting.draft(scope, request, self._now_ms())
+        draft = await self.draft(scope, request)
         await self._store.commit(*draft.changes, *([also(draft.command)] if also else ()))
         self.opened(draft)
         return draft.command
+
+    async def draft(self, scope: Scope, request: dict[str, Any]) -> Draft:
+        """The same, for whoever commits it together with something else, and says then that it is `opened`."""
+        self.check_room()
+        return await self._drafting.draft(scope, request, self._now_ms())
 
     def check_room(self, more: int = 1) -> None:
         if len(self._open) + more > self._limits.open_max:
