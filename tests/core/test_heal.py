@@ -18,6 +18,7 @@ from tocsin.core.faults.outlook import outlook
 from tocsin.core.plan import ResetGpus, plan
 from tocsin.core.plan.steps import Observed, Plan
 from tocsin.core.reports import effect
+from tocsin.core.tell import tell
 from tocsin.model.cluster import Health, Node, NodeStatus
 from tocsin.model.health import Finding
 from tocsin.model.link import GpuResetEnded
@@ -361,18 +362,31 @@ def test_a_reset_that_fails_is_followed_by_a_reboot_that_says_why() -> None:
 
 
 @pytest.mark.parametrize("failed", ["", "GPU is in use by another process"])
-def test_a_reset_ends_also_when_a_person_called_its_fault_over_meanwhile(failed: str) -> None:
-    """The node's other fault keeps it sick, and the reset is remembered no more."""
+@pytest.mark.parametrize("others", [(LEFT,), ()])
+def test_a_reset_ends_also_when_a_person_called_its_fault_over_meanwhile(
+    failed: str, others: tuple[tuple[str, int], ...]
+) -> None:
+    """It is waited for, even where nothing else keeps the node sick; then it is remembered no more, and the story says
+    how it ended."""
     world = resetting(1, 1)
-    world.strike(world.members[1], LEFT)
+    for other in others:
+        world.strike(world.members[1], other)
     sick = hung(world, world.nodes[world.members[1].instance_id])
     assert sick.reset is not None
     world.nodes[sick.instance_id] = replace(sick, faults=cleared(sick.faults, HUNG[0]), mended=())
     world.turn()
+    waiting = world.nodes[sick.instance_id]
+    assert (waiting.reset, waiting.health) == (sick.reset, Health.UNHEALTHY)
     answer(world, sick, failed)
+    ended = world.nodes[sick.instance_id]
+    told = tell(world.living, world.living, {"i": waiting}, {"i": ended}, world.now)
+    words = "the reset of its GPUs failed" if failed else "the reset of its GPUs is done"
+    assert [(one.what, one.why) for one in told] == [(f"{sick.name}: {words}", failed)]
     world.turn()
     after = world.nodes[sick.instance_id]
-    assert (after.reset, after.mended, [one.fault for one in after.faults]) == (None, (), ["disk-full"])
+    assert (after.reset, after.mended) == (None, ())
+    assert [(one.fault, one.code) for one in after.faults] == list(others)
+    assert (after.health is Health.HEALTHY) is not bool(others)
 
 
 def test_a_reset_of_which_nothing_is_heard_has_failed() -> None:

@@ -82,9 +82,9 @@ def _node_lines(old: Node | None, new: Node | None) -> list[tuple[Chapter, str, 
 def _reset_line(old: Node, new: Node) -> tuple[Chapter, str, str]:
     if new.reset is not None:
         return Chapter.DECISION, f"{new.name}: {', '.join(new.reset.gpus)} is reset", new.why
-    if new.status is not old.status:
+    if new.reset_end is None:
         return Chapter.NODE, f"{new.name}: the reset of its GPUs is given up", ""
-    failed = new.mended[-1].failed if new.mended else ""
+    failed = new.reset_end.failed
     return Chapter.NODE, f"{new.name}: the reset of its GPUs {'failed' if failed else 'is done'}", failed
 
 

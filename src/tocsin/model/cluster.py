@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from tocsin.model.attachment import Interface, Volume
 from tocsin.model.deep import DeepCheck, DeepState
-from tocsin.model.health import GpuReset, Known, Mended
+from tocsin.model.health import GpuReset, Known, Mended, ResetEnd
 from tocsin.model.names import cluster_arn, cluster_log_group
 from tocsin.model.operation import Operation
 from tocsin.model.records import Record
@@ -241,7 +241,8 @@ class Node(Record, frozen=True, kw_only=True):
     first, `tries` those of the update under way.
     `faults` is what its agent found and what is not over, `mended` what was done about faults at this place before;
     `advice` is what a person is told to do about it, `due` what will be done once jobs and budgets let it.
-    `reset` is the reset of its GPUs that is under way, and `resets` whether its agent can make one.
+    `reset` is the reset of its GPUs that is under way, `reset_end` how the last one ended (None: it was given up, or
+    there was none), and `resets` whether its agent can make one.
     `deep` is its deep health check: the one that is due or under way, else the last. `volumes` and `interfaces` are
     what clients attached to it.
     """
@@ -275,6 +276,7 @@ class Node(Record, frozen=True, kw_only=True):
     advice: str = ""
     due: Repair | None = None
     reset: GpuReset | None = None
+    reset_end: ResetEnd | None = None
     resets: bool = False
     image: Image = Image()
     updated_at: datetime | None = None

@@ -161,3 +161,9 @@ class GpuReset(Struct, frozen=True, kw_only=True):
 
     gpus: tuple[str, ...]
     at: datetime
+
+
+class ResetEnd(Struct, frozen=True, kw_only=True):
+    """How the last reset of a node's GPUs ended: `failed` says why it came to nothing."""
+
+    failed: str = ""

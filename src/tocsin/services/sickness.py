@@ -36,8 +36,5 @@ class Sickness:
             self.verdicts[new.health] += 1
         self.repairs[Remedy.REBOOT] += new.reboot_due and not old.reboot_due
         self.repairs[Remedy.GPU_RESET] += new.reset is not None and old.reset is None
-        self.failed += _failures(new) > _failures(old)
-
-
-def _failures(node: Node) -> int:
-    return sum(bool(one.failed) for one in node.mended)
+        ended = new.reset_end if old.reset is not None and new.reset is None else None
+        self.failed += ended is not None and bool(ended.failed)

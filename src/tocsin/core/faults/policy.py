@@ -30,6 +30,12 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     domain_percent_max: float = 50.0
     domain_label: str = "rack"
     repairs_floor: int = 1
+    # The same of nodes that are lost (dead, silent). More than of sick ones, for a dead node does nothing anyway; but
+    # who is only silent may come back, and a network that is cut is no reason to replace everybody behind it.
+    lost_cluster_percent_max: float = 34.0
+    lost_group_percent_max: float = 50.0
+    lost_domain_percent_max: float = 50.0
+    lost_floor: int = 2
     # A GPU may take so long to be reset.
     gpu_reset_limit_s: float = 120.0
     # A repair waits for the commands that rules send to its node, so that they see the node as it is; at most so long

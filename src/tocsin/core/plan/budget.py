@@ -1,8 +1,8 @@
 """The budget of repairs: how many nodes of a cluster, of a group and of a failure domain may be under repair at a time.
 
-A failure domain is what fails together: a rack, an UltraServer, a subnet. Machine providers tell a node's (Observed);
-where they tell none, it is the subnet of the group's OverrideVpcConfig. heal.py asks before each repair; nobody asks
-before a node comes back.
+One count, and two sets of bounds: of nodes that are sick, and of nodes that are lost. A failure domain is what fails
+together (a rack, an UltraServer): machine providers tell a node's, else it is its group's only subnet. heal.py and
+mend.py ask before each repair; nobody asks before a node comes back.
 """
 
 from collections import Counter
@@ -10,12 +10,35 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from tocsin.core.faults import HealthPolicy
 from tocsin.core.members import stays
 from tocsin.core.plan.draft import Draft
 from tocsin.model.cluster import InstanceGroup, Node, NodeStatus
 
 BUDGETS = CLUSTER, GROUP, DOMAIN = "cluster", "group", "domain"
 Key = tuple[str, str]
+
+
+class Bounds(Struct, frozen=True):
+    """Percents of what a node is a part of, and how many nodes always may."""
+
+    cluster: float
+    group: float
+    domain: float
+    floor: int
+
+
+def of_sick(policy: HealthPolicy) -> Bounds:
+    return Bounds(policy.cluster_percent_max, policy.group_percent_max, policy.domain_percent_max, policy.repairs_floor)
+
+
+def of_lost(policy: HealthPolicy) -> Bounds:
+    return Bounds(
+        policy.lost_cluster_percent_max,
+        policy.lost_group_percent_max,
+        policy.lost_domain_percent_max,
+        policy.lost_floor,
+    )
 
 
 class Held(Struct, frozen=True):
@@ -28,8 +51,9 @@ class Held(Struct, frozen=True):
 class Budget:
     """Counted once a plan. Sizes of domains only once a repair waits for its turn: they take a look at all nodes."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, bounds: Bounds) -> None:
         self._draft = draft
+        self._bounds = bounds
         self._subnets = {group.name: _subnet(group) for group in draft.cluster.groups}
         sizes = draft.nodes.glance.sizes
         self._sizes: Counter[Key] = Counter({(GROUP, name): size for name, size in sizes.items()})
@@ -42,10 +66,9 @@ class Budget:
 
     def held(self, node: Node) -> Held | None:
         """None: its repair need not wait."""
-        policy = self._draft.health
         for key, name, percent in self._shares(node):
             size, under_way = self._size(key), self._under_way[key]
-            if under_way >= max(policy.repairs_floor, int(size * percent / 100)):
+            if under_way >= max(self._bounds.floor, int(size * percent / 100)):
                 why = f"{under_way} of {size} nodes of {name} are under repair, and {percent:g} % may be"
                 return Held(key[0], why)
         return None
@@ -55,12 +78,12 @@ class Budget:
 
     def _shares(self, node: Node) -> Iterator[tuple[Key, str, float]]:
         """What the node is a part of, in words, and how much of that may be under repair."""
-        policy = self._draft.health
-        yield (CLUSTER, ""), "the cluster", policy.cluster_percent_max
-        yield (GROUP, node.group), f"group {node.group}", policy.group_percent_max
+        bounds = self._bounds
+        yield (CLUSTER, ""), "the cluster", bounds.cluster
+        yield (GROUP, node.group), f"group {node.group}", bounds.group
         domain = self._domain(node)
         if domain:
-            yield (DOMAIN, domain), f"failure domain {domain}", policy.domain_percent_max
+            yield (DOMAIN, domain), f"failure domain {domain}", bounds.domain
 
     def _domain(self, node: Node) -> str:
         return self._draft.seen.domain(node.instance_id) or self._subnets.get(node.group, "")

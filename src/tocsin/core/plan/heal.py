@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from tocsin.core.faults import Together, Verdict, gpus_to_reset, in_context, lapse, together, weigh
-from tocsin.core.plan.budget import Budget
+from tocsin.core.plan.budget import Budget, of_sick
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.resets import begin, follow_reset
 from tocsin.model.cluster import Health, Node, NodeRecovery, NodeStatus, Repair
@@ -32,7 +32,7 @@ def heal(draft: Draft) -> None:
     sick = [node for node in draft.nodes.stirred() if node.faults or node.advice]
     if not sick:
         return
-    budget = Budget(draft)
+    budget = Budget(draft, of_sick(draft.health))
     shared = together({node.instance_id: node.faults for node in sick}, draft.catalogue)
     # Who waits longest comes first: their turn must not depend on the order of names.
     for node in sorted(sick, key=lambda one: min((fault.since_ms for fault in one.faults), default=0)):
@@ -53,8 +53,11 @@ def _heal(draft: Draft, node: Node, budget: Budget, shared: Together) -> None:
 
 def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
     worst = verdict.worst
+    if worst is None and node.reset is not None:
+        follow_reset(draft, node)  # its faults were called over meanwhile, but no job is to meet a GPU in its reset
+        return
     if worst is None:
-        draft.set(node, health=Health.HEALTHY, fault="", message="", advice="", due=None, reset=None)
+        draft.set(node, health=Health.HEALTHY, fault="", message="", advice="", due=None)
         return
     recovers = draft.cluster.node_recovery is not NodeRecovery.NONE
     resetting = node.reset is not None or (recovers and verdict.remedy is Remedy.GPU_RESET)

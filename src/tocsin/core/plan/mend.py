@@ -1,10 +1,12 @@
-"""Mending: rebooting and replacing nodes, within the budget.
+"""Mending: rebooting and replacing nodes, within the budgets.
 
 What to do with a node comes from its record: `repair`, whoever wrote it there, is done whatever NodeRecovery says.
 What is unhealthy, or failed while replacing, is replaced unless NodeRecovery is None. What failed on its way to a place
-that nobody had yet is tried again, unless the operation under way fails by it.
+that nobody had yet is tried again, unless the operation under way fails by it. The controller's nodes wait for no
+budget: the others wait for them.
 """
 
+from tocsin.core.plan.budget import Budget, of_lost
 from tocsin.core.plan.deep import afresh
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.model.cluster import InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
@@ -15,6 +17,7 @@ def mend(draft: Draft) -> None:
     groups = {group.name: group for group in draft.cluster.groups}
     first = controller_group(draft.cluster)
     under_way = sum(1 for node in draft.nodes.stirred() if node.group != first and _under_repair(node))
+    budget: Budget | None = None
     for node in draft.nodes.stirred():
         repair = _due(draft, node)
         if repair is None or node.group not in groups:
@@ -28,8 +31,22 @@ def mend(draft: Draft) -> None:
             if under_way >= draft.policy.replacements_at_once_max:
                 draft.wait(f"{node.instance_id} waits to be {_DONE[repair]}: {under_way} repairs are under way")
                 continue
+            if node.repair is None:  # lost: nobody, and no budget, has agreed to this yet
+                budget = budget or Budget(draft, of_lost(draft.health))
+                if _held(draft, node, budget):
+                    continue
+                budget.begin(node)
             under_way += 1
         _BEGIN[repair](draft, node)
+
+
+def _held(draft: Draft, node: Node, budget: Budget) -> bool:
+    """Whether too many are under repair for another one. It may answer again meanwhile, and is well then."""
+    held = budget.held(node)
+    if held is not None:
+        draft.held[node.instance_id] = held.budget
+        draft.wait(f"{node.instance_id} waits to be {_DONE[Repair.REPLACE]}: {held.why}")
+    return held is not None
 
 
 def _under_repair(node: Node) -> bool:

@@ -9,7 +9,7 @@ from tocsin.core.faults import after_gpu_reset
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.steps import ResetGpus
 from tocsin.model.cluster import Node, NodeStatus
-from tocsin.model.health import GpuReset, Remedy
+from tocsin.model.health import GpuReset, Remedy, ResetEnd
 from tocsin.model.link import GpuResetEnded
 
 WHY_CHARS_MAX = 300
@@ -19,7 +19,7 @@ SILENT = "it did not end within {seconds:g} s"
 
 
 def begin(draft: Draft, node: Node, gpus: tuple[str, ...]) -> None:
-    draft.set(node, reset=GpuReset(gpus=gpus, at=draft.now))
+    draft.set(node, reset=GpuReset(gpus=gpus, at=draft.now), reset_end=None)
 
 
 def follow_reset(draft: Draft, node: Node) -> None:
@@ -48,13 +48,14 @@ def ended(node: Node, report: GpuResetEnded) -> Node:
         return node
     if report.failed:
         return failed(node, report.failed)
-    return replace(node, reset=None, why="", faults=after_gpu_reset(node.faults, node.reset.gpus))
+    left = after_gpu_reset(node.faults, node.reset.gpus)
+    return replace(node, reset=None, reset_end=ResetEnd(), why="", faults=left)
 
 
 def failed(node: Node, why: str) -> Node:
     """This reset is the last that was done about the node: nothing begins while one is under way. Who called its fault
     over meanwhile had it forgotten."""
-    mended = node.mended
+    why, mended = why[:WHY_CHARS_MAX], node.mended
     if mended and mended[-1].remedy is Remedy.GPU_RESET:
-        mended = (*mended[:-1], replace(mended[-1], failed=why[:WHY_CHARS_MAX]))
-    return replace(node, reset=None, why="", mended=mended)
+        mended = (*mended[:-1], replace(mended[-1], failed=why))
+    return replace(node, reset=None, reset_end=ResetEnd(failed=why), why="", mended=mended)
