@@ -70,7 +70,7 @@ def _ends(fault: Fault) -> str:
 def _counts(fault: Fault) -> str:
     often = f"{fault.needed} times in {_time(fault.window_s)}" if fault.needed > 1 else ""
     idle = "when no job runs" if fault.at_idle else ""
-    lasting = f"after {_time(fault.settle_s)}" if fault.settle_s else ""
+    lasting = f"after {_time(fault.settle_s + fault.lasts_s)}" if fault.settle_s + fault.lasts_s else ""
     return ", ".join(filter(None, (often, lasting, idle))) or "at once"
 
 
@@ -85,8 +85,17 @@ def _shown(fault: Fault) -> str:
     back = f", back at {fault.leave:g}" if fault.leave is not None else ""
     rate = " a second" if fault.per_s else ""
     kind = f" grows by more than {limit:g}{rate}" if fault.counter else f" is {way} {limit:g}{back}"
+    if fault.drains_per_s:
+        kind = f" grows by more than {limit:.10g} at once, or for long by more than {_rate(fault.drains_per_s)}"
     times = f", {fault.times} times in a row" if fault.times > 1 else ""
-    return f"`{fault.check}`{kind}{times}"
+    lasts = f", for {_time(fault.lasts_s)}" if fault.lasts_s else ""
+    stays = f"; over when it stayed away for {_time(fault.stays_s)}" if fault.stays_s else ""
+    return f"`{fault.check}`{kind}{times}{lasts}{stays}"
+
+
+def _rate(per_s: float) -> str:
+    unit, size = ("second", 1) if per_s >= 1 else ("minute", 60)
+    return f"{round(per_s * size, 3):.10g} a {unit}"
 
 
 def _code(pattern: str) -> str:

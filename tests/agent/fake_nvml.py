@@ -66,6 +66,18 @@ class FakeNvml:
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: Any, place: Any) -> int:
         return self._tell(handle, "reasons", place)
 
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle: Any, place: Any) -> int:
+        return self._tell(handle, "power_limit", place)
+
+    def nvmlDeviceGetPowerManagementDefaultLimit(self, handle: Any, place: Any) -> int:
+        return self._tell(handle, "power_default", place)
+
+    def nvmlDeviceGetClockInfo(self, handle: Any, kind: Any, place: Any) -> int:
+        return self._tell(handle, "clock", place)
+
+    def nvmlDeviceGetMaxClockInfo(self, handle: Any, kind: Any, place: Any) -> int:
+        return self._tell(handle, "clock_max", place)
+
     def nvmlDeviceGetMaxPcieLinkWidth(self, handle: Any, place: Any) -> int:
         return self._tell(handle, "lanes_max", place)
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -130,7 +132,11 @@ def test_an_efa_device_tells_its_own_counters(tmp_path: Path) -> None:
     counters = {"no_completion_cmds": 1, "rx_drops": 2, "retrans_timeout_events": 3}
     tree(tmp_path, **{f"{base}hw_counters__{name}": str(value) for name, value in counters.items()})
     read = values(Network(tmp_path).read(0))
-    assert read == {("efa.no_completion_cmds", "rdmap0s6/1"): 1, ("efa.errors", "rdmap0s6/1"): 5}
+    assert read == {
+        ("efa.no_completion_cmds", "rdmap0s6/1"): 1,
+        ("efa.errors", "rdmap0s6/1 rx_drops"): 2,
+        ("efa.errors", "rdmap0s6/1 retrans_timeout_events"): 3,
+    }
 
 
 def test_interfaces_that_are_no_hardware_are_left_alone_and_the_others_watched(tmp_path: Path) -> None:
@@ -151,15 +157,51 @@ def test_interfaces_that_are_no_hardware_are_left_alone_and_the_others_watched(t
 # The system.
 
 
-def test_the_clock_is_a_fault_only_once_it_was_synchronised(monkeypatch: pytest.MonkeyPatch) -> None:
-    status = 0x40
-    monkeypatch.setattr(system, "clock_status", lambda: status)
-    clock = system.Clock()
+Loose = Callable[[bool | None], None]
+
+
+@pytest.fixture
+def loose(monkeypatch: pytest.MonkeyPatch) -> Loose:
+    return lambda said: monkeypatch.setattr(system, "clock_is_loose", lambda: said)
+
+
+def test_the_clock_is_a_fault_only_once_it_was_synchronised(tmp_path: Path, loose: Loose) -> None:
+    clock = system.Clock(tmp_path)
+    for at_ms, (said, value) in enumerate([(True, 0), (False, 0), (True, 1), (False, 0)]):
+        loose(said)
+        assert [one.value for one in clock.read(at_ms)] == [value]
+    loose(None)
+    assert clock.read(9) == []
+
+
+@pytest.mark.parametrize("keeper", system.TIME_KEEPERS)
+def test_a_clock_that_a_daemon_keeps_is_to_be_synchronised_once_the_machine_has_booted(
+    tmp_path: Path, loose: Loose, keeper: str
+) -> None:
+    loose(True)
+    clock = system.Clock(tree(tmp_path, proc__uptime="299.0 1.0"))
+    (tmp_path / keeper).mkdir(parents=True)
     assert [one.value for one in clock.read(0)] == [0]
-    status = 0
-    assert [one.value for one in clock.read(1)] == [0]
-    status = 0x40
-    assert [one.value for one in clock.read(2)] == [1]
+    tree(tmp_path, proc__uptime="301.0 1.0")
+    [told] = clock.read(1)
+    assert (told.value, told.text) == (1, "the clock follows no other, though a daemon should keep it")
+
+
+@pytest.mark.parametrize(
+    ("status", "error_us", "loose"),
+    [(0x40, 16_000_000, True), (0x40, 20_000, False), (0x2001, 16_000_000, False), (0x2001, 500, False)],
+)
+def test_a_clock_whose_error_is_known_is_kept_whatever_its_flag_says(
+    monkeypatch: pytest.MonkeyPatch, status: int, error_us: int, loose: bool
+) -> None:
+    """chrony keeps the clock under STA_UNSYNC where it is not told to set the hardware's clock as well."""
+
+    def adjtimex(place: Any) -> int:
+        struct.pack_into("@i4xqqqqi", place._obj, 0, 0, 0, 0, error_us, 0, status)
+        return 5
+
+    monkeypatch.setattr(system.ctypes, "CDLL", lambda name: SimpleNamespace(adjtimex=adjtimex))
+    assert system.clock_is_loose() is loose
 
 
 def test_daemons_that_are_not_there_are_named_and_processes_counted() -> None:
@@ -245,6 +287,10 @@ def test_the_librarys_answers_become_a_snapshot(nvml: Callable[..., FakeNvml]) -
         "lanes": 16,
         "generation_max": 5,
         "generation": 5,
+        "power_limit": 700_000,
+        "power_default": 700_000,
+        "clock": 1500,
+        "clock_max": 2000,
         "recovery": 0,
     }
     sick = {
@@ -274,6 +320,9 @@ def test_the_librarys_answers_become_a_snapshot(nvml: Callable[..., FakeNvml]) -
         remap_pending=False,
         thermal_slowdown=False,
         power_brake=False,
+        hw_slowdown=False,
+        power_capped_percent=0,
+        clock_percent=75,
         temperature_margin=50,
         nvlinks_down=0,
         pcie_lanes_missing=0,
@@ -289,6 +338,27 @@ def test_the_librarys_answers_become_a_snapshot(nvml: Callable[..., FakeNvml]) -
     )
     assert third == Gpu(bus="gpu-2", lost=True)
     assert old == Gpu(bus="0000:b9:00", temperature_margin=50)
+
+
+def test_a_gpu_with_less_power_than_it_was_made_for_or_a_slow_clock_says_by_how_much(
+    nvml: Callable[..., FakeNvml],
+) -> None:
+    capped = {**GPU, "power_limit": 350_000, "power_default": 700_000, "clock": 345, "clock_max": 1980}
+    nvml({**capped, "reasons": 0}, {**capped, "reasons": pynvml.nvmlClocksEventReasonGpuIdle})
+    working, idle = Nvml().sweep().gpus
+    assert (working.power_capped_percent, round(working.clock_percent or 0)) == (50, 17)
+    assert (idle.power_capped_percent, idle.clock_percent) == (50, None)
+
+
+def test_a_slowdown_is_told_apart_where_the_gpu_tells_heat_from_power(nvml: Callable[..., FakeNvml]) -> None:
+    hardware = pynvml.nvmlClocksEventReasonHwSlowdown
+    nvml(
+        {**GPU, "reasons": hardware},
+        {**GPU, "reasons": hardware | pynvml.nvmlClocksEventReasonHwThermalSlowdown},
+        {**GPU, "reasons": hardware | pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown},
+    )
+    told = [(gpu.hw_slowdown, gpu.thermal_slowdown, gpu.power_brake) for gpu in Nvml().sweep().gpus]
+    assert told == [(True, False, False), (False, True, False), (False, False, True)]
 
 
 def test_the_link_of_a_gpu_at_rest_may_be_slow(nvml: Callable[..., FakeNvml]) -> None:
@@ -357,7 +427,9 @@ def test_a_missing_library_and_a_missing_driver_are_told_apart(
         ("no-driver", 0, 8, 0, 1, 0),
         ("ready", 7, 8, 8, 0, 1),
         ("ready", 8, 8, 8, 0, 0),
-        ("ready", 8, 0, 8, 0, None),
+        ("ready", 8, 0, 8, 0, 0),
+        ("ready", 7, 0, 8, 0, 1),
+        ("ready", 8, 0, 0, 0, None),
     ],
 )
 def test_the_four_states_of_the_library_are_told_apart(
@@ -371,7 +443,7 @@ def test_the_four_states_of_the_library_are_told_apart(
 
 def test_a_lost_gpu_is_told_and_asked_nothing_more() -> None:
     read = values(readings(Snapshot(gpus=(Gpu(bus="b", lost=True, ecc_corrected=1),)), 0, 1, 0))
-    assert read == {("gpu.driver_missing", "gpus"): 0, ("gpu.lost", "b"): 1}
+    assert read == {("gpu.driver_missing", "gpus"): 0, ("gpu.missing", "gpus"): 0, ("gpu.lost", "b"): 1}
 
 
 def test_every_reading_of_a_gpu_has_a_fault_type() -> None:
@@ -383,6 +455,9 @@ def test_every_reading_of_a_gpu_has_a_fault_type() -> None:
         remap_pending=False,
         thermal_slowdown=False,
         power_brake=False,
+        hw_slowdown=False,
+        power_capped_percent=0,
+        clock_percent=100,
         temperature_margin=9,
         nvlinks_down=0,
         pcie_lanes_missing=0,
@@ -407,6 +482,13 @@ def test_gpus_on_the_bus_are_counted(tmp_path: Path) -> None:
     )
     assert on_the_bus(tmp_path) == 1
     assert on_the_bus(tmp_path / "nowhere") == 0
+    bound = tmp_path / "sys/bus/pci/devices/a/driver"
+    for driver, counted in (("nvidia", 1), ("vfio-pci", 0)):
+        (tmp_path / "sys/bus/pci/drivers" / driver).mkdir(parents=True)
+        bound.symlink_to(tmp_path / "sys/bus/pci/drivers" / driver)
+        assert on_the_bus(tmp_path) == counted
+        bound.unlink()
+    assert on_the_bus(tmp_path) == 1, "one that was unbound is still there"
 
 
 # Rounds.
@@ -456,6 +538,22 @@ def test_a_fault_that_began_before_a_restart_ends_after_it_and_not_across_a_boot
         await second.go(3)
         rebooted = Ward(tmp_path, boot="boot-2")
         assert await rebooted.go(3) == ["+gpu-hot a"]
+
+    run(story)
+
+
+def test_readings_that_were_counted_before_an_orderly_end_count_after_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        first = Ward(tmp_path)
+        first.gpus(Gpu(bus="a", clock_percent=10))
+        going = asyncio.create_task(first.rounds.run())
+        await first.rounds.look()
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        kept = msgspec.json.decode((tmp_path / "gauges.json").read_bytes())["gauges"]["gpu-clock-low a"]
+        left = CATALOGUE.faults["gpu-clock-low"].times - kept["run"]
+        assert left < 6
+        assert await Ward(tmp_path).go(left) == ["+gpu-clock-low a"]
 
     run(story)
 

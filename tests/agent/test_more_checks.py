@@ -14,7 +14,7 @@ from tests.agent.test_checks import port, tree, values
 from tests.faults.table import CATALOGUE
 from tests.harness import WAIT_S, eventually
 from tocsin.agent.checks.disks import EVERY_MS, Smart, told
-from tocsin.agent.checks.network import FLAP_DOWN_MS, Network
+from tocsin.agent.checks.network import FLAP_DOWN_MS, Network, Promised
 from tocsin.agent.checks.system import Processes, memory_errors
 from tocsin.agent.sources.pstore import crashes
 from tocsin.core.faults import diagnose
@@ -62,6 +62,18 @@ def test_a_port_that_never_was_up_is_not_missed(tmp_path: Path) -> None:
     network.read(0)
     shutil.rmtree(tmp_path / "sys/class/infiniband/mlx5_0")
     assert network.read(1) == []
+
+
+def test_ports_that_a_node_should_have_are_missed_whether_down_slow_or_never_there(tmp_path: Path) -> None:
+    rate = "sys__class__infiniband__mlx5_0__ports__1__rate"
+    network = Network(tree(port(tmp_path), **{rate: "400 Gb/sec (4X NDR)"}), Promised(ports=2, gbps=400))
+    [told] = [one for one in network.read(0) if one.check == "ib.missing"]
+    assert (told.value, told.text) == (1, "1 ports are up at 400 Gb/s, and 2 should be")
+    tree(tmp_path, **{rate: "200 Gb/sec (4X HDR)"})
+    assert values(network.read(1))["ib.missing", "ports"] == 2
+    tree(tmp_path, **{rate: "400 Gb/sec (4X NDR)", "sys__class__infiniband__mlx5_0__ports__1__state": "1: DOWN"})
+    assert values(network.read(2))["ib.missing", "ports"] == 2
+    assert ("ib.missing", "ports") not in values(Network(port(tmp_path)).read(3))
 
 
 def test_counters_of_a_port_are_read_wherever_its_driver_has_them(tmp_path: Path) -> None:

@@ -10,11 +10,20 @@ from tests.faults.table import CATALOGUE, NOW_MS, POLICY, known_of
 from tests.faults.test_lines import NODE, WORLD
 from tocsin.core.announce import node_health_detail
 from tocsin.core.faults import Gauge, measure, weigh
+from tocsin.core.faults.readings import BUCKET_HOLDS
 from tocsin.core.plan import plan
 from tocsin.core.plan.steps import Observed
 from tocsin.model.health import Clearing, Finding, Reading, Remedy
 
-CASES = [tuple(case) for case in tomllib.loads(Path(__file__).with_name("readings.toml").read_text())["cases"]]
+
+def spelt(values: list[float | list[float]]) -> list[float]:
+    """Readings one by one."""
+    pairs = [one if isinstance(one, list) else [one, 1] for one in values]
+    return [value for value, times in pairs for _ in range(int(times))]
+
+
+READ = tomllib.loads(Path(__file__).with_name("readings.toml").read_text())["cases"]
+CASES = [(name, spelt(well), spelt(bad), *rest) for name, well, bad, *rest in READ]
 Case = tuple[str, list[float], list[float], str, str, str]
 EVERY_MS = 10_000
 every_case = pytest.mark.parametrize("case", CASES, ids=[str(case[0]) for case in CASES])
@@ -86,7 +95,9 @@ def test_what_is_read_to_be_well_again_ends_a_fault_that_ends_so(case: Case) -> 
     if fault.clears is not Clearing.SIGN:
         return
     back = bad[-1] if fault.counter else (fault.leave if fault.leave is not None else well[-1])
-    found = [one for _, one in told(name, [*well, *bad, *[back] * fault.times])]
+    drained = BUCKET_HOLDS * (fault.above or 0) / fault.drains_per_s if fault.drains_per_s else 0
+    enough = fault.times + int(max(fault.stays_s, drained) * 1000 / EVERY_MS) + 1
+    found = [one for _, one in told(name, [*well, *bad, *[back] * enough])]
     assert found[-1].over
     assert known_of(*found) == ()
 

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from tests.faults.table import CATALOGUE, NOW_MS
 from tocsin.core.faults import Fault, Gauge, measure
-from tocsin.core.faults.readings import REMIND_MS
+from tocsin.core.faults.readings import BUCKET_HOLDS, GAP_S_MAX, REMIND_MS
 from tocsin.model.health import Clearing, Finding, Reading, Severity
 
 LEVEL = Fault(
     name="hot", title="", check="c", above=10, leave=5, times=3, severity=Severity.ERROR, clears=Clearing.SIGN
 )
+LASTING = Fault(name="down", title="", check="c", above=0, lasts_s=240, stays_s=600, clears=Clearing.SIGN)
+BUCKET = Fault(name="many", title="", check="c", above=100, leave=0, counter=True, drains_per_s=1, clears=Clearing.SIGN)
 COUNTER = Fault(name="lost", title="", check="c", above=0, counter=True, clears=Clearing.QUIET, quiet_s=60)
 RATE = Fault(name="fast", title="", check="c", above=2, counter=True, per_s=True, times=2, clears=Clearing.SIGN)
 
@@ -64,6 +66,57 @@ def test_a_restart_in_between_changes_nothing(values: list[float], at: int) -> N
     assert found == whole
 
 
+def test_a_fault_may_have_to_last_before_it_begins_and_to_stay_away_before_it_ends() -> None:
+    down, up = [1.0] * 25, [0.0] * 61  # ten seconds apart: 240 s, and 600 s
+    assert told(LASTING, [0, *down[1:]], every_ms=10_000) == []
+    assert told(LASTING, [0, *down, *up[1:]], every_ms=10_000) == [(25, False)]
+    assert told(LASTING, [0, *down, *up], every_ms=10_000) == [(25, False), (86, True)]
+    flapping = [0, *down, *up[:30], 1.0, *up]
+    assert told(LASTING, flapping, every_ms=10_000) == [(25, False), (len(flapping) - 1, True)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 900), st.booleans()), max_size=40))
+def test_nothing_begins_or_ends_before_its_time(spans: list[tuple[int, bool]]) -> None:
+    """Spans of so many readings, ten seconds apart, bad or well."""
+    values = [float(bad) for length, bad in spans for _ in range(min(length, 100))]
+    was_over = True
+    for number, over in told(LASTING, values, every_ms=10_000):
+        if over == was_over:
+            continue  # it is only said again
+        was_over = over
+        since = number - (60 if over else 24)
+        assert since >= 0
+        assert set(values[since : number + 1]) == {0.0 if over else 1.0}
+
+
+def test_a_clock_that_jumps_makes_nothing_last() -> None:
+    gauge, found = Gauge(), None
+    for at_ms in (0, 10_000, 86_400_000, 5_000, 15_000):  # a day ahead, and back again
+        gauge, found = measure(gauge, Reading(check="c", subject="s", value=1, at_ms=NOW_MS + at_ms), LASTING)
+        assert found is None
+    assert gauge.lasted_s == 10 + GAP_S_MAX + 10
+
+
+def test_a_bucket_overflows_by_many_at_once_or_by_a_few_for_long_and_runs_dry() -> None:
+    assert told(BUCKET, [0, 100]) == []
+    assert told(BUCKET, [0, 101]) == [(1, False)]
+    assert told(BUCKET, [10 * number for number in range(100)], every_ms=10_000) == []  # one a second
+    twice = [20.0 * number for number in range(13)]
+    assert told(BUCKET, twice, every_ms=10_000) == [(10, False)]
+    assert told(BUCKET, [0, 1e6, *[1e6] * 21], every_ms=10_000) == [(1, False), (21, True)]
+
+
+@given(st.lists(st.integers(0, 60), max_size=60))
+def test_a_bucket_never_overflows_below_its_rate(grown: list[int]) -> None:
+    """So much at once and so much a second may come, whenever it comes."""
+    values = [float(sum(grown[:number])) for number in range(len(grown) + 1)]
+    for number, over in told(BUCKET, values, every_ms=10_000):
+        if not over:
+            most = max(values[number] - values[at] - 10 * (number - at - 1) for at in range(number))
+            assert most > BUCKET.above
+            break
+
+
 def test_a_fault_that_lasts_is_said_again_after_a_while() -> None:
     found = told(LEVEL, [11] * 10, every_ms=REMIND_MS // 4)
     assert found == [(2, False), (6, False)]
@@ -99,9 +152,11 @@ def test_every_reading_of_the_table_can_begin_and_end() -> None:
     for fault in (one for faults in CATALOGUE.by_check.values() for one in faults):
         beyond, within = (1e9, -1e9) if fault.above is not None else (-1e9, 1e9)
         grown = [number * 1e9 for number in range(fault.times + 2)]
-        bad = grown if fault.counter else [beyond] * fault.times
-        still = [grown[-1]] * (fault.times + 1) if fault.counter else [within] * fault.times
-        found = told(fault, bad + still)
+        bad = grown if fault.counter else [beyond] * (fault.times + int(fault.lasts_s / 100) + 1)
+        drained = BUCKET_HOLDS * (fault.above or 0) / fault.drains_per_s if fault.drains_per_s else 0
+        enough = fault.times + int(max(fault.stays_s, drained) / 100) + 1
+        still = [grown[-1] if fault.counter else within] * enough
+        found = told(fault, bad + still, every_ms=100_000)
         assert found, fault.name
         assert not found[0][1], fault.name
         assert found[-1][1] is (fault.clears is Clearing.SIGN), fault.name

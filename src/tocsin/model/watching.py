@@ -34,6 +34,9 @@ class Watching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gpu_profile: str = ""
     # A folder of the site's own checks.
     checks: str = ""
+    # InfiniBand or EFA ports that should be up, and at how many Gb/s. 0: only those that were up are missed.
+    ports: int = 0
+    port_gbps: float = 0.0
     # Daemons that should run, by the name of their process.
     daemons: tuple[str, ...] = ()
     # A site's own fault types and thresholds (TOML).

@@ -117,6 +117,7 @@ def _asked(nvml: Any, handle: Any, bus: str) -> Gpu:
     reasons = ask(lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
     remapped = ask(lambda: nvml.nvmlDeviceGetRemappedRows(handle))
     hot = nvml.nvmlClocksEventReasonHwThermalSlowdown | nvml.nvmlClocksEventReasonSwThermalSlowdown
+    working = reasons is not None and not reasons & nvml.nvmlClocksEventReasonGpuIdle
     return Gpu(
         bus=bus,
         recovery=_recovery(
@@ -128,14 +129,15 @@ def _asked(nvml: Any, handle: Any, bus: str) -> Gpu:
         remap_pending=None if remapped is None else bool(remapped[2]),
         thermal_slowdown=None if reasons is None else bool(reasons & hot),
         power_brake=None if reasons is None else bool(reasons & nvml.nvmlClocksEventReasonHwPowerBrakeSlowdown),
+        hw_slowdown=None if reasons is None else _unexplained(nvml, reasons),
+        power_capped_percent=ask(lambda: _power_capped_percent(nvml, handle)),
+        clock_percent=ask(lambda: _clock_percent(nvml, handle)) if working else None,
         temperature_margin=ask(lambda: float(_margin(nvml, handle))),
         nvlinks_down=ask(lambda: _links_down(nvml, handle)),
         pcie_lanes_missing=ask(
             lambda: int(nvml.nvmlDeviceGetMaxPcieLinkWidth(handle) - nvml.nvmlDeviceGetCurrPcieLinkWidth(handle))
         ),
-        pcie_generations_missing=None
-        if reasons is None or reasons & nvml.nvmlClocksEventReasonGpuIdle
-        else ask(lambda: _generations_missing(nvml, handle)),
+        pcie_generations_missing=ask(lambda: _generations_missing(nvml, handle)) if working else None,
     )
 
 
@@ -149,6 +151,22 @@ def _margin(nvml: Any, handle: Any) -> int:
     limit = nvml.nvmlDeviceGetTemperatureThreshold(handle, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN)
     margin: int = limit - nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
     return margin
+
+
+def _unexplained(nvml: Any, reasons: int) -> bool:
+    """Newer GPUs say which of the two it is; older ones have one bit for both."""
+    why = nvml.nvmlClocksEventReasonHwThermalSlowdown | nvml.nvmlClocksEventReasonHwPowerBrakeSlowdown
+    return bool(reasons & nvml.nvmlClocksEventReasonHwSlowdown) and not reasons & why
+
+
+def _power_capped_percent(nvml: Any, handle: Any) -> float:
+    made_for: int = nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle)
+    return max(0.0, 100 * (1 - nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / made_for)) if made_for else 0.0
+
+
+def _clock_percent(nvml: Any, handle: Any) -> float:
+    highest: int = nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)
+    return 100 * nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM) / highest if highest else 100.0
 
 
 def _generations_missing(nvml: Any, handle: Any) -> int:

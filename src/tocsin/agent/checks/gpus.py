@@ -14,6 +14,7 @@ from msgspec import Struct
 from tocsin.model.health import Reading
 
 NVIDIA = "0x10de"
+DRIVER = "nvidia"
 GPU_CLASSES = ("0x0300", "0x0302")  # PCI class of display and 3D controllers
 
 
@@ -36,6 +37,9 @@ class Gpu(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_
     remap_pending: bool | None = None
     thermal_slowdown: bool | None = None
     power_brake: bool | None = None
+    hw_slowdown: bool | None = None  # by the hardware, which says neither heat nor power
+    power_capped_percent: float | None = None  # how far its limit is below the one it was made with
+    clock_percent: float | None = None  # of its highest clock, of a GPU that works
     temperature_margin: float | None = None  # degrees below the temperature at which it slows down
     nvlinks_down: int | None = None
     pcie_lanes_missing: int | None = None
@@ -82,17 +86,19 @@ def readings(snapshot: Snapshot, expected: int, present: int, at_ms: int) -> lis
         missing = snapshot.state is LibraryState.NO_DRIVER and bool(expected or present)
         told = [_whole("gpu.driver_missing", int(missing), f"{present} GPUs are there and no driver is loaded", at_ms)]
         lacking = expected if snapshot.state is LibraryState.MISSING else 0
-        return told + _counted(expected, lacking, "the NVIDIA library is not installed", at_ms)
+        return told + _counted(expected, 0, lacking, "the NVIDIA library is not installed", at_ms)
     answering = sum(not gpu.lost for gpu in snapshot.gpus)
     told = [_whole("gpu.driver_missing", 0, "the driver is loaded", at_ms)]
-    told += _counted(expected, max(0, expected - len(snapshot.gpus)), f"{answering} GPUs answer", at_ms)
+    lacking = max(0, max(expected, present) - len(snapshot.gpus))
+    told += _counted(expected, present, lacking, f"{answering} GPUs answer", at_ms)
     return told + [reading for gpu in snapshot.gpus for reading in _of(gpu, at_ms)]
 
 
-def _counted(expected: int, lacking: int, found: str, at_ms: int) -> list[Reading]:
-    if not expected:
+def _counted(expected: int, present: int, lacking: int, found: str, at_ms: int) -> list[Reading]:
+    if not max(expected, present):
         return []
-    return [_whole("gpu.missing", lacking, f"{found}, and the instance type promises {expected}", at_ms)]
+    more = f"{present} are on the bus" if present > expected else f"the instance type promises {expected}"
+    return [_whole("gpu.missing", lacking, f"{found}, and {more}", at_ms)]
 
 
 def _whole(check: str, value: int, words: str, at_ms: int) -> Reading:
@@ -121,6 +127,9 @@ _WORDS = {
     "remap_pending": "maps a bad row of its memory out at its next reset",
     "thermal_slowdown": "is slowed down because it is too hot",
     "power_brake": "is slowed down because the power supply asks for it",
+    "hw_slowdown": "slows itself down",
+    "power_capped_percent": "may draw {0:.0f} % less power than it was made for",
+    "clock_percent": "runs at {0:.0f} % of its highest clock",
     "temperature_margin": "is {0:g} degrees below the temperature at which it slows down",
     "nvlinks_down": "has {0} NVLinks that are down",
     "pcie_lanes_missing": "has {0} PCIe lanes less than it can have",
@@ -129,7 +138,10 @@ _WORDS = {
 
 
 def on_the_bus(root: Path) -> int:
-    """How many NVIDIA GPUs the PCI bus shows, driver or not."""
+    """How many NVIDIA GPUs the PCI bus shows, with NVIDIA's driver or none: one that was unbound is still there.
+
+    Those of other drivers (vfio, for a virtual machine) are somebody else's.
+    """
     found = 0
     try:
         devices = list((root / "sys/bus/pci/devices").iterdir())
@@ -140,5 +152,6 @@ def on_the_bus(root: Path) -> int:
             vendor, kind = (device / "vendor").read_text().strip(), (device / "class").read_text().strip()
         except OSError:
             continue
-        found += vendor == NVIDIA and kind.startswith(GPU_CLASSES)
+        driver = (device / "driver").resolve().name if (device / "driver").exists() else DRIVER
+        found += vendor == NVIDIA and kind.startswith(GPU_CLASSES) and driver == DRIVER
     return found

@@ -45,10 +45,21 @@ class Port(Struct, kw_only=True):
     returns: int = 0
 
 
-class Network:
-    """Remembers which links were up: one that never was has no cable, and is nobody's fault."""
+class Promised(Struct, frozen=True):
+    """How many ports of the node should be up, and at which speed (Gb/s). 0: nobody says."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    ports: int = 0
+    gbps: float = 0.0
+
+
+NOTHING = Promised()
+
+
+class Network:
+    """Remembers which links were up: one that never was has no cable, and is nobody's fault, unless it is promised."""
+
+    def __init__(self, root: Path = Path("/"), promised: Promised = NOTHING) -> None:
+        self._promised = promised
         self._interfaces = root / "sys/class/net"
         self._fabrics = root / "sys/class/infiniband"
         self.seen_up: set[str] = set()
@@ -59,12 +70,10 @@ class Network:
         for place in _entries(self._interfaces):
             if (place / "device").exists():  # bridges and veths are not hardware
                 readings += self._interface(place, at_ms)
-        there = set()
-        for device in _entries(self._fabrics):
-            for port in _entries(device / "ports"):
-                there.add(f"{device.name}/{port.name}")
-                readings += self._port(device, port, at_ms)
-        return readings + self._gone(there, at_ms)
+        ports = [(device, port) for device in _entries(self._fabrics) for port in _entries(device / "ports")]
+        readings += [reading for device, port in ports for reading in self._port(device, port, at_ms)]
+        readings += self._gone({f"{device.name}/{port.name}" for device, port in ports}, at_ms)
+        return [*readings, *self._missing([port for _, port in ports], at_ms)]
 
     def made(self, names: Iterable[str], at_ms: int) -> list[Reading]:
         """Of interfaces that are no hardware."""
@@ -85,7 +94,7 @@ class Network:
         if "no_completion_cmds" in _numbers(device / "hw_counters") | counters:
             yield from _efa(name, _numbers(device / "hw_counters") | counters, at_ms)
             return
-        up = _text(port / "state").startswith(ACTIVE)
+        up = _up(port)
         if _text(port / "link_layer") in ("", "InfiniBand"):
             yield from self._link("ib.down", name, up, at_ms)
         if name in self.seen_up or up:
@@ -123,6 +132,16 @@ class Network:
             for name in self.ports
         ]
 
+    def _missing(self, ports: Iterable[Path], at_ms: int) -> Iterable[Reading]:
+        """How many are not up, or not at their speed, of those that the node should have."""
+        promised = self._promised
+        if promised.ports:
+            well = sum(_up(port) and _leading(_text(port / "rate")) >= promised.gbps for port in ports)
+            speed = f" at {promised.gbps:g} Gb/s" if promised.gbps else ""
+            words = f"{well} ports are up{speed}, and {promised.ports} should be"
+            missing = max(0, promised.ports - well)
+            yield Reading(check="ib.missing", subject="ports", value=missing, at_ms=at_ms, text=words)
+
     def _link(self, check: str, name: str, up: bool, at_ms: int) -> Iterable[Reading]:
         if up:
             self.seen_up.add(name)
@@ -133,7 +152,9 @@ class Network:
 
 def _efa(name: str, counters: dict[str, int], at_ms: int) -> Iterable[Reading]:
     yield _counter("efa.no_completion_cmds", name, counters["no_completion_cmds"], "commands without an end", at_ms)
-    yield _counter("efa.errors", name, sum(counters.get(one, 0) for one in EFA_ERRORS), "errors", at_ms)
+    for counter in EFA_ERRORS:
+        if counter in counters:
+            yield _counter("efa.errors", f"{name} {counter}", counters[counter], "errors", at_ms)
     for counter, check in EFA_COUNTERS.items():
         if counter in counters:
             yield _counter(check, name, counters[counter], counter, at_ms)
@@ -141,6 +162,10 @@ def _efa(name: str, counters: dict[str, int], at_ms: int) -> Iterable[Reading]:
 
 def _counter(check: str, name: str, value: int, what: str, at_ms: int) -> Reading:
     return Reading(check=check, subject=name, value=value, at_ms=at_ms, text=f"{name} has {value} {what} so far")
+
+
+def _up(port: Path) -> bool:
+    return _text(port / "state").startswith(ACTIVE)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from tocsin.agent.checks.disks import Smart
 from tocsin.agent.checks.gpu_library import Nvml, ProfiledGpus
 from tocsin.agent.checks.gpus import GpuLibrary, LibraryState, Xid, on_the_bus, readings
 from tocsin.agent.checks.mounts import Disks
-from tocsin.agent.checks.network import Network, Port
+from tocsin.agent.checks.network import Network, Port, Promised
 from tocsin.agent.conditions import Made
 from tocsin.core.faults import Catalogue, Gauge, measure
 from tocsin.model.health import Finding, Reading
@@ -81,7 +81,8 @@ class Rounds:
         self._changed = False
         self._path = directory / GAUGES_FILE
         self._kept = _read(self._path, boot)
-        self._disks, self._network, self._clock = Disks(root), Network(root), system.Clock()
+        promised = Promised(watching.ports, watching.port_gbps)
+        self._disks, self._network, self._clock = Disks(root), Network(root, promised), system.Clock(root)
         self._smart, self._processes = Smart(root), system.Processes(watching.daemons, root)
         self._disks.written, self._network.seen_up = self._kept.written, self._kept.up
         self._network.ports = self._kept.ports
@@ -110,6 +111,7 @@ class Rounds:
         finally:
             self._ended.set()
             self._disks.close()
+            self._keep()
 
     async def look(self) -> None:
         """Have rounds made now, and wait until one is over that began later than this."""
@@ -214,7 +216,9 @@ class Rounds:
         self._xids = len(snapshot.xids)
         if snapshot.state is LibraryState.READY and not own and not self._listening:
             self._listen(self._gpus)
-        return readings(snapshot, self._gpus_expected(), on_the_bus(self._root), at_ms)
+        # GPUs out of a file are on no bus, and those on the bus of a shared host are not theirs.
+        present = 0 if own else on_the_bus(self._root)
+        return readings(snapshot, self._gpus_expected(), present, at_ms)
 
     async def _read_made(self, at_ms: int) -> list[Reading]:
         """Of a host that is shared with others, what was made for this node's faults."""

@@ -11,32 +11,47 @@ from tocsin.model.health import Reading
 BOOT_GRACE_S = 300.0
 STA_UNSYNC = 0x40  # linux/timex.h: the kernel's clock follows no other
 TIMEX_BYTES = 208  # struct timex
-STATUS_AT = 5 * ctypes.sizeof(ctypes.c_long)  # its `status`, behind modes, offset, freq, maxerror and esterror
+LONG_BYTES = ctypes.sizeof(ctypes.c_long)
+# Behind modes, offset and freq; behind these, maxerror and esterror.
+MAXERROR_AT, STATUS_AT = 3 * LONG_BYTES, 5 * LONG_BYTES
+# chrony sets STA_UNSYNC although it keeps the clock, so that the kernel leaves the hardware's alone. The error tells:
+# it grows by itself up to this where nobody sets it.
+MAXERROR_US = 16_000_000
+# What a daemon that keeps the clock has while it runs: systemd-timesyncd, chrony, ntpd and NTPsec.
+TIME_KEEPERS = ("run/systemd/timesync", "run/chrony/chronyd.pid", "run/chronyd.pid", "run/ntpd.pid", "run/ntpsec.pid")
 
 
 class Clock:
-    """Remembers whether the clock was ever synchronised: in a container, or a test machine, it never is."""
+    """Remembers whether the clock was ever synchronised. In a container or a test machine it never is, nor meant to be;
+    where a daemon is there to keep it, it is to be synchronised once the machine had time to boot."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
         self.synchronised = False
 
     def read(self, at_ms: int) -> list[Reading]:
-        status = clock_status()
-        if status is None:
+        loose = clock_is_loose()
+        if loose is None:
             return []
-        loose = bool(status & STA_UNSYNC)
         self.synchronised = self.synchronised or not loose
-        value = 1 if loose and self.synchronised else 0
-        words = "the clock follows no other any more"
+        value = int(loose and (self.synchronised or self._kept()))
+        since = " any more" if self.synchronised else ", though a daemon should keep it"
+        words = f"the clock follows no other{since}"
         return [Reading(check="clock.unsynchronised", subject="clock", value=value, at_ms=at_ms, text=words)]
 
+    def _kept(self) -> bool:
+        booted = _uptime_s(self._root) >= BOOT_GRACE_S
+        return booted and any((self._root / one).exists() for one in TIME_KEEPERS)
 
-def clock_status() -> int | None:
-    """`status` of adjtimex(2), asked without changing anything; None where that cannot be asked."""
+
+def clock_is_loose() -> bool | None:
+    """Whether adjtimex(2), asked without changing anything, says that nobody keeps the clock; None: it does not say."""
     timex = (ctypes.c_char * TIMEX_BYTES)()
     if ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 0:
         return None
-    return int.from_bytes(timex.raw[STATUS_AT : STATUS_AT + 4], sys.byteorder)
+    status = int.from_bytes(timex.raw[STATUS_AT : STATUS_AT + 4], sys.byteorder)
+    error_us = int.from_bytes(timex.raw[MAXERROR_AT : MAXERROR_AT + LONG_BYTES], sys.byteorder, signed=True)
+    return bool(status & STA_UNSYNC) and error_us >= MAXERROR_US
 
 
 class Processes:

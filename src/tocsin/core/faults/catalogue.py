@@ -40,6 +40,9 @@ class Fault(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
     times: int = 1
     counter: bool = False
     per_s: bool = False
+    drains_per_s: float = 0.0
+    lasts_s: float = 0.0
+    stays_s: float = 0.0
     table: Literal["", "xid", "sxid"] = ""
     same_as: str = ""
     severity: Severity = Severity.WARNING
