@@ -1,6 +1,7 @@
 """Checks of a node: on made-up trees of /proc and /sys, on the library's Python twin, and once on this very host."""
 
 import asyncio
+import ctypes
 import os
 import struct
 from collections.abc import Awaitable, Callable
@@ -200,7 +201,7 @@ def test_a_clock_whose_error_is_known_is_kept_whatever_its_flag_says(
         struct.pack_into("@i4xqqqqi", place._obj, 0, 0, 0, 0, error_us, 0, status)
         return 5
 
-    monkeypatch.setattr(system.ctypes, "CDLL", lambda name: SimpleNamespace(adjtimex=adjtimex))
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(adjtimex=adjtimex))
     assert system.clock_is_loose() is loose
 
 

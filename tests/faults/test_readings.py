@@ -113,7 +113,7 @@ def test_a_bucket_never_overflows_below_its_rate(grown: list[int]) -> None:
     for number, over in told(BUCKET, values, every_ms=10_000):
         if not over:
             most = max(values[number] - values[at] - 10 * (number - at - 1) for at in range(number))
-            assert most > BUCKET.above
+            assert most > 100
             break
 
 
