@@ -9,7 +9,7 @@ from starlette.responses import Response
 from tocsin.model.names import Scope
 
 EVENTS_MAX = 1000
-INT64_MAX = (1 << 63) - 1
+INT64_LARGEST = (1 << 63) - 1
 
 
 def scope_of(request: Request) -> Scope:
@@ -24,7 +24,7 @@ def number(request: Request, name: str, default: int) -> int:
         given = int(request.query_params.get(name, default))
     except ValueError:
         return default
-    return min(given, INT64_MAX) if given >= 0 else default
+    return min(given, INT64_LARGEST) if given >= 0 else default
 
 
 def answer(content: Any, status: int = 200) -> Response:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from tocsin import __version__
 from tocsin.core.commit import World
-from tocsin.doors.own.asking import INT64_MAX, answer, number, scope_of
+from tocsin.doors.own.asking import INT64_LARGEST, answer, number, scope_of
 from tocsin.doors.sagemaker.describe import cluster_members, node_summary
 from tocsin.model.cluster import Node
 from tocsin.model.errors import StoreUnavailable
@@ -37,7 +37,7 @@ class Status:
         """All clusters, or the one named by `cluster`. With `nodes_max`, those of more nodes show no calm ones."""
         scope = scope_of(request)
         named = request.query_params.get("cluster", "")
-        nodes_max = number(request, "nodes_max", INT64_MAX)
+        nodes_max = number(request, "nodes_max", INT64_LARGEST)
         worlds = [world for world in self._fleet.worlds(scope) if named in ("", world.cluster.name, world.cluster.id)]
         clusters = [_cluster(world, nodes_max) for world in worlds]
         return answer({"account": scope.account, "region": scope.region, "clusters": clusters, "bus": self._bus.counts})

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tocsin.doors.own.asking import EVENTS_MAX, INT64_MAX, answer, number, scope_of
+from tocsin.doors.own.asking import EVENTS_MAX, INT64_LARGEST, answer, number, scope_of
 from tocsin.ports import Store
 
 
@@ -23,7 +23,7 @@ class Story:
         after = number(request, "after", 0)
         last = number(request, "last", 0)
         limit = max(1, min(last or number(request, "limit", EVENTS_MAX), EVENTS_MAX))
-        before = INT64_MAX if last else None
+        before = INT64_LARGEST if last else None
         whose = {"instance_id": of} if of.startswith("i-") else {"cluster": of}
         told = await self._store.story(scope, **whose, after=after, before=before, limit=limit)
         return answer({"after": told[-1].seq if told else after, "lines": [_line(one.line) for one in told]})
