@@ -112,6 +112,9 @@ UPDATES: list[tuple[dict[str, Any], list[str], dict[str, Any], str]] = [
         groups({"CurrentCount": 2}),
         "readOnlyProperties [/properties/InstanceGroups/*/CurrentCount]",
     ),
+    (groups({"CurrentCount": 1}), ["/InstanceGroups"], groups({"CurrentCount": 2}, {"CurrentCount": 1}), ""),
+    (groups({"CurrentCount": 1}), ["/InstanceGroups/0"], groups({}), ""),
+    (groups({"CurrentCount": 1}), [""], groups({}), ""),
 ]
 
 

@@ -242,6 +242,26 @@ def test_a_cluster_lives_as_the_awscc_provider_has_it_live(cloud: Cloud) -> None
     assert "(HandlerErrorCode: NotFound)" in lost.message
 
 
+def test_groups_that_are_sent_whole_may_say_anything_of_what_is_read_only(cloud: Cloud) -> None:
+    """The awscc provider replaces the whole list, with the counts of the groups that stood at the same places."""
+    kind = "AWS::SageMaker::Cluster"
+    arn = cloud.made(kind, ClusterName="c", InstanceGroups=[group("a", 0), group("b", 1)])
+    groups = [group("b", 1) | {"CurrentCount": 0}, group("new", 1) | {"CurrentCount": 1}, group("other", 0)]
+    assert cloud.update(kind, arn, patch("replace", "/InstanceGroups", groups))["OperationStatus"] == "SUCCESS"
+    counts = {one["InstanceGroupName"]: one["CurrentCount"] for one in cloud.get(kind, arn)["InstanceGroups"]}
+    assert counts == {"b": 1, "new": 1, "other": 0}
+
+    cluster = cloud.client("sagemaker").describe_cluster(ClusterName="c")
+    same = [group("b", 1) | {"CurrentCount": 7}, group("new", 1), group("other", 0)]
+    done = cloud.api.update_resource(
+        TypeName=kind, Identifier=arn, PatchDocument=json.dumps([patch("replace", "/InstanceGroups", same)])
+    )
+    assert done["ProgressEvent"]["OperationStatus"] == "SUCCESS", "nothing is to be done for a count"
+    assert cloud.client("sagemaker").describe_cluster(ClusterName="c") | {"ResponseMetadata": 0} == cluster | {
+        "ResponseMetadata": 0
+    }
+
+
 def test_a_cluster_that_fails_has_not_stabilized(cloud: Cloud) -> None:
     source = cloud.server.bucket(f"bucket-{cloud.account}", {"on_create.sh": "exit 1"})
     broken = group("worker", 1, LifeCycleConfig={"SourceS3Uri": source, "OnCreate": "on_create.sh"})

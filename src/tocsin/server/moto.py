@@ -1,6 +1,7 @@
 """moto in this process, as the upstream of services that are not served here. It comes with `tocsin[moto]`."""
 
 import contextlib
+import logging
 import os
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ def moto_running(account: str) -> Iterator[str]:
         from moto.server import ThreadedMotoServer
     except ImportError as error:
         raise MotoMissing(f"--with-moto needs moto: pip install 'tocsin[moto]' ({error})") from error
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else it writes a line for each request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

@@ -105,6 +105,8 @@ def _changes(
     olds, news = (_by_key(model.get(outer), key) for model in (before, after))
     if inner == key:
         return any(_renames(parts, outer, key, before, after) for parts in touched)
+    if path in schema.read_only and not any((parts[0], parts[2:]) == (outer, [inner]) for parts in touched if parts):
+        return False  # an item that is put there whole may say what it was, what it may be, or nothing
     return any(not same(olds[name].get(inner), news[name].get(inner)) for name in olds.keys() & news.keys())
 
 

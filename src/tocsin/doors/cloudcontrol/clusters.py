@@ -4,6 +4,7 @@ from typing import Any
 
 from tocsin.core.cloud.mapping import differing, given, tag_list
 from tocsin.core.cloud.progress import cluster_standing
+from tocsin.core.cloud.schema import without_read_only
 from tocsin.core.cloud.schemas import CLUSTER
 from tocsin.doors.cloudcontrol.asking import Asking
 from tocsin.doors.cloudcontrol.kind import Kind, Model, retag
@@ -68,6 +69,7 @@ def _desired(members: Model) -> dict[str, Any]:
 
 
 async def update(ask: Asking, identifier: str, before: Model, after: Model) -> bool:
+    before, after = (without_read_only(CLUSTER, model) for model in (before, after))
     await retag(
         before,
         after,
