@@ -325,7 +325,7 @@ def test_a_story_is_followed_as_it_goes_on(shown: Shown) -> None:
     with following(shown, "--last", "1", "--output", "json", verb=("story", "on")) as (lines, _):
         eventually(lambda: len(lines) == 1, "the last line")
         shown.delete("on")
-        eventually(lambda: "Deleting → gone" in lines[-1], "the end of the story")
+        eventually(lambda: "Deleting → gone" in json.loads(lines[-1])["what"], "the end of the story")
         assert [json.loads(line) for line in lines] == shown.json("story", "on")[len(before) - 1 :]
 
 
