@@ -1,28 +1,17 @@
-"""The AWS CLI for every operation of who is told and what is done: SNS, the chats, Run Command.
+"""The AWS CLI for every operation of who is told and what is done: SNS, the chats, Run Command."""
 
-Unmodified, and within this process: its commands are too many here to start it for each.
-"""
-
-import contextlib
-import io
 import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
-from awscli.clidriver import create_clidriver
 from botocore import xform_name
 
 from tests.commands.conftest import cluster
-from tests.harness import REGION, RunningServer, cli_environment
+from tests.doors.shell import Shell, Step
+from tests.harness import REGION
 from tests.test_docs import DOORS
 
 ROLE = "arn:aws:iam::111122223333:role/any"
 TEAM = "11111111-1111-1111-1111-111111111111"
-
-# (arguments, error code or "" where it must work). In order: what a step makes, later ones use. {…} are filled in.
-Step = tuple[Sequence[str], str]
 
 SNS: list[Step] = [
     (["create-topic", "--name", "t", "--tags", "Key=a,Value=b"], ""),
@@ -166,61 +155,19 @@ SSM: list[Step] = [
 ]
 
 
-class Shell:
-    """One service at the CLI. ARNs and ids of its answers are known to the steps that follow."""
-
-    def __init__(self, server: RunningServer, service: str, **names: str) -> None:
-        self.start = ["--endpoint-url", server.endpoint, "--output", "json", service]
-        self.driver = create_clidriver()
-        self.names = names
-
-    def run(self, step: Step) -> None:
-        arguments, code = step
-        for name, value in self.names.items():
-            arguments = [one.replace(f"{{{name}}}", value) for one in arguments]
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = self.driver.main([*self.start, *arguments])
-        if code:
-            assert status in (254, 255), (arguments, out.getvalue())
-            assert f"({code}" in err.getvalue(), (arguments, err.getvalue())
-            return
-        assert status == 0, (arguments, err.getvalue())
-        if out.getvalue().strip():
-            self._learn(json.loads(out.getvalue()))
-
-    def _learn(self, answer: Any) -> None:
-        for name, value in answer.items() if isinstance(answer, dict) else ():
-            if name in ("SubscriptionArn", "ChatConfigurationArn", "CommandId"):
-                self.names[name] = value
-            self._learn(value)
-
-
-@pytest.fixture(autouse=True)
-def environment(account: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A parameter that is an address is no file to be fetched."""
-    config = tmp_path / "aws-config"
-    config.write_text("[default]\ncli_follow_urlparam = false\n")
-    for name, value in {**cli_environment(account), "AWS_CONFIG_FILE": str(config)}.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.mark.parametrize(("service", "steps"), [("sns", SNS), ("chatbot", CHATBOT)])
-def test_the_cli_speaks_every_operation(server: RunningServer, account: str, service: str, steps: list[Step]) -> None:
-    server.client("sqs", account).create_queue(QueueName="q")
-    server.client("sns", account).create_topic(Name="hears")
-    topic = f"arn:aws:sns:{REGION}:{account}:" + ("t" if service == "sns" else "hears")
-    shell = Shell(server, service, topic=topic, queue=f"arn:aws:sqs:{REGION}:{account}:q")
-    for step in steps:
-        shell.run(step)
+def test_the_cli_speaks_every_operation(shell: Shell, service: str, steps: list[Step]) -> None:
+    shell.server.client("sqs", shell.account).create_queue(QueueName="q")
+    shell.server.client("sns", shell.account).create_topic(Name="hears")
+    topic = "t" if service == "sns" else "hears"
+    shell.names["topic"] = f"arn:aws:sns:{REGION}:{shell.account}:{topic}"
+    shell.names["queue"] = f"arn:aws:sqs:{REGION}:{shell.account}:q"
+    shell.play(service, steps)
 
 
-def test_the_cli_speaks_every_operation_of_run_command(server: RunningServer, account: str) -> None:
-    fleet = cluster(server, account, 1)
-    shell = Shell(server, "ssm", node=fleet.nodes[0])
-    for step in SSM:
-        shell.run(step)
-    server.client("sagemaker", account).delete_cluster(ClusterName="lab")
+def test_the_cli_speaks_every_operation_of_run_command(shell: Shell) -> None:
+    shell.names["node"] = cluster(shell.server, shell.account, 1).nodes[0]
+    shell.play("ssm", SSM)
 
 
 @pytest.mark.parametrize(("service", "steps"), [("sns", SNS), ("chatbot", CHATBOT), ("ssm", SSM)])
