@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
+from tests.certificates import self_signed
 from tests.doors.mailbox import PASSWORD, USER
-from tests.doors.tls import certificate
 from tests.harness import WAIT_S, eventually, free_port
 
 # Debian's name. Others call it exim, and are not tried.
@@ -118,7 +118,7 @@ def _furnish(folder: Path) -> None:
     """Exim gives up root for a user who must come at its files, and refuses to deliver as root."""
     user, group = ("nobody", "nogroup") if os.getuid() == 0 else (getpass.getuser(), str(os.getgid()))
     folder.chmod(0o755)
-    for file in certificate(folder):
+    for file in self_signed(folder):
         file.chmod(0o644)
     (folder / "spool").mkdir()
     if os.getuid() == 0:

@@ -2,59 +2,17 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
+from tests.doors.aims import API_KEY, Outside
 from tests.doors.asking import refused
-from tests.doors.test_targets import Aim
-from tests.harness import REGION, RunningServer, eventually
-from tests.peer import Answer, HttpPeer, http_peer
+from tests.harness import REGION, eventually
+from tests.peer import Answer, HttpPeer
 
 BASIC = {"BasicAuthParameters": {"Username": "me", "Password": "pass-word"}}
-API_KEY = {"ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "key-value"}}
-
-
-@pytest.fixture
-def peer() -> Iterator[HttpPeer]:
-    with http_peer() as one:
-        yield one
-
-
-class Outside(Aim):
-    """The clients, the peer, and a rule that sends to it."""
-
-    def __init__(self, server: RunningServer, account: str, peer: HttpPeer) -> None:
-        super().__init__(server, account)
-        self.peer = peer
-
-    def connect(self, name: str = "c", kind: str = "API_KEY", parameters: Any = API_KEY) -> str:
-        made = self.events.create_connection(Name=name, AuthorizationType=kind, AuthParameters=parameters)
-        arn: str = made["ConnectionArn"]
-        return arn
-
-    def destine(self, path: str = "/hook", name: str = "d", connection: str = "", **more: Any) -> str:
-        made = self.events.create_api_destination(
-            Name=name,
-            ConnectionArn=connection or self.connect(),
-            InvocationEndpoint=self.peer.url + path,
-            HttpMethod=more.pop("HttpMethod", "POST"),
-            **more,
-        )
-        arn: str = made["ApiDestinationArn"]
-        return arn
-
-    def state(self, name: str = "c") -> str:
-        state: str = self.events.describe_connection(Name=name)["ConnectionState"]
-        return state
-
-
-@pytest.fixture
-def outside(server: RunningServer, account: str, peer: HttpPeer) -> Outside:
-    return Outside(server, account, peer)
-
 
 # Requests.
 

@@ -6,18 +6,12 @@ from typing import Any
 import pytest
 
 from tests.doors.asking import ask, connect, refusal
-from tests.doors.test_cluster_options import eks
-from tests.doors.test_sagemaker import HyperPod, group
-from tests.harness import RunningServer, eventually
+from tests.doors.hyperpod import HyperPod, eks, group
+from tests.harness import eventually
 
 VOLUME, OTHER = "vol-0123456789abcdef0", "vol-0123456789abcdef1"
 INTERFACE = "eni-0123456789abcdef0"
 NOBODY = "i-00000000000000000"
-
-
-@pytest.fixture
-def pod(server: RunningServer, account: str) -> HyperPod:
-    return HyperPod(server, account)
 
 
 @pytest.fixture

@@ -4,19 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.doors.asking import members, refusal
-from tests.doors.test_sagemaker import SCRIPT_FAILED, HyperPod, group
+from tests.doors.hyperpod import SCRIPT_FAILED, HyperPod, group
 from tests.harness import RunningServer, eventually
 
 CONTINUOUS = {"NodeProvisioningMode": "Continuous"}
 GHOST = "00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture
-def pod(server: RunningServer, account: str) -> HyperPod:
-    return HyperPod(server, account)
 
 
 def create(pod: HyperPod, *workers: dict[str, Any]) -> None:

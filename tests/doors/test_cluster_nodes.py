@@ -4,18 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.doors.asking import members, refusal
-from tests.doors.test_sagemaker import HyperPod, counts, group
-from tests.harness import RunningServer, eventually
+from tests.doors.hyperpod import HyperPod, counts, group
+from tests.harness import eventually
 
 GHOST = "i-00000000000000000"
-
-
-@pytest.fixture
-def pod(server: RunningServer, account: str) -> HyperPod:
-    return HyperPod(server, account)
 
 
 def ids(pod: HyperPod, name: str, group_name: str) -> list[str]:

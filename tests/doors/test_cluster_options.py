@@ -4,11 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
-from tests.doors.asking import ask, connect, refusal
-from tests.doors.test_sagemaker import ROLE, HyperPod, group
-from tests.harness import RunningServer, eventually
+from tests.doors.asking import refusal
+from tests.doors.hyperpod import ROLE, HyperPod, eks, group, story
+from tests.harness import eventually
 
 CONTINUOUS = {"NodeProvisioningMode": "Continuous"}
 VPC = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"]}
@@ -20,21 +18,6 @@ BATCHES = {
     "WaitIntervalInSeconds": 60,
     "AutoRollbackConfiguration": [{"AlarmName": "errors"}],
 }
-
-
-@pytest.fixture
-def pod(server: RunningServer, account: str) -> HyperPod:
-    return HyperPod(server, account)
-
-
-def eks(pod: HyperPod) -> dict[str, Any]:
-    return {"Eks": {"ClusterArn": f"arn:aws:eks:us-west-2:{pod.account}:cluster/k"}}
-
-
-def story(pod: HyperPod, name: str) -> list[str]:
-    asked = f"account={pod.account}&region={pod.region}&of={name}"
-    with connect(pod.server) as connection:
-        return [line["what"] for line in ask(connection, "GET", f"/_tocsin/v1/story?{asked}").json["lines"]]
 
 
 def test_every_option_of_a_group_is_described_back(pod: HyperPod) -> None:

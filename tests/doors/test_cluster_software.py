@@ -4,20 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.doors.asking import ask, connect, refusal
-from tests.doors.test_sagemaker import HyperPod, group
-from tests.harness import RunningServer, eventually
+from tests.doors.hyperpod import HyperPod, group
+from tests.harness import eventually
 
 IMAGE = "ami-0123456789abcdef0"
 DEFAULT_IMAGE = "ami-70c51070c51070c51"
 ONE_BY_ONE = {"RollingUpdatePolicy": {"MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}}}
-
-
-@pytest.fixture
-def pod(server: RunningServer, account: str) -> HyperPod:
-    return HyperPod(server, account)
 
 
 def only_group(pod: HyperPod, name: str) -> dict[str, Any]:

@@ -1,28 +1,15 @@
 """Continuous provisioning over the wire: partial capacity, logical ids, added nodes, operations."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.doors.asking import refusal
-from tests.doors.test_sagemaker import HyperPod, counts, group, waiting
-from tests.harness import RunningServer, eventually
+from tests.doors.hyperpod import HyperPod, counts, group, waiting
+from tests.harness import eventually
 
 CONTINUOUS = {"NodeProvisioningMode": "Continuous"}
-
-
-@pytest.fixture
-def pod(server: RunningServer, account: str) -> HyperPod:
-    return HyperPod(server, account)
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Callable[[], None]]:
-    yield (tmp_path / "open").touch
-    (tmp_path / "open").touch()
 
 
 def create(pod: HyperPod, *workers: dict[str, Any], **more: Any) -> None:

@@ -1,27 +1,15 @@
 """What is owed to the outside, as people see it, and what happens when it is too much."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.doors.aims import Outside
 from tests.doors.asking import configured, tocsin
-from tests.doors.test_api_destinations import Outside
-from tests.harness import RunningServer, eventually
-from tests.peer import Answer, HttpPeer, http_peer
-
-
-@pytest.fixture
-def peer() -> Iterator[HttpPeer]:
-    with http_peer() as one:
-        yield one
-
-
-@pytest.fixture
-def outside(server: RunningServer, account: str, peer: HttpPeer) -> Outside:
-    return Outside(server, account, peer)
+from tests.harness import eventually
+from tests.peer import Answer, HttpPeer
 
 
 def shown(outside: Outside, *words: str) -> str:

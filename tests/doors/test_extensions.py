@@ -8,8 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.doors.asking import refusal
-from tests.doors.test_cluster_options import eks, story
-from tests.doors.test_sagemaker import HyperPod, group
+from tests.doors.hyperpod import HyperPod, eks, group, story
 from tests.harness import RunningServer, eventually, free_port
 
 NAME = "metrics-exporter"
@@ -25,11 +24,6 @@ echo "$EXTENSION_NAME $EXTENSION_VERSION $EXTENSION_CONFIGURATION" > "$TOCSIN_NO
 REMOVE = """#!/bin/sh
 rm "$TOCSIN_NODE_DIR/extension"
 """
-
-
-@pytest.fixture
-def pod(server: RunningServer, account: str) -> HyperPod:
-    return HyperPod(server, account)
 
 
 @pytest.fixture(scope="session", autouse=True)

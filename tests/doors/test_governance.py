@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.doors.test_sagemaker import INSTANCE_TYPE, ROLE, HyperPod
-from tests.harness import RunningServer
+from tests.doors.hyperpod import INSTANCE_TYPE, ROLE, HyperPod
 
 POLICY = {"PriorityClasses": [{"Name": "training", "Weight": 90}], "FairShare": "Enabled"}
 SHARES = {
@@ -17,11 +16,6 @@ SHARES = {
 }
 TEAM = {"TeamName": "vision", "FairShareWeight": 10}
 NOBODY = "0" * 12
-
-
-@pytest.fixture
-def pod(server: RunningServer, account: str) -> HyperPod:
-    return HyperPod(server, account)
 
 
 @pytest.fixture

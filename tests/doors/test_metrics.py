@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.doors.aims import Outside
 from tests.doors.asking import ask, configured, connect, log_lines, tocsin
 from tests.doors.sickbay import XID, Sickbay
-from tests.doors.test_api_destinations import Outside
 from tests.harness import RunningServer, eventually
 from tests.peer import Answer, http_peer
 from tocsin.doors.metrics import METRICS

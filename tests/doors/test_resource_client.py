@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.doors.test_sagemaker import HyperPod, group
+from tests.doors.hyperpod import HyperPod, group
 from tests.harness import RunningServer, cli_environment, eventually
 
 

@@ -2,29 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.doors.asking import log_lines, refused
-from tests.doors.endpoint import Endpoint, hangs_up, http_endpoint, status
+from tests.doors.endpoint import Endpoint, hangs_up, status
 from tests.doors.sns import Office
 from tests.doors.test_sns_http import QUICK, subscribed
-from tests.harness import REGION, RunningServer, eventually
+from tests.harness import REGION, eventually
 
 ROLE = "arn:aws:iam::111122223333:role/sns-feedback"
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[Endpoint]:
-    with http_endpoint() as opened:
-        yield opened
-
-
-@pytest.fixture
-def office(server: RunningServer, account: str) -> Office:
-    return Office(server, account)
 
 
 def both(family: str) -> dict[str, str]:

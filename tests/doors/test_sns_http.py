@@ -2,30 +2,18 @@
 
 import json
 import urllib.error
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.doors.asking import configured, tocsin
 from tests.doors.endpoint import Answer, Endpoint, body, garbage, hangs_up, http_endpoint, status
 from tests.doors.sns import Office, fetched, verify
-from tests.doors.tls import certificate
 from tests.harness import RunningServer, eventually
 
 QUICK = {"minDelayTarget": 1, "maxDelayTarget": 1, "numRetries": 3, "numNoDelayRetries": 3}
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[Endpoint]:
-    with http_endpoint() as opened:
-        yield opened
-
-
-@pytest.fixture
-def office(server: RunningServer, account: str) -> Office:
-    return Office(server, account)
 
 
 def subscribed(office: Office, endpoint: Endpoint, topic: str, path: str, **attributes: str) -> str:
@@ -239,7 +227,7 @@ def test_links_need_no_signature_where_everything_else_does(tmp_path: Path, endp
 
 
 def test_https_endpoints_prove_themselves(tmp_path: Path, server: RunningServer, account: str) -> None:
-    pair = certificate(tmp_path)
+    pair = self_signed(tmp_path)
     with http_endpoint(pair) as secure, configured(tmp_path, f'[outside]\nca_file = "{pair[0]}"\n') as trusting:
         asked = {"Protocol": "https", "Endpoint": f"{secure.url}/s"}
         doubting = Office(server, account)

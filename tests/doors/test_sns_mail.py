@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.doors.asking import configured, tocsin
 from tests.doors.mailbox import PASSWORD, USER, Mailbox, smtp_server, text_of
 from tests.doors.sns import Office, fetched, verify
-from tests.doors.tls import certificate
 from tests.harness import WAIT_S, RunningServer, eventually
 
 SENDER = "tocsin@example.com"
@@ -193,7 +193,7 @@ def test_without_a_mail_server_mails_wait_and_say_why(server: RunningServer, acc
 
 @pytest.mark.parametrize(("tls", "login"), [("starttls", True), ("tls", True), ("tls", False), ("none", True)])
 def test_mail_goes_encrypted_and_logged_in(tmp_path: Path, account: str, tls: str, login: bool) -> None:
-    pair = certificate(tmp_path)
+    pair = self_signed(tmp_path)
     with smtp_server(tls, None if tls == "none" else pair, login) as mailbox:
         lines = [
             "[mail]",

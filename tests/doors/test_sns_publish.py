@@ -7,15 +7,10 @@ import pytest
 
 from tests.doors.asking import refusal
 from tests.doors.sns import Office, attribute, policy, verify
-from tests.harness import REGION, RunningServer, eventually
+from tests.harness import REGION, eventually
 
 NO_VALUE = "The message attribute 'a' must contain non-empty message attribute value"
 NOT_OF_THIS_TYPE = "MessageDeduplicationId parameter that is not valid for this topic type"
-
-
-@pytest.fixture
-def office(server: RunningServer, account: str) -> Office:
-    return Office(server, account)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])

@@ -7,14 +7,9 @@ import pytest
 
 from tests.doors.asking import refusal
 from tests.doors.sns import Office
-from tests.harness import REGION, RunningServer
+from tests.harness import REGION
 
 NO_TOPIC = ("NotFound", "Topic does not exist", 404)
-
-
-@pytest.fixture
-def office(server: RunningServer, account: str) -> Office:
-    return Office(server, account)
 
 
 def invalid(text: str) -> tuple[str, str, int]:

@@ -5,39 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.doors.aims import Aim
 from tests.doors.asking import log_lines, refusal, tocsin
 from tests.harness import REGION, RunningServer, eventually
 
 PATTERN = '{"source":["my.app"]}'
-
-
-class Aim:
-    """The clients of one account, and one rule whose targets the test sets."""
-
-    def __init__(self, server: RunningServer, account: str) -> None:
-        self.server, self.account = server, account
-        self.events, self.logs, self.sqs = (server.client(name, account) for name in ("events", "logs", "sqs"))
-        self.events.put_rule(Name="rule", EventPattern=PATTERN)
-
-    def queue(self, name: str, **attributes: str) -> tuple[str, str]:
-        """URL and ARN of a new queue."""
-        url = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-        return url, f"arn:aws:sqs:{REGION}:{self.account}:{name}"
-
-    def target(self, arn: str, rule: str = "rule", **more: Any) -> None:
-        self.events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": arn, **more}])
-
-    def put(self, detail: str = "{}") -> str:
-        entry = {"Source": "my.app", "DetailType": "thing", "Detail": detail}
-        event_id: str = self.events.put_events(Entries=[entry])["Entries"][0]["EventId"]
-        return event_id
-
-    def received(self, url: str) -> Any:
-        """The next message of the queue, taken off it."""
-        asked = {"MessageAttributeNames": ["All"], "AttributeNames": ["All"], "WaitTimeSeconds": 20}
-        [message] = eventually(lambda: self.sqs.receive_message(QueueUrl=url, **asked).get("Messages"), "a message")
-        self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return message
 
 
 @pytest.fixture

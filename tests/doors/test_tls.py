@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests import certificates
+from tests.doors.aims import Outside
 from tests.doors.asking import configured, tocsin
-from tests.doors.test_api_destinations import Outside
 from tests.harness import RunningServer, eventually
 from tests.peer import http_peer
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.doors.test_cluster_options import story
-from tests.doors.test_sagemaker import HyperPod, group
+from tests.doors.hyperpod import HyperPod, group, story
 from tests.harness import RunningServer, eventually
 
 WATCHED = "JobErrors"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.doors.mailbox import USER, smtp_server
-from tests.doors.tls import certificate
 from tests.harness import WAIT_S, free_port
 from tocsin.model.names import Scope
 from tocsin.model.outbound import Outbound, Outcome, Verdict
@@ -84,7 +84,7 @@ def test_a_refused_recipient_is_given_up_and_a_busy_server_is_not() -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_mail(tmp_path: Path) -> None:
-    with smtp_server("tls", certificate(tmp_path)) as mailbox:
+    with smtp_server("tls", self_signed(tmp_path)) as mailbox:
         outcome = carried(port=mailbox.port, tls="tls")
     assert outcome.verdict is Verdict.AGAIN
     assert "certificate" in outcome.message
