@@ -14,10 +14,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tocsin.agent.settings import AgentSettings
 from tocsin.model.nodedir import LOCK_FILE, PARKED_FILE, PID_FILE, SPOOL_FILE, TOKEN_FILE
+
+if TYPE_CHECKING:
+    from tocsin.agent.link import Link
+    from tocsin.agent.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +57,45 @@ async def _live(settings: AgentSettings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # Here, not above: they take as long to load as all the rest, and a second agent should be refused at once.
+    # Here, not above: it takes as long to load as all the rest, and a second agent should be refused at once.
+    from tocsin.agent.spool import Spool
+
+    try:
+        spool = Spool(settings.directory / SPOOL_FILE)
+    except OSError as error:
+        log.error("cannot keep reports in %s: %s", settings.directory, error)
+        return EXIT_USAGE
+    link, works = _wired(settings, spool)
+    linking = asyncio.create_task(link.run())
+    working = [asyncio.create_task(work.run()) for work in works]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([linking, *working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if linking.done():
+            log.info("the server ended this node: %s", linking.result().reason)
+        for task in working:
+            if task.done():
+                task.result()  # it never returns: this raises why
+        await _ended(*working)
+        await link.flush(FLUSH_LIMIT_S)
+        if stop.is_set():
+            # Whoever stops an agent in good order finds its machine stopped, not dead: also a service manager that
+            # signals the server and all its agents at once.
+            (settings.directory / PARKED_FILE).touch()
+        return EXIT_ENDED
+    finally:
+        await _ended(linking, *working, stopping)
+        spool.close()
+        log.info("ended")
+
+
+class Work(Protocol):
+    async def run(self) -> None:
+        """Until cancelled."""
+
+
+def _wired(settings: AgentSettings, spool: "Spool") -> tuple["Link", list[Work]]:
+    """The link to the server, and what is done at its orders and by itself."""
     from tocsin.agent.commands import Commands
     from tocsin.agent.deep.checks import DeepChecks
     from tocsin.agent.extensions import Extensions
@@ -61,7 +103,6 @@ async def _live(settings: AgentSettings) -> int:
     from tocsin.agent.link import Link
     from tocsin.agent.resets import GpuResets
     from tocsin.agent.scripts import Scripts
-    from tocsin.agent.spool import Spool
     from tocsin.agent.watch import Watch
     from tocsin.model.link import (
         AnswerPeers,
@@ -76,12 +117,6 @@ async def _live(settings: AgentSettings) -> int:
         UnwatchExtension,
         WatchExtension,
     )
-
-    try:
-        spool = Spool(settings.directory / SPOOL_FILE)
-    except OSError as error:
-        log.error("cannot keep reports in %s: %s", settings.directory, error)
-        return EXIT_USAGE
 
     heed: dict[type[Order], Callable[[Any], None]] = {
         RunScript: lambda order: scripts.take(order),
@@ -103,34 +138,7 @@ async def _live(settings: AgentSettings) -> int:
     whose = Whose(server=settings.server, instance_id=settings.instance_id, token=settings.token)
     watch = Watch(settings.directory, spool.session.places, link.file, lambda: link.gpus_expected, whose)
     resets = GpuResets(settings, watch.gpu_reset_command, watch.gpus_let_go, link.file)
-    linking = asyncio.create_task(link.run())
-    working = [
-        asyncio.create_task(scripts.run()),
-        asyncio.create_task(commands.run()),
-        asyncio.create_task(deep.run()),
-        asyncio.create_task(resets.run()),
-        asyncio.create_task(extensions.run()),
-        asyncio.create_task(watch.run()),
-    ]
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([linking, *working, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if linking.done():
-            log.info("the server ended this node: %s", linking.result().reason)
-        for task in working:
-            if task.done():
-                task.result()  # it never returns: this raises why
-        await _ended(*working)
-        await link.flush(FLUSH_LIMIT_S)
-        if stop.is_set():
-            # Whoever stops an agent in good order finds its machine stopped, not dead: also a service manager that
-            # signals the server and all its agents at once.
-            (settings.directory / PARKED_FILE).touch()
-        return EXIT_ENDED
-    finally:
-        await _ended(linking, *working, stopping)
-        spool.close()
-        log.info("ended")
+    return link, [scripts, commands, deep, resets, extensions, watch]
 
 
 async def _ended(*tasks: asyncio.Task[Any]) -> None:

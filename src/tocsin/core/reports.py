@@ -14,6 +14,7 @@ from tocsin.model.times import epoch_ms
 
 # Of one check: 8 GPUs and the peers of a large group come to no more. Nodes are records, and are read whole.
 RESULTS_KEPT_MAX = 256
+SKEW_MAX_S = 7_200  # around our clock, as AWS allows for log lines
 
 
 def effect(report: NodeReport, catalogue: Catalogue) -> Callable[[Node], Node]:
@@ -69,7 +70,7 @@ def lines(report: ScriptOutput) -> list[tuple[int, str]]:
     return [(at_ms, text or " ") for at_ms, text in report.lines]
 
 
-def acceptable_time(at_ms: int, now: datetime, skew_ms: int = 2 * 3600 * 1000) -> int:
-    """A node's clock may be wrong; its log lines are kept within the two hours AWS allows around ours."""
+def acceptable_time(at_ms: int, now: datetime) -> int:
+    """A node's clock may be wrong; what it tells of a time too far from ours is told as of now."""
     here = epoch_ms(now)
-    return at_ms if abs(at_ms - here) <= skew_ms else here
+    return at_ms if abs(at_ms - here) <= SKEW_MAX_S * 1000 else here

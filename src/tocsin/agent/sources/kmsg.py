@@ -57,7 +57,6 @@ class KernelLog:
         self._take = take
         self._file: FollowedFile | None = None
         self._fd = -1
-        self.overruns = 0
 
     def open(self) -> None:
         """Begin to read. Raises OSError when the log cannot be opened. A path that is a plain file is followed."""
@@ -78,17 +77,22 @@ class KernelLog:
             self._file.close()
 
     def _ready(self) -> None:
+        overrun = False
         while True:
             try:
                 record = os.read(self._fd, RECORD_BYTES_MAX)
             except BlockingIOError:
+                if overrun:
+                    log.warning(
+                        "%s: records were overwritten before they were read; faults in them went by", self._path
+                    )
                 return
             except OSError as error:
                 if error.errno != errno.EPIPE:  # EPIPE: records were overwritten before we came; the next read goes on
                     log.error("cannot read %s: %s", self._path, error)
                     self.close()
                     return
-                self.overruns += 1
+                overrun = True
                 continue
             self._hand_on(record.decode(errors="replace"), None)
 

@@ -36,9 +36,7 @@ def of_cluster(level: EventLevel, description: str, *, failure: str = "", operat
     )
 
 
-def of_group(
-    level: EventLevel, description: str, group: InstanceGroup, *, failure: str = "", operation_id: str = ""
-) -> Said:
+def of_group(level: EventLevel, description: str, group: InstanceGroup, *, failure: str = "") -> Said:
     return Said(
         resource_type=ResourceType.GROUP,
         level=level,
@@ -46,7 +44,6 @@ def of_group(
         member="InstanceGroup",
         metadata={"FailureMessage": failure, **_network(group)},
         group=group.name,
-        operation_id=operation_id,
     )
 
 
