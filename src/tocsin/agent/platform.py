@@ -12,5 +12,4 @@ def told() -> dict[str, str]:
     return {
         "platform_name": release.get("NAME", ""),
         "platform_version": release.get("VERSION_ID", ""),
-        "computer_name": platform.node(),
     }

@@ -91,10 +91,6 @@ class InvalidFilterKey(CommandError):
     code = "InvalidFilterKey"
 
 
-class InvalidInstanceInformationFilterValue(CommandError):
-    code = "InvalidInstanceInformationFilterValue"
-
-
 class InvalidNextToken(CommandError):
     code = "InvalidNextToken"
 

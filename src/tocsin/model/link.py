@@ -25,7 +25,6 @@ class Hello(Struct, frozen=True, kw_only=True, tag_field="t", tag="hello"):
     pid: int
     platform_name: str = ""  # as /etc/os-release tells them
     platform_version: str = ""
-    computer_name: str = ""
     gpu_reset: bool = False  # whether it can reset its GPUs
 
 

@@ -78,10 +78,6 @@ class BatchRequestTooLong(QueueError):
     code = "BatchRequestTooLong"
 
 
-class UnsupportedOperation(QueueError):
-    code = "UnsupportedOperation"
-
-
 def invalid_value(value: object, parameter: str, reason: str) -> InvalidParameterValue:
     """In the words SQS has for all its parameters."""
     return InvalidParameterValue(f"Value {value} for parameter {parameter} is invalid. Reason: {reason}")
