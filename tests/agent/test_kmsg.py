@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ def test_records_that_were_overwritten_are_told_of_and_reading_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As the kernel answers a reader who comes too late: EPIPE once, then the oldest record it still has."""
-    answers = iter([OSError(errno.EPIPE, "overwritten"), b"3,7,0,-;NVRM: Xid", BlockingIOError()])
+    answers: Iterator[bytes | OSError] = iter(
+        [OSError(errno.EPIPE, "overwritten"), b"3,7,0,-;NVRM: Xid", BlockingIOError()]
+    )
 
     def read(_fd: int, _most: int) -> bytes:
         answer = next(answers)
-        if isinstance(answer, Exception):
+        if isinstance(answer, OSError):
             raise answer
         return answer
 
