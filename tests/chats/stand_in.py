@@ -3,15 +3,13 @@
 import asyncio
 import contextlib
 import json
-import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from tests.harness import WAIT_S
+from tests.aside import accepts_no_more, aside
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -98,25 +96,12 @@ async def standing_in() -> AsyncIterator[StandIn]:
     try:
         yield stand_in
     finally:
+        await accepts_no_more(site._server)
         await runner.cleanup()
 
 
 @contextlib.contextmanager
 def beside() -> Iterator[StandIn]:
     """A stand-in with a thread of its own, for tests of other processes. Look at `taken`; do not wait for it."""
-    up: Future[tuple[StandIn, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def main() -> None:
-        async with standing_in() as stand_in:
-            done = asyncio.Event()
-            up.set_result((stand_in, asyncio.get_running_loop(), done))
-            await done.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
-    thread.start()
-    stand_in, loop, done = up.result(10)
-    try:
+    with aside(standing_in) as stand_in:
         yield stand_in
-    finally:
-        loop.call_soon_threadsafe(done.set)
-        thread.join(WAIT_S)

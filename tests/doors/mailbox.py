@@ -1,20 +1,20 @@
 """A real SMTP server on a loopback port, for tests: plain, with STARTTLS or TLS, with a login, with refusals."""
 
 import asyncio
-import contextlib
 import email
 import email.policy
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
+from tests.aside import accepts_no_more, aside
 from tests.harness import eventually
 
 USER, PASSWORD = "night", "correct horse"
@@ -87,34 +87,26 @@ def smtp_server(tls: str = "none", pair: tuple[Path, Path] | None = None, login:
     more: dict[str, Any] = {"authenticator": mailbox.authenticated, "auth_require_tls": False} if login else {}
     if tls == "starttls":
         more |= {"tls_context": context, "require_starttls": True}
-    loop = asyncio.new_event_loop()
-    listening = loop.run_until_complete(
-        loop.create_server(
-            lambda: SMTP(mailbox, hostname="mail.test", loop=loop, **more),
-            "127.0.0.1",
-            0,
-            ssl=context if tls == "tls" else None,
-        )
-    )
-    mailbox.port = listening.sockets[0].getsockname()[1]
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
+    with aside(lambda: _listening(mailbox, context if tls == "tls" else None, more)):
         yield mailbox
+
+
+@asynccontextmanager
+async def _listening(mailbox: Mailbox, context: ssl.SSLContext | None, more: dict[str, Any]) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    connected: list[SMTP] = []
+
+    def protocol() -> SMTP:
+        connected.append(SMTP(mailbox, hostname="mail.test", loop=loop, **more))
+        return connected[-1]
+
+    listening = await loop.create_server(protocol, "127.0.0.1", 0, ssl=context)
+    mailbox.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield
     finally:
+        await accepts_no_more(listening)
         listening.close()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        _closed(loop)
-
-
-def _closed(loop: asyncio.AbstractEventLoop) -> None:
-    """End what connections are still open, so that nothing is left to be warned of."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    for task in left:
-        with contextlib.suppress(asyncio.CancelledError):
-            loop.run_until_complete(task)
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
+        for one in connected:
+            if isinstance(one.transport, asyncio.Transport):
+                one.transport.abort()
