@@ -23,6 +23,13 @@ install() {
   apt-get install -y -qq --no-install-recommends "$@" >/dev/null || true
 }
 
+# The Terraform provider of the tests; what it is made of comes through Go's own client, and is checked by go.sum.
+provider() {
+  command -v go >/dev/null && command -v terraform >/dev/null &&
+    (cd tests/terraform && timeout 900 go build -buildvcs=false -o ../../build/terraform/terraform-provider-awscc .)
+}
+
+provider || echo "tests: no Terraform provider (it needs go and terraform); its tests are skipped"
 v2 && slurm && mails && stress && exit 0
 SLURM="slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -190,6 +190,22 @@ def test_what_was_sent_is_what_is_read(
     assert identifier not in cloud.listed(type_name)
 
 
+@pytest.mark.parametrize(("type_name", "sent", "read_only", "_", "changed"), CASES, ids=[one[0] for one in CASES])
+def test_properties_are_replaced_whole_as_terraform_does(
+    cloud: Cloud, type_name: str, sent: dict[str, Any], read_only: set[str], _: object, changed: dict[str, Any]
+) -> None:
+    sent, changed = filled(sent, cloud.account), filled(changed, cloud.account)
+    identifier = cloud.made(type_name, **sent)
+    whole = [
+        patch("remove", f"/{name}") if value is None else patch("replace" if name in sent else "add", f"/{name}", value)
+        for name, value in changed.items()
+    ]
+    assert cloud.update(type_name, identifier, *whole)["OperationStatus"] == "SUCCESS"
+    model = cloud.get(type_name, identifier)
+    after = {name: value for name, value in (sent | changed).items() if value is not None}
+    assert {name: model[name] for name in model if name not in read_only} == after
+
+
 def test_a_cluster_lives_as_the_awscc_provider_has_it_live(cloud: Cloud) -> None:
     """Create, poll, get, update by patch, get, delete, get (facts/hyperpod.md §7)."""
     kind = "AWS::SageMaker::Cluster"
