@@ -37,6 +37,21 @@ class FakeNvml:
         _point(handle, number)
         return 0
 
+    def nvmlDeviceGetHandleByPciBusId_v2(self, bus: Any, handle: Any) -> int:
+        wanted = bus.value.decode().lower()
+        for number, gpu in enumerate(self.gpus):
+            if not gpu.get("lost") and gpu["bus"].lower().endswith(f"{wanted}.0"):
+                _point(handle, number)
+                return 0
+        return int(pynvml.NVML_ERROR_NOT_FOUND)
+
+    def nvmlDeviceGetPersistenceMode(self, handle: Any, place: Any) -> int:
+        return self._tell(handle, "persistence", place)
+
+    def nvmlDeviceSetPersistenceMode(self, handle: Any, mode: Any) -> int:
+        self._gpu(handle)["persistence"] = getattr(mode, "value", mode)
+        return 0
+
     def _gpu(self, handle: Any) -> dict[str, Any]:
         return self.gpus[ctypes.cast(handle, ctypes.c_void_p).value - FIRST]  # type: ignore[operator]
 

@@ -389,7 +389,7 @@ def test_the_library_lets_go_of_all_gpus_until_it_is_woken(
     monkeypatch.setattr(fake, "nvmlShutdown", lambda: next(shut))
     library = Nvml()
     library.sweep()
-    library.rest()
+    library.rest(())
     assert list(shut) == [], "it was shut down"
     resting = library.sweep()
     assert resting.state is LibraryState.RESTING
@@ -399,6 +399,20 @@ def test_the_library_lets_go_of_all_gpus_until_it_is_woken(
     library.wake()
     assert library.sweep().state is LibraryState.READY
     assert library.wait() == (Xid(bus="0000:b9:00", code=79),)
+
+
+def test_a_gpu_that_is_to_be_reset_is_out_of_persistence_mode_until_it_was(nvml: Callable[..., FakeNvml]) -> None:
+    """nvidia-smi refuses to reset one that is in it: "In use by another client"."""
+    fake = nvml(*({**GPU, "bus": f"00000000:B{number}:00.0", "persistence": number != 9} for number in (8, 9, 7)))
+    library = Nvml()
+    library.sweep()
+    library.rest(("0000:b8:00", "0000:b9:00", "0000:ba:00"))
+    assert [gpu["persistence"] for gpu in fake.gpus] == [0, False, True], (
+        "the third is not reset, a fourth is not there"
+    )
+    library.wake()
+    library.sweep()
+    assert [gpu["persistence"] for gpu in fake.gpus] == [1, False, True], "as it was before"
 
 
 def test_the_library_tells_of_an_error_when_it_happens(nvml: Callable[..., FakeNvml]) -> None:

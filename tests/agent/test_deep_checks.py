@@ -18,7 +18,6 @@ from tests.harness import WAIT_S, free_port
 from tocsin.agent.deep import network, reduce, ring, stress, tools
 from tocsin.agent.deep.answering import Answering
 from tocsin.agent.deep.checks import DeepChecks
-from tocsin.agent.deep.gpus import burn
 from tocsin.agent.settings import AgentSettings
 from tocsin.core.deep import judge
 from tocsin.core.faults import HealthPolicy
@@ -158,20 +157,6 @@ def test_the_real_fio_tells_of_a_disk_that_cannot_be_written() -> None:
     told = tools.fio(0.01, Path("/proc/scratch"), 1 << 20)  # the kernel lets nobody make a file there
     assert told.outcome == "failed"
     assert "No such file or directory" in told.detail
-
-
-def test_diagnostics_that_fail_fail_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program(tmp_path, "dcgmi", "echo level $3 of GPU 0: Fail; exit 1")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    found = {one.test: one for one in burn(order(DeepKind.STRESS, dcgm_level=3), tmp_path)}
-    assert found["DCGM diagnostics level 3"].outcome == "failed"
-    assert "level 3 of GPU 0: Fail" in found["DCGM diagnostics level 3"].detail
-
-
-def test_a_program_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program(tmp_path, "dcgmi", "exec sleep 60")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert "did not end within 0.1 s" in tools.dcgm(1, 0.1).detail
 
 
 # The way to the peers.

@@ -12,7 +12,7 @@ from bench import gpu as bench
 
 from tests.agent.fake_torch import FakeTorch
 from tests.harness import WAIT_S
-from tocsin.agent.deep import gpus
+from tocsin.agent.deep import gpus, reduce
 from tocsin.core.deep import FLOORS
 from tocsin.core.deep.floors import sheet_of
 from tocsin.model.deep import CheckResult, DeepKind
@@ -71,7 +71,20 @@ def test_a_product_with_other_bits_than_the_first_fails_its_gpu_only(torch: Put)
 
 def test_a_driver_without_gpus_is_skipped_with_the_reason(torch: Put) -> None:
     torch()
-    assert [(one.outcome, one.detail) for one in burned()] == [("skipped", "neither torch nor cupy sees a GPU")]
+    assert [(one.outcome, one.detail) for one in burned()] == [("skipped", "torch sees no GPU; cupy is not installed")]
+
+
+def test_a_library_that_is_broken_is_no_fault_of_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch without a library of CUDA's raises a ValueError as it is imported."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise ValueError('libcublasLt.so.*[0-9] not found')")
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(gpus, "DEVICES", tmp_path)
+    [told] = burned()
+    assert told.outcome == "skipped"
+    assert told.detail.startswith("torch cannot be imported: libcublasLt.so.*[0-9] not found; cupy ")
+    assert reduce._own_best() == (reduce.NOTHING, 0)
 
 
 def test_the_bench_holds_gpus_against_their_data_sheets(

@@ -1,7 +1,7 @@
 """Resets of GPUs on their way through the agent: an order, a command for each GPU, a report. One at a time.
 
-Nothing may hold a GPU that is reset, so the agent lets go of the driver's library first. The link hands in orders by
-`take`; the report goes out by `file`.
+Nothing may hold a GPU that is reset, so the agent lets go of the driver's library first, and has the driver let go of
+GPUs that it keeps up (persistence mode). The link hands in orders by `take`; the report goes out by `file`.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ TAIL_CHARS = 200
 
 
 class GpuResets:
-    """`command` resets one GPU, whose PCI address stands for {gpu}; `let_go` is held while it runs."""
+    """`command` resets one GPU, whose PCI address stands for {gpu}; `let_go` of these GPUs is held while it runs."""
 
     def __init__(
         self,
         settings: AgentSettings,
         command: str,
-        let_go: Callable[[], AbstractAsyncContextManager[None]],
+        let_go: Callable[[tuple[str, ...]], AbstractAsyncContextManager[None]],
         file: Callable[[Report], object],
     ) -> None:
         self._settings = settings
@@ -60,7 +60,7 @@ class GpuResets:
         while True:
             order = await self._orders.get()
             log.info("GPUs are reset: %s", ", ".join(order.gpus))
-            async with self._let_go():
+            async with self._let_go(order.gpus):
                 failed = await self._failed(order)
             self._end(order, failed)
 

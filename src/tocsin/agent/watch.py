@@ -143,10 +143,10 @@ class Watch:
         return self._watching.gpu_reset
 
     @contextlib.asynccontextmanager
-    async def gpus_let_go(self) -> AsyncIterator[None]:
+    async def gpus_let_go(self, gpus: tuple[str, ...]) -> AsyncIterator[None]:
         """While this is held the driver's library is not used; after it, what is seen of GPUs is news."""
         if self._checks:
-            await self._checks.let_go_of_gpus()
+            await self._checks.let_go_of_gpus(gpus)
         try:
             yield
         finally:

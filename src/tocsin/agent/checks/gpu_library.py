@@ -1,5 +1,6 @@
 """Asking for GPUs: NVIDIA's library (NVML) by nvidia-ml-py, or a profile in a file that stands for it."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import msgspec
 
 from tocsin.agent.checks.gpus import Gpu, LibraryState, Snapshot, Xid
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 WAIT_MS = 1000
 
@@ -22,12 +24,15 @@ class Nvml:
         self._events: Any = None
         self._buses: dict[int, str] = {}
         self._resting = False
+        self._kept_up: tuple[str, ...] = ()  # GPUs whose persistence mode is to be on again
         # One for each thread that asks: a wait for errors must not hold up the rounds.
         self._sweeping, self._waiting = threading.Lock(), threading.Lock()
 
-    def rest(self) -> None:
+    def rest(self, gpus: tuple[str, ...]) -> None:
+        """A GPU in persistence mode is held by the driver itself, or its daemon, and cannot be reset."""
         self._resting = True
         with self._sweeping, self._waiting:
+            self._kept_up = tuple(gpu for gpu in gpus if self._turn(gpu, on=False))
             self.close()
 
     def wake(self) -> None:
@@ -47,6 +52,9 @@ class Nvml:
                 missing = error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
                 return Snapshot(state=LibraryState.MISSING if missing else LibraryState.NO_DRIVER)
             self._nvml = pynvml
+            for gpu in self._kept_up:
+                self._turn(gpu, on=True)
+            self._kept_up = ()
         try:
             count = pynvml.nvmlDeviceGetCount()
         except pynvml.NVMLError:  # the driver was unloaded under us: begin anew
@@ -81,6 +89,21 @@ class Nvml:
                 nvml.nvmlShutdown()
             except nvml.NVMLError:
                 return
+
+    def _turn(self, gpu: str, *, on: bool) -> bool:
+        """Have a GPU in persistence mode, or not; whether that is a change."""
+        nvml = self._nvml
+        if nvml is None:
+            return False
+        try:
+            handle = nvml.nvmlDeviceGetHandleByPciBusId(gpu)
+            if bool(nvml.nvmlDeviceGetPersistenceMode(handle)) is on:
+                return False
+            nvml.nvmlDeviceSetPersistenceMode(handle, int(on))
+        except nvml.NVMLError as error:
+            log.warning("persistence mode of %s could not be turned %s: %s", gpu, "on" if on else "off", error)
+            return False
+        return True
 
     def _registered(self) -> Any:
         nvml = self._nvml
@@ -217,7 +240,7 @@ class ProfiledGpus:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def rest(self) -> None:
+    def rest(self, gpus: tuple[str, ...]) -> None:
         """A file is held by nobody."""
 
     def wake(self) -> None:

@@ -70,8 +70,9 @@ class GpuLibrary(Protocol):
     def wait(self) -> tuple[Xid, ...]:
         """Block for at most a second for errors as they happen. Called in a thread of its own, once it is READY."""
 
-    def rest(self) -> None:
-        """Let go of all GPUs, and ask no more until `wake`. Blocks until nothing is asked any more."""
+    def rest(self, gpus: tuple[str, ...]) -> None:
+        """Let go of all GPUs, and ask no more until `wake`. Blocks until nothing is asked any more. Of these the driver
+        itself is to let go until then."""
 
     def wake(self) -> None: ...
 

@@ -164,9 +164,9 @@ class Rounds:
         """Whether there is a threshold of a disk or interface that was made for a fault, and may be gone by now."""
         return any(self._family(name) in MADE_FAMILIES for name in self._kept.gauges if name not in self._made_up)
 
-    async def let_go_of_gpus(self) -> None:
+    async def let_go_of_gpus(self, gpus: tuple[str, ...]) -> None:
         if self._gpus:
-            await asyncio.to_thread(self._gpus.rest)
+            await asyncio.to_thread(self._gpus.rest, gpus)
 
     def take_up_gpus(self) -> None:
         """What was bad may be well now, and counters begin anew: thresholds of GPUs begin anew too."""

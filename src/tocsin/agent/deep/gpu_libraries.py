@@ -5,13 +5,15 @@ Each works for a number of rounds and comes back when the GPU is done.
 
 import importlib.util
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
 SIDE = 8192  # of the matrices: large enough to be bound by arithmetic alone
 COPY_BYTES = 1 << 30
 
+WHY_CHARS_MAX = 120
+T = TypeVar("T")
 Work = Callable[[int], None]
 
 
@@ -60,7 +62,7 @@ class TorchGpus:
         return str(self._torch.cuda.get_device_name(gpu))
 
     def product(self, gpu: int) -> Product:
-        torch, device = self._torch, f"cuda:{gpu}"
+        torch, device = self._torch, self._device(gpu)
         torch.manual_seed(0)
         left, right = (torch.randn(SIDE, SIDE, device=device, dtype=torch.bfloat16) for _ in range(2))
         first = left @ right
@@ -70,9 +72,9 @@ class TorchGpus:
 
     def copies(self, gpu: int) -> Copies:
         torch = self._torch
-        there = torch.empty(COPY_BYTES, dtype=torch.uint8, device=f"cuda:{gpu}")
+        there = torch.empty(COPY_BYTES, dtype=torch.uint8, device=self._device(gpu))
         other = torch.empty_like(there)
-        pinned = torch.empty(COPY_BYTES, dtype=torch.uint8, pin_memory=True)
+        pinned = self._pinned()
         return Copies(
             self._repeated(gpu, lambda: other.copy_(there, non_blocking=True)),
             self._repeated(gpu, lambda: there.copy_(pinned, non_blocking=True)),
@@ -83,9 +85,20 @@ class TorchGpus:
         def work(rounds: int) -> None:
             for _ in range(rounds):
                 once()
-            self._torch.cuda.synchronize(gpu)
+            self._wait(gpu)
 
         return work
+
+    # All that is a GPU's; the rest runs on a processor as well.
+
+    def _device(self, gpu: int) -> str:
+        return f"cuda:{gpu}"
+
+    def _pinned(self) -> Any:
+        return self._torch.empty(COPY_BYTES, dtype=self._torch.uint8, pin_memory=True)
+
+    def _wait(self, gpu: int) -> None:
+        self._torch.cuda.synchronize(gpu)
 
 
 class CupyGpus:
@@ -96,6 +109,8 @@ class CupyGpus:
         import cupyx  # type: ignore[import-not-found,unused-ignore]
 
         self._cupy: Any = cupy
+        # Both are loaded when they are first used; where one is missing, it is now that it shall be known.
+        self._needed = (cupy.cuda.nvrtc.getVersion(), cupy.cuda.cublas)
         self._pinned: Any = cupyx.empty_pinned
 
     def count(self) -> int:
@@ -117,8 +132,12 @@ class CupyGpus:
             left, right = (one.astype(cupy.float16) for one in numbers)
             first = cupy.matmul(left, right)
             product = cupy.empty_like(first)
-        again = self._repeated(gpu, lambda: cupy.matmul(left, right, out=product))
-        return Product(again, lambda: bool(cupy.array_equal(product, first)))
+
+        def same() -> bool:
+            with cupy.cuda.Device(gpu):
+                return bool(cupy.array_equal(product, first))
+
+        return Product(self._repeated(gpu, lambda: cupy.matmul(left, right, out=product)), same)
 
     def copies(self, gpu: int) -> Copies:
         cupy = self._cupy
@@ -145,7 +164,22 @@ class CupyGpus:
 LIBRARIES: dict[str, Callable[[], GpuWork]] = {"torch": TorchGpus, "cupy": CupyGpus}
 
 
-def gpu_work() -> GpuWork | None:
-    """Whichever can be imported; the first of them that sees a GPU."""
-    there = [made() for name, made in LIBRARIES.items() if importlib.util.find_spec(name) is not None]
-    return next((one for one in there if one.count()), there[0] if there else None)
+def gpu_work() -> tuple[GpuWork | None, str]:
+    """The first that sees a GPU; else None, and why there is none."""
+    why = []
+    for name, made in LIBRARIES.items():
+        work, missing = loaded(name, made)
+        if work is not None and work.count():
+            return work, ""
+        why.append(missing or f"{name} sees no GPU")
+    return None, "; ".join(why)
+
+
+def loaded(name: str, made: Callable[[], T]) -> tuple[T | None, str]:
+    """What a library makes; None, and why it makes nothing. A broken installation is no fault of the hardware."""
+    if importlib.util.find_spec(name) is None:
+        return None, f"{name} is not installed"
+    try:
+        return made(), ""
+    except Exception as error:  # whatever it is: PyTorch without a library of CUDA's raises ValueError
+        return None, f"{name} cannot be imported: {str(error)[:WHY_CHARS_MAX]}"

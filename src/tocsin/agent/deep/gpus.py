@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tocsin.agent.deep import tools
+from tocsin.agent.deep import dcgm
 from tocsin.agent.deep.gpu_libraries import COPY_BYTES, SIDE, GpuWork, Product, Work, gpu_work
 from tocsin.model.deep import CheckResult, DeepKind
 from tocsin.model.link import RunDeepCheck
@@ -29,17 +29,14 @@ def burn(order: RunDeepCheck, _: Path) -> Iterator[CheckResult]:
     elif not shutil.which("dcgmi"):
         yield _skipped("DCGM diagnostics", "dcgmi is not installed")
     else:
-        yield tools.dcgm(order.dcgm_level, order.time_limit_s)
+        yield dcgm.diagnose(order.dcgm_level, order.time_limit_s)
 
 
 def found() -> tuple[GpuWork | None, str]:
     """What works on the GPUs here; None, and why there is nothing."""
     if not DEVICES.exists():
         return None, "there is no NVIDIA GPU"
-    work = gpu_work()
-    if work is None:
-        return None, "neither torch nor cupy can be imported"
-    return (work, "") if work.count() else (None, "neither torch nor cupy sees a GPU")
+    return gpu_work()
 
 
 def burn_one(work: GpuWork, gpu: int, seconds: float) -> Iterator[CheckResult]:

@@ -3,7 +3,6 @@
 ring.py links the nodes and lets them agree on what all of them can do; collective.py is a process of PyTorch's.
 """
 
-import importlib.util
 import ipaddress
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import msgspec
 import psutil
 
 from tocsin.agent.deep.collective import Found, Part
+from tocsin.agent.deep.gpu_libraries import loaded
 from tocsin.agent.deep.ring import Ring, WrongSum
 from tocsin.model.deep import CheckResult, DeepKind
 from tocsin.model.link import RunDeepCheck
@@ -93,8 +93,10 @@ def _by_torch(ring: Ring, order: RunDeepCheck, best: int, gpus: int) -> CheckRes
 
 def _own_best() -> tuple[int, int]:
     """What we can do, and on how many GPUs."""
-    if importlib.util.find_spec("torch") is None:
-        return NOTHING, 0
+    return loaded("torch", _best_of_torch)[0] or (NOTHING, 0)
+
+
+def _best_of_torch() -> tuple[int, int]:
     import torch  # type: ignore[import-not-found,unused-ignore]
     import torch.distributed as dist  # type: ignore[import-not-found,unused-ignore]
 

@@ -1,4 +1,4 @@
-"""Programs that test hardware better than we do, where they are installed: stress-ng, fio, DCGM's diagnostics."""
+"""Programs that test hardware better than we do, where they are installed: stress-ng, fio. For DCGM see dcgm.py."""
 
 import subprocess
 from pathlib import Path
@@ -7,7 +7,7 @@ import msgspec
 
 from tocsin.model.deep import CheckResult, DeepKind
 
-# They get so much longer than they are told to run; diagnostics take what they take, within the check's own limit.
+# They get so much longer than they are told to run.
 SLACK_S = 60.0
 TAIL_CHARS = 300
 
@@ -55,10 +55,6 @@ def fio(seconds: float, scratch: Path, size: int) -> CheckResult:
     speed = job.write.bw_bytes / 1e6
     stress = DeepKind.STRESS
     return CheckResult(kind=stress, test=test, outcome="passed", metric="fio-write-mbs", value=speed, unit="MB/s")
-
-
-def dcgm(level: int, time_limit_s: float) -> CheckResult:
-    return _run(f"DCGM diagnostics level {level}", ("dcgmi", "diag", "-r", str(level)), time_limit_s)
 
 
 def _run(test: str, argv: tuple[str, ...], time_limit_s: float) -> CheckResult:
