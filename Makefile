@@ -44,6 +44,10 @@ lock: setup
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-emit-index-url \
 	  --upgrade --output-file requirements.lock
+	for client in hyp sagemaker-core; do \
+	  $(BIN)/uv pip compile tests/clients/$$client.in --no-deps --python-version 3.11 --universal --generate-hashes \
+	    --no-header --no-emit-index-url --upgrade --output-file tests/clients/$$client.lock; \
+	done
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,6 +30,25 @@ provider() {
 }
 
 provider || echo "tests: no Terraform provider (it needs go and terraform); its tests are skipped"
+
+# Clients of HyperPod whose whole installs are half a gigabyte: only what they import here, beside what the project's
+# environment has. Importing it shows that nothing is missing, and compiles what the tests load.
+client() {
+  lock="tests/clients/$1.lock"
+  there=".venv/clients/$1"
+  why=""
+  cmp -s "$lock" "$there/made-of.lock" && return
+  rm -rf "$there"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 --no-deps --no-compile \
+    --require-hashes --target "$there" -r "$lock" &&
+    why=$(PYTHONPATH="$there" PYTHONDONTWRITEBYTECODE='' .venv/bin/python -c "import $2" 2>&1) &&
+    cp "$lock" "$there/made-of.lock" && return
+  echo "tests: no $1 (pip, from $lock)${why:+ as }$(echo "$why" | tail -n 1); its tests are skipped"
+}
+
+client hyp sagemaker.hyperpod.cli.hyp_cli
+client sagemaker-core sagemaker.core.resources
+
 v2 && slurm && mails && stress && exit 0
 SLURM="slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

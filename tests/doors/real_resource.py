@@ -1,4 +1,4 @@
-"""The life of a cluster through sagemaker-core's own Cluster resource, unmodified. Run by its own interpreter.
+"""The life of a cluster through sagemaker-core's own Cluster resource, unmodified.
 
 `python real_resource.py MODE BAD_SOURCE` prints a JSON object of what was seen. See test_resource_client.py.
 """
@@ -15,7 +15,7 @@ from sagemaker.core.shapes import (  # type: ignore[import-not-found]
     ClusterLifeCycleConfig,
 )
 
-WAIT_S = 60
+WAIT_S = 90
 MODE, BAD_SOURCE = sys.argv[1:]
 session = boto3.Session()
 

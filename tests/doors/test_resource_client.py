@@ -3,21 +3,19 @@
 create, refresh, wait_for_status, update, update_software, batch_delete_nodes, get_all, delete, wait_for_delete: each is
 made as that client makes it (facts/hyperpod.md §1.1 and §8), with its loops and its reading of errors.
 
-The real client brings half a gigabyte along, so it is not among the requirements. Where TOCSIN_TEST_SAGEMAKER_CORE
-names an interpreter that has it (`python -m venv V; V/bin/pip install sagemaker-core`), it is run, unmodified.
+Where setup.sh could install the real client, that is run, too, unmodified (real_resource.py).
 """
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import clients
 from tests.doors.hyperpod import HyperPod, group
-from tests.harness import RunningServer, cli_environment, eventually
+from tests.harness import RunningServer, eventually
 
 
 class ClusterResource:
@@ -133,21 +131,14 @@ def _settled(cluster: ClusterResource, count: int) -> list[dict[str, Any]]:
     return [one for one in eventually(there, f"{count} nodes run") if one["InstanceGroupName"] == "worker"]
 
 
-REAL = os.environ.get("TOCSIN_TEST_SAGEMAKER_CORE", "")
-
-
-@pytest.mark.skipif(not REAL, reason="TOCSIN_TEST_SAGEMAKER_CORE names no interpreter that has sagemaker-core")
+@clients.needs("sagemaker-core")
 @pytest.mark.parametrize("mode", ["default", "continuous"])
-def test_the_life_of_a_cluster_through_the_real_resource(server: RunningServer, account: str, mode: str) -> None:
-    script = Path(__file__).with_name("real_resource.py")
-    ran = subprocess.run(
-        [REAL, str(script), mode, "s3://nothing-here/config"],
-        env={**cli_environment(account), "AWS_ENDPOINT_URL": server.endpoint},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def test_the_life_of_a_cluster_through_the_real_resource(
+    server: RunningServer, account: str, mode: str, tmp_path: Path
+) -> None:
+    script = str(Path(__file__).with_name("real_resource.py"))
+    command = script, mode, "s3://nothing-here/config"
+    ran = clients.run("sagemaker-core", *command, server=server, account=account, home=tmp_path)
     assert ran.returncode == 0, ran.stderr
     seen = json.loads(ran.stdout[ran.stdout.rindex("{") :])
     assert seen == {"deleted": True, "listed": ["real"], "failed": "FailedStatusError"}
