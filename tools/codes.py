@@ -45,17 +45,26 @@ REGISTERED = 74
 # Errors of the application: on several nodes within so many seconds they are the job's, and whoever is the first to
 # have one waits so long for the others to have it too.
 TOGETHER, TOGETHER_S, OTHERS_S = (13, 31, 43, 45), 60, 5
-# One GPU that has them so often, and alone, is to be looked at in depth.
-SUSPECT_COUNT = 3
+# Of these, one GPU that has them so often, and alone, is told to be suspected.
+SUSPECTS, SUSPECT_COUNT = (43, 45), 3
+# History: what is done when the same GPU has it for so many a time within a day, at the same place of it if the line
+# tells one. HyperPod's agent was never seen to look at history. What is only soft of Xid 74 has its rules in REGISTERS.
+DAY_S, TWICE, LOOKING_BACK = 86_400, 2, ("nvidia", "strict")
+AGAIN = {13: "idle-check", 31: "idle-check", 74: "replace", 94: "idle-reset"}
+WHERE = {13: r"\bGPC \d+", 74: r"\blink \d+"}
+# Nothing is done about it, but it speaks against the machine.
+SPEAKS = (92, 94)
 # What the bits of Xid 74's words mean (NVIDIA's Xid catalogue, workflow for NVLink errors): word, bits, action. What is
-# suspected of the hardware, and what asks for a reset of the fabric: a reset. What comes of other errors, or counts
-# only when it repeats: watched. What may be ignored, or was corrected: nothing.
+# suspected of the hardware, and what asks for a reset of the fabric: a reset. What comes of other errors: watched. What
+# counts only when it repeats: watched, and a reset when the link has it again. What may be ignored, or was corrected:
+# nothing.
 REGISTERS = (
     (0, (0, 23, 30), "none"),
-    (0, (1, 20, 27, 29), "monitor"),
+    (0, (1, 20), "monitor"),
+    (0, (27, 29), "monitor", "gpu-reset"),
     (0, (4, 5, 8, 9, 12, 16, 17, 21, 22, 24, 28), "gpu-reset"),
     (2, (0, 1, 2, 6, 13), "gpu-reset"),
-    (2, (16, 17, 18, 19), "monitor"),
+    (2, (16, 17, 18, 19), "monitor", "gpu-reset"),
     (3, (16, 17), "monitor"),
     (3, (18,), "gpu-reset"),
     (4, (18, 19, 21, 22, 24, 25, 27, 28), "gpu-reset"),
@@ -87,7 +96,15 @@ def xid_row(xid: dict[str, Any]) -> dict[str, Any]:
     if code in TAKEN_BACK:
         row |= {"unless": TAKEN_BACK[code][0], "settle_s": TAKEN_BACK[code][1]}
     if code in TOGETHER:
-        row |= {"together_s": TOGETHER_S, "settle_s": OTHERS_S, "suspect_count": SUSPECT_COUNT}
+        row |= {"together_s": TOGETHER_S, "settle_s": OTHERS_S}
+    if code in SUSPECTS:
+        row |= {"suspect_count": SUSPECT_COUNT}
+    if code in AGAIN:
+        row |= {"again": {"count": TWICE, "within_s": DAY_S, "action": AGAIN[code], "profiles": LOOKING_BACK}}
+    if code in WHERE:
+        row |= {"where": WHERE[code]}
+    if code in SPEAKS:
+        row |= {"speaks": True}
     if xid["suggested_action"] == "restart_app_if_solo":
         row |= {"alone": True}
     return row
@@ -106,6 +123,10 @@ def bits(pattern: str) -> tuple[int, int]:
     return int(pattern.replace("0", "1").replace("-", "0"), 2), int(pattern.replace("-", "0"), 2)
 
 
+def register_row(word: int, bits: tuple[int, ...], action: str, again: str = "") -> dict[str, Any]:
+    return {"word": word, "bits": bits, "action": action} | ({"again": again} if again else {})
+
+
 def nvlink_row(rule: dict[str, Any]) -> dict[str, Any]:
     return {
         "code": rule["xid"],
@@ -121,7 +142,7 @@ def main() -> None:
     tables = {
         "xid": [xid_row(one) for one in evidence["xids"]],
         "sxid": sorted((sxid_row(one) for one in evidence["sxids"]), key=lambda row: int(row["code"])),
-        "registers": [{"word": word, "bits": bits, "action": action} for word, bits, action in REGISTERS],
+        "registers": [register_row(*one) for one in REGISTERS],
         "nvlink5": [nvlink_row(one) for one in evidence["nvlink5_rules"]],
     }
     lines = [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tocsin.core import faults
 from tocsin.core.faults import Catalogue, Fault, read_catalogue
-from tocsin.core.faults.catalogue import Code
+from tocsin.core.faults.catalogue import Again, Code
 from tocsin.core.faults.codes import WORDS
 
 ROOT = Path(__file__).parent.parent
@@ -114,9 +114,11 @@ def _codes(table: Catalogue) -> Iterable[str]:
     yield (
         "What is done by profile (`health.profile`). `decode`: the line says more than the code: Xid 154 names the"
         f" repair that the driver wants, of 144 to 150 the unit, the first word and the error status decide by"
-        f" {len(table.nvlink5)} rules, of 74 the bits of its register words; 159 is a reset where nvidia_uvm is in use,"
-        " else watched. `idle-reset`: the GPU is reset when the workload manager sees no job on the node, which stays"
-        " healthy until then. `monitor`: watched for a day. `report`, `none`: written to the log. `software`:"
+        f" {len(table.nvlink5)} rules, of 74 the bits of its register words, some of which are a reset only when the"
+        " same link has them again within a day; 159 is a reset where nvidia_uvm is in use, else watched. When the"
+        " workload manager sees no job on the node, `idle-check` has it [checked in"
+        " depth](health.md#deep-health-checks) and `idle-reset` has the GPU reset; until then it stays"
+        " healthy. `monitor`: watched for a day. `report`, `none`: written to the log. `software`:"
         " unhealthy, and nothing here mends it.\n"
     )
     yield "HyperPod's name and reason follow from what is done:\n"
@@ -146,8 +148,24 @@ def _condition(code: Code) -> str:
         f"not if {code.unless} follows within {_time(code.settle_s)}" if code.unless else "",
         "not beside another code" if code.alone else "",
         f"the job's, when several nodes have it within {_time(code.together_s)}" if code.together_s else "",
+        f"{code.again.action} when the same {_place(code)} has it {_often(code.again)}" if code.again else "",
     ]
     return ", ".join(filter(None, parts))
+
+
+def _place(code: Code) -> str:
+    """The part that has to have it again: as the pattern names it, of the GPU."""
+    word = code.where.removeprefix(r"\b").partition(" ")[0]
+    return f"{word} of the same GPU" if word else "GPU"
+
+
+def _often(rule: Again) -> str:
+    times = {2: "twice"}.get(rule.count, f"{rule.count} times")
+    return f"{times} within {_time(rule.within_s)} (not under {_without(rule)})"
+
+
+def _without(rule: Again) -> str:
+    return ", ".join(f"`{profile}`" for profile in WORDS if profile not in rule.profiles)
 
 
 def _gpus(table: Catalogue) -> Iterable[str]:

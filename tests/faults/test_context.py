@@ -51,17 +51,17 @@ def test_what_belongs_to_the_job_is_the_applications_and_says_so() -> None:
 
 
 def test_a_gpu_that_has_it_again_and_again_alone_is_suspected_and_nothing_is_done() -> None:
-    again = known_of(*[finding("xid", 13, subject="0000:3b:00")] * 3)
+    again = known_of(*[finding("xid", 45, subject="0000:3b:00")] * 3)
     [one] = in_context("a", again, {}, CATALOGUE)
     assert one.judged.advice == (
         "This GPU had it 3 times, and none else did: check it in depth (StartClusterHealthCheck)."
     )
     assert (one.judged.severity, one.judged.remedy) == (Severity.WARNING, Remedy.APP)
-    [twice] = in_context("a", known_of(*[finding("xid", 13, subject="0000:3b:00")] * 2), {}, CATALOGUE)
+    [twice] = in_context("a", known_of(*[finding("xid", 45, subject="0000:3b:00")] * 2), {}, CATALOGUE)
     assert "depth" not in twice.judged.advice
-    both = known_of(*[finding("xid", 13, subject=gpu) for gpu in ("0000:3b:00", "0000:5d:00")] * 3)
+    both = known_of(*[finding("xid", 45, subject=gpu) for gpu in ("0000:3b:00", "0000:5d:00")] * 3)
     assert in_context("a", both, {}, CATALOGUE) == both  # several GPUs are no GPU's fault
-    [shared] = in_context("a", again, {("a", 13): 2}, CATALOGUE)
+    [shared] = in_context("a", again, {("a", 45): 2}, CATALOGUE)
     assert "look at the job" in shared.judged.advice
 
 

@@ -96,7 +96,7 @@ def _turned(before: Mapping[str, Node], after: Mapping[str, Node]) -> list[Node]
 
 def _came_up(old: Node, node: Node) -> bool:
     """For the first time; one that is checked on start, once it has passed."""
-    if node.status is not NodeStatus.RUNNING or node.deep is None or node.deep.operation:
+    if node.status is not NodeStatus.RUNNING or node.deep is None or not node.deep.on_start:
         return node.joined and not old.joined and node.status is not NodeStatus.DEEP_HEALTH_CHECK
     return old.status is NodeStatus.DEEP_HEALTH_CHECK and node.deep.state is DeepState.PASSED
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from msgspec.structs import replace
+
+from tocsin.model.health import Mark
 from tocsin.model.host import Host, HostState, InventoryHost, JoinToken
 from tocsin.model.records import successor
 
@@ -50,6 +53,11 @@ def releasing(host: Host, *, faulty: bool, why: str) -> Host:
     """Its instance ends. A faulty one takes its host out of the pool."""
     next_state = HostState.QUARANTINE if faulty else HostState.POOL
     return successor(host, state=HostState.RELEASING, next_state=next_state, why=why if faulty else "")
+
+
+def told_of(host: Host, history: tuple[Mark, ...]) -> Host:
+    """With what befell it as the instance that ends: the next one that it is begins with that. None: what it had."""
+    return replace(host, history=history) if history else host
 
 
 def wiped(host: Host) -> Host:

@@ -1,17 +1,18 @@
 """What a node's report makes of its record. The nodes door commits it together with the report's number."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from tocsin.core.faults import Catalogue, after_reboot, assess
+from tocsin.core.faults import Catalogue, after_reboot, assess, mark_of, noted
 from tocsin.core.plan import SCRIPT_FAILED, SCRIPT_TIMED_OUT, resets
 from tocsin.model.cluster import Node, NodeStatus, ScriptState
-from tocsin.model.health import BOOT, Finding
+from tocsin.model.health import BOOT, Finding, Known, Mark, MarkKind
 from tocsin.model.link import CheckEnded, Found, GpuResetEnded, NodeReport, ScriptEnded, ScriptOutput, ScriptStarted
 from tocsin.model.times import epoch_ms
 
+DRIVER = ("xid", "sxid")  # the errors that have numbers, and a history
 # Of one check: 8 GPUs and the peers of a large group come to no more. Nodes are records, and are read whole.
 RESULTS_KEPT_MAX = 256
 SKEW_MAX_S = 7_200  # around our clock, as AWS allows for log lines
@@ -46,7 +47,26 @@ def found(node: Node, finding: Finding, catalogue: Catalogue) -> Node:
     """The node with the finding taken in. What it amounts to is the planner's to say."""
     if finding.fault == BOOT:
         return replace(node, faults=after_reboot(node.faults))
-    return replace(node, faults=assess(node.faults, finding, catalogue))
+    history = history_with(node, finding, catalogue)
+    faults = assess(node.faults, finding, catalogue, history)
+    if _came_back(node, faults, finding):
+        again = Mark(kind=MarkKind.AGAIN, fault=finding.name, subject=finding.subject, at_ms=finding.at_ms)
+        history = noted(history, again)
+    return replace(node, faults=faults, history=history)
+
+
+def history_with(node: Node, finding: Finding, catalogue: Catalogue) -> tuple[Mark, ...]:
+    """What befell the node's machine, the finding among it if it is remembered."""
+    mark = None if finding.over or finding.fault not in DRIVER else mark_of(finding, catalogue)
+    return noted(node.history, mark) if mark else node.history
+
+
+def _came_back(node: Node, faults: Iterable[Known], finding: Finding) -> bool:
+    """Whether it is a new fault that this very machine was mended of before."""
+    part = (finding.fault, finding.subject, finding.code)
+    new = part in {one.part for one in faults} - {one.part for one in node.faults}
+    since_ms = epoch_ms(node.launched_at)
+    return new and any(one.fault == finding.name and one.at_ms >= since_ms for one in node.mended)
 
 
 def checked(node: Node, report: CheckEnded) -> Node:

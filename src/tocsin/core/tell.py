@@ -101,7 +101,10 @@ def _why(node: Node) -> str:
         case NodeStatus.FAILURE:
             return node.message
         case NodeStatus.DEEP_HEALTH_CHECK if node.deep:
-            return f"{', '.join(node.deep.kinds)} {'asked for' if node.deep.operation else 'on start'}"
+            why = (
+                f"for {node.deep.suspect}" if node.deep.suspect else "asked for" if node.deep.operation else "on start"
+            )
+            return f"{', '.join(node.deep.kinds)} {why}"
         case NodeStatus.RUNNING if node.deep and node.deep.ended:
             return node.deep.detail
     return ""

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from tocsin.core.faults import Catalogue, health_lines, judge
-from tocsin.core.reports import acceptable_time, effect, lines
+from tocsin.core.reports import acceptable_time, effect, history_with, lines
 from tocsin.doors.links import Link, Links
 from tocsin.model.changes import Change, Log, Put
 from tocsin.model.cluster import Cluster
@@ -207,7 +207,9 @@ class NodesDoor:
             case ScriptOutput():
                 stream, told = lifecycle_stream(node.group, instance_id), lines(report)
             case Found():
-                stream, told = health_stream(node.group, instance_id), health_lines(report.finding, self._catalogue)
+                stream = health_stream(node.group, instance_id)
+                history = history_with(node, report.finding, self._catalogue)
+                told = health_lines(report.finding, self._catalogue, history)
             case _:
                 return []
         now = self._clock.now()

@@ -83,7 +83,9 @@ class HostMachines:
             return
         there = host.name in self._there
         faulty, why = self._fault(instance_id)
-        await self._hosts.release(host, faulty=faulty, why=why, there=there)
+        found = self._node(instance_id)
+        history = found[1].history if found else ()
+        await self._hosts.release(host, faulty=faulty, why=why, there=there, history=history)
         self._ordered.pop(instance_id, None)
         if there:
             self._write(host.name, HostTerminate(n=self._next(host), instance_id=instance_id))

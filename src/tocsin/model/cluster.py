@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from tocsin.model.attachment import Interface, Volume
 from tocsin.model.deep import DeepCheck, DeepState
-from tocsin.model.health import GpuReset, Known, Mended, ResetEnd
+from tocsin.model.health import GpuReset, Known, Mark, Mended, ResetEnd
 from tocsin.model.names import cluster_arn, cluster_log_group
 from tocsin.model.operation import Operation
 from tocsin.model.records import Record
@@ -240,6 +240,7 @@ class Node(Record, frozen=True, kw_only=True):
     way back. `image` is what its root volume is made from; `runs` counts the runs of its lifecycle script beyond the
     first, `tries` those of the update under way.
     `faults` is what its agent found and what is not over, `mended` what was done about faults at this place before;
+    `history` is what befell this very machine: a replacement has none.
     `advice` is what a person is told to do about it, `due` what will be done once jobs and budgets let it.
     `reset` is the reset of its GPUs that is under way, `reset_end` how the last one ended (None: it was given up, or
     there was none), and `resets` whether its agent can make one.
@@ -273,6 +274,7 @@ class Node(Record, frozen=True, kw_only=True):
     rebooted_at: datetime | None = None
     faults: tuple[Known, ...] = ()
     mended: tuple[Mended, ...] = ()
+    history: tuple[Mark, ...] = ()
     advice: str = ""
     due: Repair | None = None
     reset: GpuReset | None = None

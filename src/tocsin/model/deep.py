@@ -45,17 +45,24 @@ class CheckResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class DeepCheck(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A node's check. `n` counts those of the instance; `operation` is the request that asked for it, "" on start.
 
-    `since`: asked for, then begun. `ended`: the node has told its `results`, which are judged with those of its peers.
+    `suspect` is the fault for which it is checked, if that is why. `since`: asked for, then begun. `ended`: the node
+    has told its `results`, which are judged with those of its peers.
     """
 
     kinds: tuple[str, ...]
     n: int = 1
     state: DeepState = DeepState.DUE
     operation: str = ""
+    suspect: str = ""
     since: datetime | None = None
     ended: bool = False
     results: tuple[CheckResult, ...] = ()
     detail: str = ""
+
+    @property
+    def on_start(self) -> bool:
+        """Its node has run no job yet."""
+        return not self.operation and not self.suspect
 
     @property
     def open(self) -> bool:

@@ -23,6 +23,7 @@ class Remedy(StrEnum):
 
     NONE = "none"
     APP = "app"  # the job is restarted by its owner; the node stays
+    CHECK = "check"  # the node is checked in depth, once no job runs there
     GPU_RESET = "gpu-reset"
     REBOOT = "reboot"
     REPLACE = "replace"
@@ -154,6 +155,26 @@ class Mended(Struct, frozen=True, kw_only=True):
     remedy: Remedy
     at_ms: int
     failed: str = ""
+
+
+class MarkKind(StrEnum):
+    """What befell a machine. Points of each: core/faults/lemons.py."""
+
+    SEEN = "seen"  # an error that counts for rules of history only
+    XID = "xid"  # an error of the driver that speaks against the hardware
+    OUT = "out"  # it was taken out: its node turned unhealthy
+    LOST = "lost"  # it died, or fell silent
+    AGAIN = "again"  # a fault came back that a repair of this machine was to mend
+
+
+class Mark(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that befell a machine, remembered beyond the fault's end. `where` is the place in the part, if told."""
+
+    kind: MarkKind
+    fault: str
+    subject: str = ""
+    where: str = ""
+    at_ms: int
 
 
 class GpuReset(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct, field
 
+from tocsin.model.health import Mark
 from tocsin.model.names import Scope
 from tocsin.model.records import Record
 
@@ -33,7 +34,8 @@ class InventoryHost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Host(Record, frozen=True, kw_only=True):
     """A host that has joined. `credential` is the hash of what its agent shows; "" when it must join again.
 
-    `instance_id` is what it is while claimed or releasing; `next_state` is where it goes once it is wiped.
+    `instance_id` is what it is while claimed or releasing; `next_state` is where it goes once it is wiped. `history` is
+    what befell it as the instances that it was; of the one that it is, the node's record has it.
     """
 
     kind: ClassVar[str] = "host"
@@ -45,6 +47,7 @@ class Host(Record, frozen=True, kw_only=True):
     instance_id: str = ""
     next_state: HostState = HostState.POOL
     why: str = ""
+    history: tuple[Mark, ...] = ()
 
     @property
     def key(self) -> str:

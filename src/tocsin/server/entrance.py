@@ -23,6 +23,7 @@ from tocsin.doors.ssm import ssm_door
 from tocsin.doors.sts import sts_door
 from tocsin.model.times import epoch_ms
 from tocsin.server.parts import Parts
+from tocsin.services.sickness import lemons
 from tocsin.services.trials import Trials
 
 
@@ -110,6 +111,7 @@ def _sources(parts: Parts, requests: Callable[[], Mapping[tuple[str, str, int], 
         links=parts.provider.links,
         housekeeping=parts.housekeeping,
         sickness=parts.sickness,
+        lemons=lambda: lemons(parts.fleet.worlds(), parts.settings.health, epoch_ms(parts.clock.now())),
         findings=parts.nodes.findings,
         counts={
             "bus": parts.bus.counts,

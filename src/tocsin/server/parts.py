@@ -28,6 +28,7 @@ from tocsin.doors.nodes import NodesDoor
 from tocsin.doors.upstream import Upstream
 from tocsin.machines.held import HeldMachines
 from tocsin.model.command import Invocation
+from tocsin.model.health import Mark
 from tocsin.model.names import API_DESTINATION, Scope
 from tocsin.orchestrators.slurm import Slurm
 from tocsin.ports import Carrier, InsideTarget
@@ -146,6 +147,7 @@ class Parts:
             looked_at=lambda: self.onlookers.looked_at,
             moved=self._moved,
             domain=self.provider.domain,
+            past=self._past,
         )
 
     @cached_property
@@ -198,6 +200,10 @@ class Parts:
     @cached_property
     def cloud_watching(self) -> Watching:
         return Watching(self.cloud_requests, self.store, self.clock)
+
+    def _past(self, instance_id: str) -> tuple[Mark, ...]:
+        host = self.provider.hosts.of_instance(instance_id) if self.provider.hosts else None
+        return host.history if host else ()
 
     @cached_property
     def onlookers(self) -> Onlookers:

@@ -24,6 +24,7 @@ from tocsin.model.changes import Put, Tell
 from tocsin.model.cluster import Cluster, Node, NodeCursor
 from tocsin.model.cluster_event import ClusterEvent
 from tocsin.model.errors import ResourceInUse, ResourceNotFound, Stale, StoreUnavailable
+from tocsin.model.health import Mark
 from tocsin.model.logs import LogGroup
 from tocsin.model.machine import LaunchRefused
 from tocsin.model.names import Scope
@@ -49,7 +50,8 @@ PASSES_MAX = 20
 
 
 class Fleet(Hearing):
-    """Owns all clusters of this server. `secret` signs agents' tokens; `moved` hears of each commit."""
+    """Owns all clusters of this server. `secret` signs agents' tokens; `moved` hears of each commit; `past` tells what
+    befell an instance's machine before it was this instance."""
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Fleet(Hearing):
         reached: Callable[[], Mapping[str, bool]] = dict,
         looked_at: Callable[[], Mapping[str, datetime] | None] = lambda: None,
         domain: Callable[[str], str] = lambda _: "",
+        past: Callable[[str], tuple[Mark, ...]] = lambda _: (),
         moved: Moved = unheard,
     ) -> None:
         super().__init__(store, clock, moved)
@@ -83,7 +86,7 @@ class Fleet(Hearing):
         self._free = free
         self._idle, self._reached = idle, reached
         self._looked_at = looked_at
-        self._domain = domain
+        self._domain, self._past = domain, past
         self._since = clock.now()
         self._due: set[str] = set()  # clusters of which everybody is to be looked at
         self._reconciling = ""
@@ -296,7 +299,7 @@ class Fleet(Hearing):
             trace, begun = None, self._clock.now()
             try:
                 address = await self._take(step, made)
-                trace = taken(step, begun, address)
+                trace = taken(step, begun, address, self._past(step.node.instance_id))
             except LaunchRefused as error:
                 trace = refused(step, str(error), self._policy, self._clock.now())
             except OSError as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from tocsin.core import hosts
 from tocsin.model.changes import Change, Delete, Put
 from tocsin.model.errors import Conflict, LimitExceeded, ResourceNotFoundException, Validation
+from tocsin.model.health import Mark
 from tocsin.model.host import HOSTS_SCOPE, Host, HostState, InventoryHost, JoinToken
 from tocsin.model.records import successor
 from tocsin.model.times import epoch_ms
@@ -155,12 +156,13 @@ class Hosts:
             await self._put(host, *told(host.name))
             return host
 
-    async def release(self, host: Host, *, faulty: bool, why: str, there: bool) -> None:
-        """Its instance ends: it is to be wiped, or, not there, to be looked at."""
+    async def release(self, host: Host, *, faulty: bool, why: str, there: bool, history: tuple[Mark, ...] = ()) -> None:
+        """Its instance ends: it is to be wiped, or, not there, to be looked at. `history` is what befell it as that."""
         async with self._changing:
             current = self._hosts[host.name]
             if current.state is HostState.CLAIMED:
-                await self._put(hosts.releasing(current, faulty=faulty, why=why) if there else hosts.away(current))
+                left = hosts.releasing(current, faulty=faulty, why=why) if there else hosts.away(current)
+                await self._put(hosts.told_of(left, history))
 
     async def wiped(self, name: str) -> None:
         async with self._changing:

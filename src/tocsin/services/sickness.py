@@ -4,11 +4,19 @@
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tocsin.core.commit import World
+from tocsin.core.faults import HealthPolicy, score
 from tocsin.model.cluster import Node
 from tocsin.model.health import Remedy
+
+
+def lemons(worlds: Iterable[World], policy: HealthPolicy, now_ms: int) -> int:
+    """How many nodes are lemons now."""
+    marked = (node for world in worlds for node in world.nodes.values() if node.history)
+    return sum(score(node.history, policy, now_ms).lemon for node in marked)
+
 
 REPAIRS = (Remedy.GPU_RESET, Remedy.REBOOT, Remedy.REPLACE)
 

@@ -2,7 +2,10 @@
 
 from tocsin.core.faults.assess import after_gpu_reset, after_reboot, assess, cleared, judge, lapse
 from tocsin.core.faults.catalogue import Catalogue, CatalogueError, Fault, Profile, read_catalogue
+from tocsin.core.faults.codes import mark_of
 from tocsin.core.faults.context import Together, in_context, together
+from tocsin.core.faults.history import noted
+from tocsin.core.faults.lemons import Score, score
 from tocsin.core.faults.lines import diagnose
 from tocsin.core.faults.policy import HealthPolicy
 from tocsin.core.faults.readings import Gauge, measure
@@ -16,6 +19,7 @@ __all__ = [
     "Gauge",
     "HealthPolicy",
     "Profile",
+    "Score",
     "Together",
     "Verdict",
     "after_gpu_reset",
@@ -28,8 +32,11 @@ __all__ = [
     "in_context",
     "judge",
     "lapse",
+    "mark_of",
     "measure",
+    "noted",
     "read_catalogue",
+    "score",
     "together",
     "weigh",
 ]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tocsin.core.faults.catalogue import Catalogue, Code
 from tocsin.core.faults.codes import RECOVERY_CHANGED, judge_code
-from tocsin.model.health import REMEDIES, SEVERITIES, Clearing, Finding, Judgement, Known, Remedy, Severity
+from tocsin.model.health import REMEDIES, SEVERITIES, Clearing, Finding, Judgement, Known, Mark, Remedy, Severity
 
 # Faults remembered of one node. More at once is a node that is past help; the mildest and oldest are forgotten first.
 KNOWN_MAX = 32
@@ -20,18 +20,19 @@ KEPT_CHARS_MAX = 300
 SAME_MOMENT_MS = 1000  # codes of one GPU within a second have one cause
 
 
-def judge(finding: Finding, catalogue: Catalogue) -> Judgement:
-    """What the catalogue, and the site's changes of it, make of a finding."""
-    return _judged(finding, catalogue)[0]
+def judge(finding: Finding, catalogue: Catalogue, history: Sequence[Mark] = ()) -> Judgement:
+    """What the catalogue, and the site's changes of it, make of a finding. `history` is what befell the machine, this
+    finding noted in it."""
+    return _judged(finding, catalogue, history)[0]
 
 
-def _judged(finding: Finding, catalogue: Catalogue) -> tuple[Judgement, Code | None]:
+def _judged(finding: Finding, catalogue: Catalogue, history: Sequence[Mark]) -> tuple[Judgement, Code | None]:
     fault = catalogue.faults.get(finding.fault)
     row = None
     if fault is None:
         judged = _UNKNOWN
     elif fault.table:
-        judged, row = judge_code(finding, catalogue)
+        judged, row = judge_code(finding, catalogue, history)
     else:
         judged = fault.judgement()
     for name in (finding.fault, finding.name):
@@ -44,10 +45,12 @@ def _judged(finding: Finding, catalogue: Catalogue) -> tuple[Judgement, Code | N
 _UNKNOWN = Judgement(severity=Severity.WARNING, remedy=Remedy.NONE, clears=Clearing.HUMAN)
 
 
-def assess(known: Iterable[Known], finding: Finding, catalogue: Catalogue) -> tuple[Known, ...]:
+def assess(
+    known: Iterable[Known], finding: Finding, catalogue: Catalogue, history: Sequence[Mark] = ()
+) -> tuple[Known, ...]:
     """What is known once the finding is taken in, oldest first."""
     faults = {one.part: one for one in known}
-    judged, row = _judged(finding, catalogue)
+    judged, row = _judged(finding, catalogue, history)
     part = (finding.fault, finding.subject, finding.code)
     for other in [one for one in faults if _takes_back(finding, one, catalogue)]:
         del faults[other]

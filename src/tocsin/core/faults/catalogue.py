@@ -15,7 +15,17 @@ from tocsin.model.health import Clearing, Judgement, Remedy, Severity, Terms
 Profile = Literal["nvidia", "hyperpod", "strict"]
 # What may be done about a driver's code; core/faults/codes.py says what each means.
 Action = Literal[
-    "none", "report", "monitor", "app", "software", "idle-reset", "gpu-reset", "reboot", "replace", "decode"
+    "none",
+    "report",
+    "monitor",
+    "app",
+    "software",
+    "idle-check",
+    "idle-reset",
+    "gpu-reset",
+    "reboot",
+    "replace",
+    "decode",
 ]
 
 
@@ -54,12 +64,23 @@ class Fault(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
         return msgspec.convert(self, Judgement, from_attributes=True)
 
 
+class Again(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule of history: what is done when the same GPU has it for the `count`th time within `within_s`."""
+
+    count: int
+    within_s: float
+    action: Action
+    profiles: tuple[Profile, ...]
+
+
 class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A driver's code and what each profile does about it.
 
     It counts when seen `count` times within `window_s`; not if `unless` comes on the same GPU within `settle_s`;
     and if `alone`, not beside another code of the same GPU at the same moment. On several nodes of a cluster within
     `together_s` it is the job's fault, and no node's; a GPU that has it `suspect_count` times alone is suspected.
+    `again` is its rule of history, `where` finds in the line the place in the GPU that has to be the same. `speaks`: it
+    speaks against the machine, though little or nothing is done about it.
     """
 
     code: int
@@ -74,6 +95,9 @@ class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alone: bool = False
     together_s: float = 0.0
     suspect_count: int = 0
+    again: Again | None = None
+    where: str = ""
+    speaks: bool = False
 
     def action(self, profile: Profile) -> Action:
         found: Action = getattr(self, profile)
@@ -91,11 +115,13 @@ class NvlinkRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Registers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What bits of one of Xid 74's register words mean. `word` counts from 0, bits from the lowest."""
+    """What bits of one of Xid 74's register words mean. `word` counts from 0, bits from the lowest. `again`: what they
+    mean when they come again within the time of the code's rule of history."""
 
     word: int
     bits: tuple[int, ...]
     action: Action
+    again: Action | None = None
 
 
 class Codes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

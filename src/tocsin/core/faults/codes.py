@@ -1,14 +1,17 @@
 """What a driver's code means: Xid and SXid by profile, decoded where the code alone says too little.
 
-Order of authority (facts/health.md §2.1): what the driver asks for (Xid 154), then the line's detail, then the table.
+Order of authority (facts/health.md §2.1): what the driver asks for (Xid 154), then the line's detail, then the table,
+then what the same GPU had before (history.py).
 """
 
 import re
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from tocsin.core.faults.catalogue import Action, Catalogue, Code, NvlinkRule, Profile, Registers
-from tocsin.model.health import Clearing, Finding, Judgement, Remedy, Severity
+from tocsin.core.faults.history import times
+from tocsin.model.health import Clearing, Finding, Judgement, Mark, MarkKind, Remedy, Severity
 
 RECOVERY_CHANGED = 154
 NVLINK_ERROR = 74
@@ -23,6 +26,9 @@ _ACTIONS: dict[Action, Judgement] = {
     "monitor": Judgement(severity=Severity.WARNING, remedy=Remedy.NONE, clears=Clearing.QUIET, quiet_s=DAY_S),
     "app": Judgement(severity=Severity.WARNING, remedy=Remedy.APP, clears=Clearing.QUIET, quiet_s=HOUR_S),
     "software": Judgement(severity=Severity.ERROR, remedy=Remedy.NONE, clears=Clearing.HUMAN),
+    "idle-check": Judgement(
+        severity=Severity.WARNING, remedy=Remedy.CHECK, clears=Clearing.QUIET, quiet_s=DAY_S, at_idle=True
+    ),
     "idle-reset": Judgement(severity=Severity.WARNING, remedy=Remedy.GPU_RESET, clears=Clearing.REBOOT, at_idle=True),
     "gpu-reset": Judgement(severity=Severity.ERROR, remedy=Remedy.GPU_RESET, clears=Clearing.REBOOT),
     "reboot": Judgement(severity=Severity.ERROR, remedy=Remedy.REBOOT, clears=Clearing.REBOOT),
@@ -31,6 +37,8 @@ _ACTIONS: dict[Action, Judgement] = {
 _ADVICE: dict[Action, str] = {
     "monitor": "Nothing to do unless it repeats.",
     "app": "Restart the job, and look at what it did.",
+    "idle-check": "This GPU had it again, and none else did: its node is checked in depth when the workload manager"
+    " sees no job there. Where none is asked, start the check yourself (StartClusterHealthCheck).",
     "idle-reset": "It is reset when no job runs on its node.",
     "software": "Update driver and firmware, or ask their vendor.",
 }
@@ -38,6 +46,7 @@ _ADVICE: dict[Action, str] = {
 _DOCUMENTED: dict[Action, tuple[str, str]] = {
     "none": ("", "XidUserAppError"),
     "app": ("", "XidUserAppError"),
+    "idle-check": ("", "XidUserAppError"),
     "software": ("SoftwareError", "XidContactSupport"),
     "idle-reset": ("NvidiaErrorReboot", "XidHardwareFailure"),
     "gpu-reset": ("NvidiaErrorReboot", "XidHardwareFailure"),
@@ -47,6 +56,7 @@ _DOCUMENTED: dict[Action, tuple[str, str]] = {
 _SEEN: dict[Action, tuple[str, str]] = {
     "none": ("", "XidUserAppError"),
     "app": ("NvidiaGPUUnhealthy", "NvidiaGpuXidRestartApp"),
+    "idle-check": ("NvidiaGPUUnhealthy", "NvidiaGpuXidRestartApp"),
     "software": ("SoftwareError", "XidContactSupport"),
     "idle-reset": ("NvidiaGPUUnhealthy", "NvidiaGpuXidErrorPendingReboot"),
     "gpu-reset": ("NvidiaGPUUnhealthy", "NvidiaGpuXidErrorPendingReboot"),
@@ -72,6 +82,7 @@ _HARSHNESS: list[Action] = [
     "monitor",
     "app",
     "software",
+    "idle-check",
     "idle-reset",
     "gpu-reset",
     "reboot",
@@ -80,12 +91,12 @@ _HARSHNESS: list[Action] = [
 _LINK_WORDS = re.compile(r"link \d+\s*\((?P<words>0x[0-9a-fA-F]+(?:,\s*0x[0-9a-fA-F]+)*)\)")
 
 
-def judge_code(finding: Finding, catalogue: Catalogue) -> tuple[Judgement, Code | None]:
-    """What the table makes of a code, and its row. A code that the table does not know is watched."""
-    table = catalogue.xids if finding.fault == "xid" else catalogue.sxids
-    row = table.get(finding.code)
-    change = catalogue.changes.get(finding.name)
-    action = change.action if change and change.action else action_of(finding, row, catalogue)
+def judge_code(finding: Finding, catalogue: Catalogue, history: Sequence[Mark] = ()) -> tuple[Judgement, Code | None]:
+    """What the table makes of a code, and its row. A code that the table does not know is watched. `history` is that of
+    the machine, this finding in it."""
+    row = row_of(finding, catalogue)
+    changed = _changed(finding, catalogue)
+    action = changed or _again(finding, row, action_of(finding, row, catalogue, catalogue.profile), catalogue, history)
     fault_type, reason = WORDS[catalogue.profile].get(action, ("", ""))
     if finding.fault == "sxid":
         reason = reason.replace("Xid", "SXid") if reason.startswith("Xid") else reason
@@ -95,12 +106,54 @@ def judge_code(finding: Finding, catalogue: Catalogue) -> tuple[Judgement, Code 
     return judged, row
 
 
-def action_of(finding: Finding, row: Code | None, catalogue: Catalogue) -> Action:
+def row_of(finding: Finding, catalogue: Catalogue) -> Code | None:
+    table = catalogue.xids if finding.fault == "xid" else catalogue.sxids
+    return table.get(finding.code)
+
+
+def _changed(finding: Finding, catalogue: Catalogue) -> Action | None:
+    """What a site wants done about the code, whatever else the table says."""
+    change = catalogue.changes.get(finding.name)
+    return change.action if change else None
+
+
+_SPEAKING = ("idle-reset", "gpu-reset", "reboot", "replace")
+
+
+def mark_of(finding: Finding, catalogue: Catalogue) -> Mark | None:
+    """What is remembered of a code on its machine; None: nothing. What speaks against hardware is NVIDIA's to say,
+    whatever the profile does about it."""
+    row = row_of(finding, catalogue)
+    action = _changed(finding, catalogue) or action_of(finding, row, catalogue, "nvidia")
+    speaks = action in _SPEAKING or (row is not None and row.speaks)
+    if not speaks and (row is None or row.again is None or action == "none"):
+        return None
+    found = re.search(row.where, finding.text) if row and row.where else None
+    kind = MarkKind.XID if speaks else MarkKind.SEEN
+    where = found[0] if found else ""
+    return Mark(kind=kind, fault=finding.name, subject=finding.subject, where=where, at_ms=finding.at_ms)
+
+
+def _again(finding: Finding, row: Code | None, action: Action, catalogue: Catalogue, history: Sequence[Mark]) -> Action:
+    """What is done about it for all that the same GPU had it before; what is soft by its detail has a rule of its own
+    there, and does not count for what is not."""
+    rule = row.again if row else None
+    mark = mark_of(finding, catalogue) if rule else None
+    if rule is None or mark is None or catalogue.profile not in rule.profiles:
+        return action
+    harder = rule.action
+    if finding.code == NVLINK_ERROR and mark.kind is MarkKind.SEEN:
+        harder = register_action(finding.text, catalogue.registers, again=True)
+    return harder if times(history, mark, rule.within_s) >= rule.count else action
+
+
+def action_of(finding: Finding, row: Code | None, catalogue: Catalogue, profile: Profile) -> Action:
+    """By the finding alone."""
     if row is None:
         return "monitor"
     if finding.fault == "sxid":
-        return _switch_action(finding, row, catalogue.profile)
-    action = row.action(catalogue.profile)
+        return _switch_action(finding, row, profile)
+    action = row.action(profile)
     return _decoded(finding, catalogue) if action == "decode" else action
 
 
@@ -117,19 +170,18 @@ def _decoded(finding: Finding, catalogue: Catalogue) -> Action:
             return nvlink_action(finding, catalogue.nvlink5)
 
 
-def as_application(judged: Judgement, profile: Profile, nodes: int) -> Judgement:
-    """The judgement on an error that so many nodes had at once: it is the job's."""
+def as_application(judged: Judgement, profile: Profile, advice: str) -> Judgement:
+    """The judgement on an error that turns out to be the job's."""
     fault_type, reason = WORDS[profile]["app"]
-    advice = f"{nodes} nodes had it at once: look at the job, not at the hardware."
     return replace(_ACTIONS["app"], fault_type=fault_type, reason=reason, advice=advice, observe=judged.observe)
 
 
-def register_action(text: str, rules: tuple[Registers, ...]) -> Action:
+def register_action(text: str, rules: tuple[Registers, ...], *, again: bool = False) -> Action:
     """Xid 74: the harshest of what its bits mean. A reset where the line has none, or one that no rule knows."""
     found = _LINK_WORDS.search(text)
     words = [int(word, 16) for word in found["words"].split(",")] if found else []
     bits = [(number, bit) for number, word in enumerate(words) for bit in range(32) if word >> bit & 1]
-    known = {(rule.word, bit): rule.action for rule in rules for bit in rule.bits}
+    known = {(rule.word, bit): (again and rule.again) or rule.action for rule in rules for bit in rule.bits}
     meant: list[Action] = [known.get(bit, "gpu-reset") for bit in bits]
     return max(meant or ["gpu-reset"], key=_HARSHNESS.index)
 

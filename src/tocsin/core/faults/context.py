@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from tocsin.core.faults.catalogue import Catalogue
 from tocsin.core.faults.codes import as_application
-from tocsin.model.health import Judgement, Known
+from tocsin.model.health import Judgement, Known, Remedy
 
 SUSPECT = "This GPU had it {count} times, and none else did: check it in depth (StartClusterHealthCheck)."
+AT_ONCE = "{nodes} nodes had it at once: look at the job, not at the hardware."
+SEVERAL = "{gpus} GPUs of this node had it: look at the job, not at the hardware."
 # (instance, code) -> how many nodes had the code at about that time.
 Together = Mapping[tuple[str, int], int]
 
@@ -57,9 +59,11 @@ def in_context(instance_id: str, known: Sequence[Known], shared: Together, catal
         if row is None or not row.together_s:
             return one.judged
         if (instance_id, one.code) in shared:
-            return as_application(one.judged, catalogue.profile, shared[instance_id, one.code])
+            return as_application(one.judged, catalogue.profile, AT_ONCE.format(nodes=shared[instance_id, one.code]))
         gpus = sum(other.fault == "xid" and other.code == one.code for other in known)
-        if gpus == 1 and one.count >= row.suspect_count:
+        if one.judged.remedy is Remedy.CHECK and gpus > 1:  # so it is no GPU's
+            return as_application(one.judged, catalogue.profile, SEVERAL.format(gpus=gpus))
+        if gpus == 1 and 0 < row.suspect_count <= one.count:
             return replace(one.judged, advice=SUSPECT.format(count=one.count))
         return one.judged
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tocsin.core.faults.assess import lapses_ms
+from tocsin.core.faults.lemons import score
 from tocsin.core.faults.policy import HealthPolicy
 from tocsin.core.faults.verdict import Verdict, counts, unhealthy, weigh
 from tocsin.model.cluster import Cluster, Health, Node, NodeRecovery, NodeStatus
@@ -27,7 +28,8 @@ ENDS = {
 
 def outlook(cluster: Cluster, node: Node, waiting: Sequence[str], policy: HealthPolicy, now_ms: int) -> dict[str, Any]:
     """Everything about one node's health. `waiting` is what the cluster's plan waits for."""
-    verdict = weigh(node.faults, node.mended, policy, now_ms, resets=node.resets)
+    lemon = score(node.history, policy, now_ms)
+    verdict = weigh(node.faults, node.mended, policy, now_ms, resets=node.resets, lemon=lemon.why)
     return {
         "cluster": cluster.name,
         "group": node.group,
@@ -42,16 +44,25 @@ def outlook(cluster: Cluster, node: Node, waiting: Sequence[str], policy: Health
         "next": _next(cluster, node, verdict, waiting, now_ms),
         "faults": [_fault(one, now_ms) for one in node.faults],
         "deep": _deep(node.deep) if node.deep else None,
+        "lemon": {
+            "points": lemon.points,
+            "limit": lemon.limit,
+            "lemon": lemon.lemon,
+            "since_ms": lemon.since_ms or None,
+            "counts": {str(kind): count for kind, count in lemon.counts.items()},
+        },
+        "history": [msgspec.to_builtins(one) for one in node.history],
         "mended": [
             {"fault": one.fault, "repair": one.remedy, "at_ms": one.at_ms, "failed": one.failed} for one in node.mended
         ],
     }
 
 
-def troubled(node: Node) -> bool:
-    """Whether there is anything to be told of the node's health."""
+def troubled(node: Node, policy: HealthPolicy, now_ms: int) -> bool:
+    """Whether there is anything to be told of the node's health. Lemons are told also while they are well."""
     checked = node.deep is not None and node.deep.open and node.joined
-    return bool(node.faults or checked or node.rebooting) or node.health is Health.UNHEALTHY or node.repair is not None
+    busy = bool(node.faults or checked or node.rebooting) or node.repair is not None
+    return busy or node.health is Health.UNHEALTHY or score(node.history, policy, now_ms).lemon
 
 
 def _deep(check: DeepCheck) -> dict[str, Any]:
@@ -89,6 +100,8 @@ def _fault(known: Known, now_ms: int) -> dict[str, Any]:
 def _weight(known: Known, now_ms: int) -> str:
     """Why it makes the node unhealthy, or does not."""
     judged = known.judged
+    if judged.remedy is Remedy.CHECK:
+        return "its node is checked in depth when the workload manager sees no job there, and is healthy until then"
     if judged.at_idle and not unhealthy(known):
         return "it is mended when the workload manager sees no job on the node, which is healthy until then"
     if not unhealthy(known):

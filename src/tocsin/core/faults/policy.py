@@ -1,5 +1,7 @@
 """The settings of node health: which table, what is only observed, how often a rung is tried."""
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 from tocsin.core.faults.catalogue import Profile
@@ -22,6 +24,11 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reboots_window_s: float = 86_400.0
     replacements_max: int = 2
     replacements_window_s: float = 604_800.0
+    # A machine with so many points (core/faults/lemons.py) is a lemon: its GPUs are not reset and it is not rebooted
+    # again. Three driver errors in four weeks that each took it out, and came back after a reboot, are ten. 0: none is.
+    lemon_points: int = 10
+    # What is done instead: left for a person to look at, or another machine in its place.
+    lemon_repair: Literal["quarantine", "replace"] = "quarantine"
     # Of a cluster's nodes, and of a group's, so many percent may be under repair when a fault begins another one: a
     # false alarm must not take a cluster down. So many nodes always may, however small it is.
     cluster_percent_max: float = 20.0

@@ -33,6 +33,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 # A GPU's PCI address, as its driver writes it.
 _GPU = re.compile(r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(\.\d)?")
 _RESTARTS = (Remedy.REBOOT, Remedy.REPLACE)
+_OF_LEMONS = {"quarantine": Remedy.QUARANTINE, "replace": Remedy.REPLACE}
 
 
 def weigh(
@@ -43,9 +44,10 @@ def weigh(
     *,
     resets: bool = False,
     idle: bool = False,
+    lemon: str = "",
 ) -> Verdict:
     """The verdict on a node with these faults, whose place was mended so before. `resets`: it can reset GPUs. `idle`:
-    no job runs there, so what waits for that counts."""
+    no job runs there, so what waits for that counts. `lemon` says why its machine is one."""
     counting = [one for one in known if counts(one, now_ms) and unhealthy(one, idle=idle)]
     wake_ms = min((at for one in known for at in _turns(one, now_ms)), default=0)
     if not counting:
@@ -57,7 +59,7 @@ def weigh(
     before = list(mended)
 
     def rung(one: Known) -> tuple[Remedy, str]:
-        return _rung(one, _asked(one, known), before, policy, now_ms, resets=resets)
+        return _rung(one, _asked(one, known), before, policy, now_ms, resets=resets, lemon=lemon)
 
     remedy, why = rung(worst)
     if remedy is Remedy.GPU_RESET:
@@ -80,9 +82,8 @@ def _of_gpu(one: Known) -> bool:
 
 
 def unhealthy(known: Known, *, idle: bool = False) -> bool:
-    return (idle and known.judged.at_idle) or SEVERITIES.index(known.judged.severity) >= SEVERITIES.index(
-        Severity.ERROR
-    )
+    waited_for = idle and known.judged.at_idle and known.judged.remedy is not Remedy.CHECK
+    return waited_for or SEVERITIES.index(known.judged.severity) >= SEVERITIES.index(Severity.ERROR)
 
 
 def counts(known: Known, now_ms: int) -> bool:
@@ -118,10 +119,19 @@ def _weight(one: Known, asked: Remedy) -> tuple[bool, int, int, int]:
 
 
 def _rung(
-    worst: Known, wanted: Remedy, mended: Sequence[Mended], policy: HealthPolicy, now_ms: int, *, resets: bool
+    worst: Known,
+    wanted: Remedy,
+    mended: Sequence[Mended],
+    policy: HealthPolicy,
+    now_ms: int,
+    *,
+    resets: bool,
+    lemon: str,
 ) -> tuple[Remedy, str]:
-    """Where the ladder stands."""
+    """Where the ladder stands. A lemon leaves out its lower rungs."""
     remedy, why = wanted, ""
+    if lemon and remedy in (Remedy.GPU_RESET, Remedy.REBOOT):
+        remedy, why = _OF_LEMONS[policy.lemon_repair], lemon
     if remedy is Remedy.GPU_RESET:
         no_reset = _no_reset(worst, mended, policy, now_ms) if resets and _of_gpu(worst) else "a reboot resets the GPU"
         remedy, why = (Remedy.REBOOT, no_reset) if no_reset else (remedy, why)
@@ -135,7 +145,7 @@ def _rung(
         tried = len(_tried(worst, mended, Remedy.REPLACE, window_s, now_ms))
         if tried >= policy.replacements_max:
             return Remedy.QUARANTINE, _worn(worst, "replaced", tried, window_s)
-    return (Remedy.NONE if remedy is Remedy.APP else remedy), why
+    return (Remedy.NONE if remedy in (Remedy.APP, Remedy.CHECK) else remedy), why
 
 
 def _no_reset(worst: Known, mended: Sequence[Mended], policy: HealthPolicy, now_ms: int) -> str:

@@ -4,12 +4,13 @@ Whoever filters them asks for `{ $.HealthMonitoringAgentDetectionEvent = "Health
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from tocsin.core.faults.assess import judge
 from tocsin.core.faults.catalogue import Catalogue
-from tocsin.model.health import BOOT, Finding, Judgement, Remedy, Severity
+from tocsin.model.health import BOOT, Finding, Judgement, Mark, Remedy, Severity
 from tocsin.model.times import iso_second
 
 # The sources of what is a line of a log, and of what the GPU's library tells.
@@ -18,11 +19,12 @@ GPU = "gpu"
 ACTIONS = {Remedy.GPU_RESET: "reboot", Remedy.REBOOT: "reboot", Remedy.REPLACE: "replace"}
 
 
-def health_lines(finding: Finding, catalogue: Catalogue) -> list[tuple[int, str]]:
-    """(epoch ms, text) of the lines a finding is worth: what was seen, and what is to be done about it."""
+def health_lines(finding: Finding, catalogue: Catalogue, history: Sequence[Mark] = ()) -> list[tuple[int, str]]:
+    """(epoch ms, text) of the lines a finding is worth: what was seen, and what is to be done about it, for all that
+    befell its machine before."""
     if finding.fault == BOOT:
         return []
-    judged = judge(finding, catalogue)
+    judged = judge(finding, catalogue, history)
     at = iso_second(datetime.fromtimestamp(finding.at_ms / 1000, UTC))
     told = [_seen(finding, judged, at)]
     if judged.remedy in ACTIONS and not (judged.observe or judged.at_idle or finding.over):

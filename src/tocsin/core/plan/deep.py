@@ -51,7 +51,7 @@ def due(draft: Draft, node: Node) -> None:
     """Begin the check of a node that runs, once its jobs have ended."""
     assert node.deep is not None, "only a check that is due begins"
     free, limit_s = draft.seen.free, draft.health.deep_jobs_wait_s
-    if not node.deep.operation or free is None or node.instance_id in free or node.deep.since is None:
+    if node.deep.on_start or free is None or node.instance_id in free or node.deep.since is None:
         draft.set(node, **up(draft, node))
     elif draft.expired(node.deep.since, limit_s):
         draft.set(node, deep=replace(node.deep, state=DeepState.SKIPPED, detail=BUSY.format(seconds=limit_s)))

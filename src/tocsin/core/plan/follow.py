@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from tocsin.core.faults import after_reboot
+from tocsin.core.faults import after_reboot, noted
 from tocsin.core.plan.deep import be_well, due, interrupted, up
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.outcome import failed_provision
@@ -19,7 +19,9 @@ from tocsin.core.plan.texts import (
     UNHEALTHY,
 )
 from tocsin.model.cluster import Health, Node, NodeStatus, ScriptState
+from tocsin.model.health import Mark, MarkKind
 from tocsin.model.machine import MachineState
+from tocsin.model.times import epoch_ms
 
 
 def follow(draft: Draft, node: Node) -> None:
@@ -75,6 +77,7 @@ def _lose(draft: Draft, node: Node, fault: str, message: str) -> None:
         health=Health.UNHEALTHY,
         fault=fault,
         message=message.format(fault=fault),
+        history=noted(node.history, Mark(kind=MarkKind.LOST, fault=fault, at_ms=epoch_ms(draft.now))),
         reboot_due=False,
         rebooted_at=None,
         reset=None,

@@ -3,16 +3,18 @@
 Called once a plan, after all nodes were followed. How a node is rebooted or replaced is mend.py's.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from tocsin.core.faults import Together, Verdict, gpus_to_reset, in_context, lapse, together, weigh
+from tocsin.core.faults import Together, Verdict, gpus_to_reset, in_context, lapse, noted, score, together, weigh
 from tocsin.core.plan.budget import Budget, of_sick
 from tocsin.core.plan.draft import Draft
 from tocsin.core.plan.resets import begin, follow_reset
+from tocsin.core.plan.suspects import look_into
 from tocsin.model.cluster import Health, Node, NodeRecovery, NodeStatus, Repair
-from tocsin.model.health import Known, Mended, Remedy
+from tocsin.model.health import Known, Mark, MarkKind, Mended, Remedy
 from tocsin.model.times import epoch_ms
 
 ADVICE = {
@@ -42,13 +44,23 @@ def heal(draft: Draft) -> None:
 def _heal(draft: Draft, node: Node, budget: Budget, shared: Together) -> None:
     now_ms = epoch_ms(draft.now)
     faults = in_context(node.instance_id, lapse(node.faults, now_ms), shared, draft.catalogue)
-    idle = node.instance_id in draft.seen.idle
-    verdict = weigh(faults, node.mended, draft.health, now_ms, resets=node.resets, idle=idle)
+    verdict = _weighed(draft, node, faults)
+    out = verdict.worst if node.status is NodeStatus.RUNNING and node.health is not Health.UNHEALTHY else None
+    if out is not None:  # before it is weighed what to do: this counts, too
+        node = replace(node, history=noted(node.history, Mark(kind=MarkKind.OUT, fault=out.name, at_ms=now_ms)))
+        verdict = _weighed(draft, node, faults)
     draft.wake_ms(verdict.wake_ms)
-    if faults != node.faults:
+    if out is not None or faults != node.faults:
         draft.set(node, faults=faults)
     if node.status is NodeStatus.RUNNING:
         _settle(draft, draft.nodes[node.instance_id], verdict, budget)
+        look_into(draft, draft.nodes[node.instance_id])
+
+
+def _weighed(draft: Draft, node: Node, faults: Sequence[Known]) -> Verdict:
+    now_ms = epoch_ms(draft.now)
+    idle, lemon = node.instance_id in draft.seen.idle, score(node.history, draft.health, now_ms).why
+    return weigh(faults, node.mended, draft.health, now_ms, resets=node.resets, idle=idle, lemon=lemon)
 
 
 def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
@@ -67,7 +79,7 @@ def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
         health=Health.UNHEALTHY,
         fault=worst.judged.fault_type or worst.name,
         message=f"{worst.name}: {worst.text}",
-        advice=RESETTING if resetting else worst.judged.advice or ADVICE.get(verdict.wanted, LOOK),
+        advice=_advice(verdict, resetting=resetting),
         due=REPAIRS.get(verdict.remedy) if recovers and not resetting else None,
     )
     if node.reset is not None:
@@ -75,6 +87,13 @@ def _settle(draft: Draft, node: Node, verdict: Verdict, budget: Budget) -> None:
     elif recovers and node.repair is None:
         held = _looked_at(draft, node, turns=turns) or _delayed(draft, worst)
         _mend(draft, draft.nodes[node.instance_id], verdict, budget, held)
+
+
+def _advice(verdict: Verdict, *, resetting: bool) -> str:
+    assert verdict.worst is not None, "who is well needs none"
+    if verdict.why and verdict.remedy is Remedy.QUARANTINE:
+        return f"{LOOK} It is left as it is: {verdict.why}."
+    return RESETTING if resetting else verdict.worst.judged.advice or ADVICE.get(verdict.wanted, LOOK)
 
 
 def _looked_at(draft: Draft, node: Node, *, turns: bool) -> str:

@@ -4,23 +4,25 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from tocsin.core.plan.steps import Reboot, Step
+from tocsin.core.plan.steps import Launch, Reboot, Step
 from tocsin.core.plan.texts import REPLACEMENT_FAILED
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Node, NodeStatus
+from tocsin.model.health import Mark
 
 
-def taken(step: Step, begun: datetime, address: str | None = None) -> Node | None:
+def taken(step: Step, begun: datetime, address: str | None = None, history: tuple[Mark, ...] = ()) -> Node | None:
     """The node after its step; None when the step leaves no trace but in what is seen.
 
     A reboot does: once the machine is up again, nothing else tells that it was ever down. So does a launch on a machine
-    that has an address of its own.
+    that has an address of its own, and a `history` from what it was before.
     """
     if isinstance(step, Reboot):
         return replace(step.node, reboot_due=False, rebooted_at=begun)
-    if address and address != step.node.address:
-        return replace(step.node, address=address)
-    return None
+    node = step.node
+    past = history if isinstance(step, Launch) and not node.joined else node.history
+    after = replace(node, address=address or node.address, history=node.history or past)
+    return after if after != node else None
 
 
 def refused(step: Step, message: str, policy: FleetPolicy, now: datetime) -> Node | None:

@@ -131,5 +131,6 @@ def _of_fleet(sources: Sources, found: Samples) -> None:
     found["tocsin_health_verdicts"] |= {(health,): sources.sickness.verdicts[health] for health in Health}
     found["tocsin_health_repairs"] |= {(repair,): sources.sickness.repairs[repair] for repair in REPAIRS}
     found["tocsin_health_resets_failed"][()] = sources.sickness.failed
+    found["tocsin_health_lemons"][()] = sources.lemons()
     connected = sum(seen.connected for seen in sources.links.seen().values())
     found["tocsin_links_connected"][()] = connected

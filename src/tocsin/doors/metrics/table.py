@@ -70,6 +70,7 @@ METRICS: dict[str, Metric] = {
     "tocsin_health_repairs": Metric(Kind.COUNTER, "Repairs that began, also those of lost nodes", ("repair",)),
     "tocsin_health_resets_failed": Metric(Kind.COUNTER, "Resets of GPUs that failed; a reboot follows"),
     "tocsin_health_held_back": Metric(Kind.GAUGE, "Repairs that a budget holds back", ("budget",)),
+    "tocsin_health_lemons": Metric(Kind.GAUGE, "Nodes whose machines are lemons"),
     "tocsin_links_connected": Metric(Kind.GAUGE, "Nodes whose agents are connected"),
     "tocsin_store_commits": Metric(Kind.COUNTER, "Commits, by what became of them", ("outcome",)),
     "tocsin_store_commit_seconds": Metric(Kind.HISTOGRAM, "From handing in a commit to knowing its fate"),

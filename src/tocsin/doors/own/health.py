@@ -52,11 +52,12 @@ class NodeHealth:
         if name:
             found = placed(self._fleet, scope, name)
             return found if isinstance(found, Response) else answer({"nodes": [self._told(*found)]})
+        now_ms = epoch_ms(self._clock.now())
         nodes = [
             self._told(world, node)
             for world in self._fleet.worlds(scope)
             for node in world.nodes.values()
-            if troubled(node)
+            if troubled(node, self._policy, now_ms)
         ]
         return answer({"nodes": nodes})
 
@@ -89,7 +90,7 @@ class NodeHealth:
             gone = {one.name for one in node.faults} - {one.name for one in left}
             every = not asked.fault and not asked.part
             mended = () if every else tuple(one for one in node.mended if one.fault not in gone)
-            return replace(node, faults=left, mended=mended)
+            return replace(node, faults=left, mended=mended, history=() if every else node.history)
         at_ms = epoch_ms(self._clock.now())
         words = asked.reason or "put aside by hand"
         put_aside = Finding(fault=QUARANTINE, at_ms=at_ms, text=words, source=HAND)
