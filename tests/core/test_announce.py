@@ -156,3 +156,13 @@ def test_a_replacement_that_joins_is_announced_healthy_once() -> None:
     told = announce(model, model, {key: waiting}, {key: joined}, at)
     assert [json.loads(event.body)["detail"]["HealthSummary"]["HealthStatus"] for event in told] == ["Healthy"]
     assert announce(model, model, {key: joined}, {key: successor(joined)}, at) == []
+
+
+def test_what_a_replacement_recovers_from_later_is_its_own() -> None:
+    """Whoever reads of it would think of the first fault, and a chat would close that one's thread."""
+    model = cluster(ClusterStatus.IN_SERVICE, group("worker-group-1", 1, GroupStatus.IN_SERVICE))
+    sick = node("worker-group-1", health=Health.UNHEALTHY, fault="Quarantined", replaces="i-00000000000000000")
+    well = successor(sick, health=Health.HEALTHY, fault="")
+    key = sick.instance_id
+    [told] = announce(model, model, {key: sick}, {key: well}, datetime(2025, 5, 11, tzinfo=UTC))
+    assert json.loads(told.body)["detail"]["HealthSummary"]["HealthStatusReason"] == "The node is healthy again."

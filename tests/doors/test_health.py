@@ -39,7 +39,7 @@ def test_a_fault_that_a_reboot_mends_reboots_its_node_and_the_next_time_replaces
         },
         {
             "HealthStatus": "Healthy",
-            "HealthStatusReason": "The node answers again and is healthy.",
+            "HealthStatusReason": "The node is healthy again.",
             "RepairAction": "None",
             "Recommendation": "No action is needed.",
         },

@@ -4,7 +4,7 @@ The shape is that of the events seen on a real bus, leaked null members and all 
 absent objects and lists, "" for absent strings, {} for the tag map. Key order is part of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ UNHEALTHY_REASON = (
 )
 REPAIR_UNDER_WAY = "HyperPod is working on repairing the unhealthy node. Please wait for the RepairAction to complete."
 REPAIR_BY_HAND = "Please Replace the Faulty Node."
-HEALTHY_AGAIN = "The node answers again and is healthy."
+HEALTHY_AGAIN = "The node is healthy again."
 HEALTHY_REPLACEMENT = "The node replaced {replaced}, ran its lifecycle script and is healthy."
 NOTHING_TO_DO = "No action is needed."
 
@@ -47,8 +47,8 @@ def announce(
     if after is None:
         return []
     events = [
-        _event(after, at, NODE_HEALTH, node_health_detail(after, node), ("health", node.instance_id, node.revision))
-        for node in _turned(nodes_before, nodes_after)
+        _event(after, at, NODE_HEALTH, detail, ("health", node.instance_id, node.revision))
+        for node, detail in _turned(after, nodes_before, nodes_after)
     ]
     if before is None or before.status != after.status:
         detail = state_change_detail(after, nodes_after.values())
@@ -82,16 +82,17 @@ def cluster_event_detail(cluster: Cluster, event: ClusterEvent) -> dict[str, Any
     return told | {"EventDetails": {"EventMetadata": event.metadata}}
 
 
-def _turned(before: Mapping[str, Node], after: Mapping[str, Node]) -> list[Node]:
-    """Nodes whose health changed, and replacements that have just come up."""
-    turned = []
+def _turned(
+    cluster: Cluster, before: Mapping[str, Node], after: Mapping[str, Node]
+) -> Iterator[tuple[Node, dict[str, Any]]]:
+    """Nodes whose health changed, and replacements that have just come up; each with what is told of it."""
     for instance_id, old in before.items():
         node = after.get(instance_id)
         if node is None:
             continue
-        if old.health != node.health or (node.replaces and _came_up(old, node)):
-            turned.append(node)
-    return turned
+        came_up = bool(node.replaces) and _came_up(old, node)
+        if came_up or old.health != node.health:
+            yield node, node_health_detail(cluster, node, came_up=came_up)
 
 
 def _came_up(old: Node, node: Node) -> bool:
@@ -189,8 +190,11 @@ def repair_action(cluster: Cluster, node: Node) -> Repair | None:
     return None if cluster.node_recovery is NodeRecovery.NONE else Repair.REPLACE
 
 
-def node_health_detail(cluster: Cluster, node: Node) -> dict[str, Any]:
-    """`detail` of a Node Health Event (facts/hyperpod.md §2.4). No event of AWS shows a recovery; that text is ours."""
+def node_health_detail(cluster: Cluster, node: Node, *, came_up: bool = False) -> dict[str, Any]:
+    """`detail` of a Node Health Event (facts/hyperpod.md §2.4). No event of AWS shows a recovery; that text is ours.
+
+    `came_up`: a replacement, for the first time. What it recovers from later is its own.
+    """
     if node.health is Health.UNHEALTHY:
         repair = repair_action(cluster, node)
         summary = {
@@ -200,10 +204,9 @@ def node_health_detail(cluster: Cluster, node: Node) -> dict[str, Any]:
             "Recommendation": REPAIR_UNDER_WAY if repair else node.advice or REPAIR_BY_HAND,
         }
     else:
-        replacement = node.replaces and node.status is not NodeStatus.PENDING
         summary = {
             "HealthStatus": Health.HEALTHY,
-            "HealthStatusReason": HEALTHY_REPLACEMENT.format(replaced=node.replaces) if replacement else HEALTHY_AGAIN,
+            "HealthStatusReason": HEALTHY_REPLACEMENT.format(replaced=node.replaces) if came_up else HEALTHY_AGAIN,
             "RepairAction": "None",
             "Recommendation": NOTHING_TO_DO,
         }
