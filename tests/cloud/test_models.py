@@ -69,6 +69,14 @@ SHOWN: list[tuple[Schema, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
         {"VpcConfig": {"Subnets": ["b", "a"], "SecurityGroupIds": ["c"]}},
         {"VpcConfig": {"Subnets": ["b", "a"], "SecurityGroupIds": ["c"]}},
     ),
+    (
+        BUS,
+        {"Name": "b", "Description": None},
+        {"Description": "", "Tags": []},
+        {"Name": "b", "Description": "", "Tags": []},
+    ),
+    (BUS, {"Name": "b", "Description": "other"}, {"Description": ""}, {"Name": "b", "Description": "other"}),
+    (BUS, {"Name": "b", "Description": None}, {"Description": "gone"}, {"Name": "b"}),
 ]
 
 

@@ -91,10 +91,14 @@ def test_nodes_are_added_by_token_and_found_by_logical_id(pod: HyperPod) -> None
 
 
 def test_a_group_waits_for_its_minimum(pod: HyperPod, tmp_path: Path, gate: Callable[[], None]) -> None:
-    create(pod, group("w", 2, pod.scripts(on_create=waiting(tmp_path)), MinInstanceCount=2))
+    create(
+        pod,
+        group("w", 2, pod.scripts(on_create=waiting(tmp_path)), MinInstanceCount=2),
+        group("x", 0, MinInstanceCount=0),
+    )
     described = pod.describe("c")
     assert counts(described)["w"] == (0, 2, "Creating")
-    assert described["InstanceGroups"][1]["MinCount"] == 2
+    assert [one.get("MinCount") for one in described["InstanceGroups"]] == [None, 2, 0]
     assert refusal(pod.api.update_cluster_software, ClusterName="c").code == "ConflictException"
     gate()
     eventually(lambda: counts(pod.describe("c"))["w"] == (2, 2, "InService"), "the group is in service")

@@ -21,6 +21,7 @@ from tests.terraform.kinds import kinds
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGURATION, BACKEND = re.findall(r"```hcl\n(.*?)```", (ROOT / "docs" / "terraform.md").read_text(), re.DOTALL)
+OPTIONS = (ROOT / "tests" / "terraform" / "options.tf").read_text()
 PROVIDER = Path(os.environ.get("TOCSIN_TEST_AWSCC", ROOT / "build" / "terraform")) / "terraform-provider-awscc"
 TERRAFORM = shutil.which("terraform")
 # Where Terraform looks for the provider, so that it asks nobody on the network for it.
@@ -34,6 +35,7 @@ CLUSTER, RULE = "awscc_sagemaker_cluster.training", "awscc_events_rule.clusters"
 GROUP, TOPIC = "awscc_logs_log_group.events", "awscc_sns_topic.pager"
 BUS, QUEUE = "awscc_events_event_bus.applications", "awscc_sqs_queue.audit"
 ALL = {CLUSTER, RULE, GROUP, TOPIC, BUS, QUEUE}
+CREATE, UPDATE = ("create",), ("update",)
 BEHIND = """    {
       instance_group_name = "login"
       instance_type       = "ml.t3.medium"
@@ -107,12 +109,12 @@ class Plan:
         said = self.run("apply", "-auto-approve", *more, codes=(1,)).stderr
         return " ".join(line.lstrip("│╷╵ ") for line in said.splitlines())
 
-    def planned(self, *more: str) -> dict[str, list[str]]:
+    def planned(self, *more: str) -> dict[str, tuple[str, ...]]:
         """What would be done, by resource."""
         code = self.run("plan", "-detailed-exitcode", "-out=next", *more, codes=(0, 2)).returncode
         shown = json.loads(self.run("show", "-json", "next").stdout)
-        found = {one["address"]: one["change"]["actions"] for one in shown["resource_changes"]}
-        wanted = {name: actions for name, actions in found.items() if actions != ["no-op"]}
+        found = {one["address"]: tuple(one["change"]["actions"]) for one in shown["resource_changes"]}
+        wanted = {name: actions for name, actions in found.items() if actions != ("no-op",)}
         assert bool(wanted) == (code == 2)
         return wanted
 
@@ -143,13 +145,13 @@ def plan(tmp_path: Path, server: RunningServer, account: str) -> Plan:
 
 
 def test_what_is_applied_plans_nothing_and_is_changed_in_place(plan: Plan) -> None:
-    assert plan.planned() == {name: ["create"] for name in ALL}
+    assert plan.planned() == dict.fromkeys(ALL, CREATE)
     plan.apply()
     assert plan.planned() == {}
     assert plan.counts() == {"controller": 1, "workers": 2}
 
     more = ("-var=workers=1", "-var=team=speech")
-    assert plan.planned(*more) == {CLUSTER: ["update"]}
+    assert plan.planned(*more) == {CLUSTER: UPDATE}
     plan.apply(*more)
     assert plan.planned(*more) == {}
     assert plan.counts() == {"controller": 1, "workers": 1}
@@ -162,7 +164,7 @@ def test_what_is_applied_plans_nothing_and_is_changed_in_place(plan: Plan) -> No
     plan.change('  description = "What training jobs tell"\n', "")
     plan.change("retention_in_days = 30", "retention_in_days = 14")
     plan.change("message_retention_period = 1209600", "message_retention_period = 600")
-    assert plan.planned(*more) == {name: ["update"] for name in (RULE, GROUP, QUEUE)}
+    assert plan.planned(*more) == dict.fromkeys((RULE, GROUP, QUEUE), UPDATE)
     plan.apply(*more)
     assert plan.planned(*more) == {}
     rule = plan.client("events").describe_rule(Name="clusters")
@@ -201,8 +203,7 @@ def test_what_others_changed_is_planned_back(plan: Plan) -> None:
     plan.client("sagemaker").update_cluster(ClusterName="training", InstanceGroups=scaled)
     eventually(plan.rests, "the cluster is scaled")
 
-    update, create = ["update"], ["create"]
-    assert plan.planned() == {RULE: update, GROUP: update, CLUSTER: update, TOPIC: create}
+    assert plan.planned() == dict.fromkeys((RULE, GROUP, CLUSTER), UPDATE) | {TOPIC: CREATE}
     plan.apply()
     assert plan.planned() == {}
     assert plan.counts() == {"controller": 1, "workers": 2}
@@ -243,7 +244,7 @@ def test_a_script_that_fails_is_terraforms_error_and_the_cluster_is_made_anew(pl
     assert "NotStabilized" in said
     assert "on_create.sh exited with code 3" in said
     plan.scripts()
-    assert plan.planned()[CLUSTER] == ["delete", "create"]
+    assert plan.planned()[CLUSTER] == ("delete", "create")
     plan.apply()
     assert plan.planned() == {}
 
@@ -254,7 +255,7 @@ def test_an_update_without_capacity_is_terraforms_error_and_planned_again(plan: 
     assert tocsin("fault", "capacity", "workers", "--count", "1", *where).returncode == 0
     assert "NotStabilized: We currently do not have sufficient capacity" in plan.refused("-var=workers=3")
     assert plan.counts()["workers"] == 2
-    assert plan.planned("-var=workers=3") == {CLUSTER: ["update"]}
+    assert plan.planned("-var=workers=3") == {CLUSTER: UPDATE}
     plan.apply("-var=workers=3")
     assert plan.counts()["workers"] == 3
 
@@ -272,6 +273,17 @@ def test_groups_come_behind_the_others_and_go_from_between_them(plan: Plan) -> N
     assert plan.counts() == {"controller": 1, "login": 1}
     plan.change('"ml.t3.medium"', '"ml.t3.large"')
     assert "NotUpdatableException" in plan.refused()
+
+
+def test_every_option_comes_back_as_it_was_set_and_changed(server: RunningServer, account: str, tmp_path: Path) -> None:
+    plan = Plan(tmp_path, server, account, OPTIONS.replace("111122223333", account))
+    plan.scripts()
+    plan.apply()
+    assert plan.planned() == {}
+    assert set(plan.planned("-var=changed=true").values()) == {UPDATE}
+    plan.apply("-var=changed=true")
+    assert plan.planned("-var=changed=true") == {}
+    plan.run("destroy", "-auto-approve")
 
 
 @pytest.fixture(scope="module")

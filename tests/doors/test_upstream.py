@@ -80,6 +80,28 @@ def test_a_presigned_url_works_without_credentials(with_moto: RunningServer) -> 
         assert answer.read() == b"here"
 
 
+def test_a_bucket_may_be_named_by_the_host(with_moto: RunningServer) -> None:
+    """As SDKs do it by themselves where the endpoint is a name."""
+    port = urlsplit(with_moto.endpoint).port
+    with_moto.client("s3", region="us-east-1").create_bucket(Bucket="by-host")
+    signing = boto3.client(
+        "s3",
+        endpoint_url=f"http://localhost:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="111122223333",
+        aws_secret_access_key="secret",
+        config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
+    )
+    for method, operation, body in (("PUT", "put_object", b"here"), ("GET", "get_object", None)):
+        url = urlsplit(signing.generate_presigned_url(operation, Params={"Bucket": "by-host", "Key": "a/k"}))
+        assert url.netloc == f"by-host.localhost:{port}"
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
+        connection.request(method, f"{url.path}?{url.query}", body, {"Host": url.netloc})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"here" if method == "GET" else b"")
+        connection.close()
+
+
 def test_a_clusters_script_is_read_from_that_s3(with_moto: RunningServer, account: str) -> None:
     s3 = with_moto.client("s3", region="us-east-1")
     s3.create_bucket(Bucket="lifecycle")

@@ -11,13 +11,21 @@ from typing import Any
 from tocsin.core.cloud.patch import same
 from tocsin.core.cloud.schema import Schema
 
+# Sent, these say that there is none: a service that then says nothing of it agrees.
+EMPTY: tuple[Any, ...] = ("", [], {})
+
 
 def told(schema: Schema, actual: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
     """The model to show of a resource, `actual` being all that its service says of it."""
-    return {
+    shown = {
         name: _shown(schema, name, value, sent)
         for name, value in actual.items()
         if value is not None and _shows(schema, name, value, sent)
+    }
+    return shown | {
+        name: value
+        for name, value in sent.items()
+        if value in EMPTY and actual.get(name) is None and name in schema.properties and name not in schema.write_only
     }
 
 

@@ -74,7 +74,7 @@ def _group_members(group: InstanceGroup, nodes: list[Node], operation: Operation
         "ThreadsPerCore": threads_per_core(group),
         "Status": group.status,
         "TrainingPlanStatus": "NotApplicable",
-        "MinCount": group.minimum or None,
+        "MinCount": group.spec.get("MinInstanceCount"),
         "ActiveOperations": {"Scaling": 1} if operation else None,
         "InstanceRequirements": _requirements(group),
         "InstanceTypeDetails": _types(group, nodes),
