@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.core.world import SCOPE, group_spec
 from tests.doors.sickbay import Sickbay
+from tests.faults.table import CATALOGUE
 from tests.harness import RunningServer
 from tests.simulation.number_fleet import NumberFleet
 from tests.slurm.controller import RealSlurm
@@ -92,7 +93,8 @@ async def all_drained(nodes: int) -> tuple[float, float]:
             names = [node.name for node in fleet.worlds()[0].nodes.values()]
             with slurm_of(names, daemons=False) as slurm:
                 own = Slurm(str(slurm.conf))
-                drains = DrainService(fleet, own, SystemClock(), DrainPolicy(enabled=True, node_names="name"), policy)
+                settings = DrainPolicy(enabled=True, node_names="name")
+                drains = DrainService(fleet, own, SystemClock(), settings, policy, CATALOGUE)
                 watching.append(drains.moved)
                 draining = asyncio.create_task(drains.run())
                 finding = Finding(fault="xid", code=64, at_ms=time.time_ns() // 1_000_000, text="x", source="kmsg")

@@ -20,7 +20,7 @@ from tocsin.model.names import Scope
 from tocsin.model.noise import Held
 from tocsin.model.outbound import DeadLetter, Outbound, Outcome
 from tocsin.model.records import Record
-from tocsin.model.scheduling import Scheduled
+from tocsin.model.scheduling import Job, Scheduled
 from tocsin.model.story import Told
 from tocsin.model.topic import TopicMessage
 
@@ -246,6 +246,9 @@ class Orchestrator(Protocol):
 
     async def seen(self) -> Mapping[str, Scheduled]:
         """All nodes it knows, by name."""
+
+    async def jobs(self, names: Sequence[str]) -> Sequence[Job]:
+        """The jobs of these nodes, which it has to know: those that run, and those that ended a few minutes ago."""
 
     async def drain(self, names: Sequence[str], reason: str) -> None:
         """Let the nodes take no more jobs; those that run go on."""

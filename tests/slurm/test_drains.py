@@ -16,8 +16,8 @@ from tocsin.core.faults import HealthPolicy
 from tocsin.core.plan import plan
 from tocsin.core.plan.steps import Observed
 from tocsin.model.cluster import Health, Node, Repair
-from tocsin.model.scheduling import Scheduled
-from tocsin.orchestrators.slurm import Slurm, read_node
+from tocsin.model.scheduling import Job, Scheduled
+from tocsin.orchestrators.slurm import Slurm, hosts_in, read_job, read_node
 
 IDLE, BUSY = Scheduled(busy=False, drained=False), Scheduled(busy=True, drained=False)
 
@@ -127,6 +127,38 @@ def test_reached_is_whom_the_workload_manager_reaches_of_those_it_knows() -> Non
     for there, reached in ((IDLE, True), (replace(IDLE, reached=False), False)):
         assert decide([("n1", SICK)], {"n1": there}).reached == {SICK.instance_id: reached}
     assert decide([("n1", SICK)], {}).reached == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "job"),
+    [
+        ("7|RUNNING|100|NONE|n[1-2]", Job(id="7", nodes=frozenset({"n1", "n2"}), since_ms=100_000)),
+        ("7|RUNNING|100|900|n1", Job(id="7", nodes=frozenset({"n1"}), since_ms=100_000)),  # its time would be up then
+        ("7|COMPLETING|100|160|n1", Job(id="7", nodes=frozenset({"n1"}), since_ms=100_000)),
+        ("7|FAILED|100|160|n1", Job(id="7", nodes=frozenset({"n1"}), since_ms=100_000, until_ms=160_000)),
+        ("7|NODE_FAIL|100|160|n1", Job(id="7", nodes=frozenset({"n1"}), since_ms=100_000, until_ms=160_000)),
+        ("7|PENDING|N/A|N/A|", None),
+        ("7|CANCELLED|100|100|", None),
+        ("slurm_load_jobs error", None),
+    ],
+)
+def test_a_line_of_squeue_is_read(line: str, job: Job | None) -> None:
+    assert read_job(line) == job
+
+
+@pytest.mark.parametrize(
+    ("listed", "names"),
+    [
+        ("", []),
+        ("n1", ["n1"]),
+        ("n[1-3,5],login", ["n1", "n2", "n3", "n5", "login"]),
+        ("gpu-[008-010]", ["gpu-008", "gpu-009", "gpu-010"]),
+        ("r[1-2]n[01-02]", ["r1n01", "r1n02", "r2n01", "r2n02"]),
+        ("ip-10-1-[2-3]-4", ["ip-10-1-2-4", "ip-10-1-3-4"]),
+    ],
+)
+def test_a_list_of_nodes_is_read_as_slurm_writes_it(listed: str, names: list[str]) -> None:
+    assert list(hosts_in(listed)) == names
 
 
 @pytest.mark.parametrize("line", ["", "node1", "|idle|none"])

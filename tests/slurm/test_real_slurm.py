@@ -12,9 +12,11 @@ from tests.doors.asking import ask, connect
 from tests.doors.sickbay import XID, Sickbay
 from tests.harness import RunningServer, eventually
 from tests.slurm.controller import RealSlurm, missing
+from tocsin.orchestrators.slurm import hosts_in
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"a real Slurm is needed: {missing()}")
 ACCOUNT = "666600001111"
+TAKEN = {"allocated", "mixed"}
 FULL_TIME_S = 3600  # what a silent node is given: longer than any test
 LASTING_S = 5  # that slurmctld has to miss a node: longer than the moment after a resume, or a ping that got lost
 
@@ -120,6 +122,45 @@ def test_what_waits_for_an_idle_moment_is_mended_when_the_job_has_ended(bay: Sic
         ("Healthy", "None"),
     ]
     eventually(lambda: slurm.states()["workers-1"] == "idle", "the node takes jobs again")
+
+
+def test_errors_at_once_are_the_jobs_whose_nodes_have_them_and_no_other_jobs(bay: Sickbay, slurm: RealSlurm) -> None:
+    """One job on two nodes: what both have is its own. Then two jobs: what both have is each one's."""
+    names = ("workers-1", "workers-2")
+    nodes = [named(bay, name) for name in names]
+    both = slurm.run("sbatch", "-N2", "-w", ",".join(names), "--wrap", "sleep 600", "-o", "/dev/null", "--parsable")
+    eventually(lambda: {slurm.states()[name] for name in names} <= TAKEN, "the job runs")
+    shared = f"2 nodes of job {both.strip()} had it at once: look at the job, not at the hardware."
+    for node in nodes:
+        bay.kernel_says(node, XID.format(code=31))
+    eventually(lambda: advices(bay, nodes, "xid-31") == [shared, shared], "it is the job's")
+    slurm.run("scancel", both.strip())
+    eventually(lambda: set(slurm.states().values()) == {"idle"}, "it has ended")
+    for name in names:
+        slurm.run("sbatch", "-w", name, "--wrap", "sleep 600", "-o", "/dev/null")
+    eventually(lambda: {slurm.states()[name] for name in names} <= TAKEN, "both jobs run")
+    for node in nodes:
+        bay.kernel_says(node, XID.format(code=45))
+    eventually(lambda: advices(bay, nodes, "xid-45"), "both have it")
+    bay.kernel_says(nodes[0], XID.format(code=13))
+    eventually(lambda: advices(bay, nodes[:1], "xid-13"), "it was planned since")
+    assert advices(bay, nodes, "xid-45") == ["Restart the job, and look at what it did."] * 2
+    slurm.run("scancel", "--user", "root")
+    eventually(lambda: set(slurm.states().values()) == {"idle"}, "they have ended")
+
+
+def test_lists_of_nodes_are_read_as_slurm_itself_reads_them(slurm: RealSlurm) -> None:
+    for listed in ("gpu-[1-3,08-10],login", "r[1-2]n[01-02]", "ip-10-1-2-3,ip-10-1-2-[4-5]"):
+        assert list(hosts_in(listed)) == slurm.run("scontrol", "show", "hostnames", listed).split()
+
+
+def advices(bay: Sickbay, nodes: list[str], fault: str) -> list[str]:
+    """What is advised on the fault of each; nothing as long as one does not have it."""
+    with connect(bay.server) as connection:
+        path = f"/_tocsin/v1/health?account={ACCOUNT}&region=us-west-2"
+        told = {one["instance_id"]: one["faults"] for one in ask(connection, "GET", path).json["nodes"]}
+    found = [one["advice"] for node in nodes for one in told.get(node, ()) if one["fault"] == fault]
+    return found if len(found) == len(nodes) else []
 
 
 def test_what_others_drained_is_left_alone(bay: Sickbay, slurm: RealSlurm) -> None:

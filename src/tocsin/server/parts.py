@@ -143,6 +143,7 @@ class Parts:
             ringing=self._ringing,
             free=lambda: self.drains.free if self.settings.slurm.enabled else None,
             idle=lambda: self.drains.idle if self.settings.slurm.enabled else frozenset(),
+            jobs=lambda: self.drains.jobs if self.settings.slurm.enabled else None,
             reached=lambda: self.drains.reached if self.settings.slurm.enabled else {},
             looked_at=lambda: self.onlookers.looked_at,
             moved=self._moved,
@@ -222,7 +223,11 @@ class Parts:
     @cached_property
     def drains(self) -> DrainService:
         settings = self.settings
-        return DrainService(self.fleet, Slurm(settings.slurm.conf), self.clock, settings.slurm, settings.fleet)
+        return DrainService(
+            *(self.fleet, Slurm(settings.slurm.conf), self.clock, settings.slurm),
+            silence=settings.fleet,
+            catalogue=self.ground.catalogue,
+        )
 
     @cached_property
     def injections(self) -> Injections:

@@ -1,8 +1,8 @@
 """Drains: looks at the workload manager when a node turned, and from time to time, and has it drain and resume what
 core/drains decides.
 
-The fleet asks it who is free of jobs, for nobody is repaired under a running job; and who is reached: it is the second
-witness of a node that is silent.
+The fleet asks it who is free of jobs, for nobody is repaired under a running job; who is reached: it is the second
+witness of a node that is silent; and whose jobs ran on nodes that have errors of applications.
 """
 
 import asyncio
@@ -15,10 +15,13 @@ from msgspec.structs import replace
 
 from tocsin.core.commit import World
 from tocsin.core.drains import Drains, decide
+from tocsin.core.faults import Catalogue, told_ms
 from tocsin.core.plan.silence import Witness, answered, newly_lost, unanswered
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Node, Repair
 from tocsin.model.errors import TocsinError
+from tocsin.model.scheduling import Ran, Scheduled
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Orchestrator
 from tocsin.services.fleet import Fleet
 from tocsin.services.waiting import news_or_pause
@@ -42,22 +45,31 @@ class DrainPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class DrainService:
-    """`silence` says how long the second witness has to miss a node, and how long its last answer counts. `counts` are
-    of drains, resumes and repairs asked for by an administrator, since the start."""
+    """`silence` says how long the second witness has to miss a node, and how long its last answer counts; `catalogue`
+    which errors are applications'. `counts` are of drains, resumes and repairs asked for by an administrator, since the
+    start."""
 
     def __init__(
-        self, fleet: Fleet, orchestrator: Orchestrator, clock: Clock, policy: DrainPolicy, silence: FleetPolicy
+        self,
+        fleet: Fleet,
+        orchestrator: Orchestrator,
+        clock: Clock,
+        policy: DrainPolicy,
+        silence: FleetPolicy,
+        catalogue: Catalogue,
     ) -> None:
         self._fleet = fleet
         self._orchestrator = orchestrator
         self._clock = clock
         self._policy = policy
         self._silence = silence
+        self._catalogue = catalogue
         self._failing = False
         self._news = asyncio.Event()
         self._resumed: set[str] = set()
         self.free: frozenset[str] = frozenset()
         self.idle: frozenset[str] = frozenset()
+        self.jobs: Mapping[str, Ran] | None = {}  # None: it cannot be asked
         self._witness = Witness()
         self.counts: Counter[str] = Counter(drained=0, resumed=0, asked=0)
 
@@ -75,7 +87,7 @@ class DrainService:
             except (OSError, TocsinError) as error:
                 if not self._failing:
                     log.warning("the workload manager cannot be asked, and repairs wait: %s", error)
-                self._failing, self.free, self.idle = True, frozenset(), frozenset()
+                self._failing, self.free, self.idle, self.jobs = True, frozenset(), frozenset(), None
                 self._witness = unanswered(self._witness, self._silence, self._clock.now())
             await self._rest()
 
@@ -84,8 +96,15 @@ class DrainService:
         if before is None or after is None or self._news.is_set():
             return
         pairs = ((before.nodes.get(one), after.nodes.get(one)) for one in touched)
-        if any(old and new and _turned(old, new) for old, new in pairs):
+        if any(old and new and self._turned(old, new) for old, new in pairs):
             self._news.set()
+
+    def _turned(self, old: Node, new: Node) -> bool:
+        if old.health is not new.health or old.status is not new.status or old.deep_due is not new.deep_due:
+            return True
+        return old.faults is not new.faults and told_ms(old.faults, self._catalogue) < told_ms(
+            new.faults, self._catalogue
+        )
 
     async def _rest(self) -> None:
         """Until it is time to look again, or a node turned; and a moment, in which more may turn."""
@@ -101,15 +120,33 @@ class DrainService:
             if "Eks" not in (world.cluster.spec.get("Orchestrator") or {})
             for node in world.nodes.values()
         ]
-        made = decide(members, await self._orchestrator.seen())
+        seen = await self._orchestrator.seen()
+        made = decide(members, seen)
         told = self._witnessed(made.reached)
         witness = answered(self._witness, told, self._silence, self._clock.now())
         news = (made.free - self.free) | (made.idle ^ self.idle) | newly_lost(self.reached, witness.reached)
         self.free, self.idle, self._witness = made.free, made.idle, witness
         for instance_id in news:
             self._fleet.changed(instance_id)  # a repair may wait for it, or a silence count already
+        await self._ask_for_jobs(members, seen)
         await self._act(made)
         self._resumed |= {node.instance_id for name, node in members if name in made.resume}
+
+    async def _ask_for_jobs(self, members: Sequence[tuple[str, Node]], seen: Mapping[str, Scheduled]) -> None:
+        """Of nodes that have an error of an application, once for each time that it comes: later the jobs are
+        forgotten there."""
+        told = {node.instance_id: (name, told_ms(node.faults, self._catalogue)) for name, node in members}
+        before = self.jobs or {}
+        kept = {key: before[key] for key, (_, last_ms) in told.items() if last_ms and key in before}
+        due = {key: name for key, (name, last_ms) in told.items() if last_ms > (kept[key].at_ms if key in kept else 0)}
+        asked_ms, known = epoch_ms(self._clock.now()), [name for name in due.values() if name in seen]
+        jobs = await self._orchestrator.jobs(known) if known else ()
+        for key, name in due.items():
+            ran = tuple(job for job in jobs if name in job.nodes) if name in seen else None
+            kept[key] = Ran(at_ms=asked_ms, jobs=ran)
+        self.jobs = kept
+        for key in due:
+            self._fleet.changed(key)
 
     def _witnessed(self, reached: dict[str, bool]) -> dict[str, bool]:
         """Who is resumed is not responding for a moment (`idle*`), and no witness of anything until that is over."""
@@ -129,10 +166,6 @@ class DrainService:
 
     def _name(self, node: Node) -> str:
         return node.name if self._policy.node_names == "name" else f"ip-{node.address.replace('.', '-')}"
-
-
-def _turned(old: Node, new: Node) -> bool:
-    return old.health is not new.health or old.status is not new.status or old.deep_due is not new.deep_due
 
 
 def _wish(repair: Repair) -> Callable[[Node], Node]:

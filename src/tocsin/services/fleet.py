@@ -28,6 +28,7 @@ from tocsin.model.health import Mark
 from tocsin.model.logs import LogGroup
 from tocsin.model.machine import LaunchRefused
 from tocsin.model.names import Scope
+from tocsin.model.scheduling import Ran
 from tocsin.model.story import Chapter
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Clock, Machines, NodeLinks, Store
@@ -68,6 +69,7 @@ class Fleet(Hearing):
         ringing: Callable[[Scope], frozenset[str]] = lambda _: frozenset(),
         free: Callable[[], frozenset[str] | None] = lambda: None,
         idle: Callable[[], frozenset[str]] = frozenset,
+        jobs: Callable[[], Mapping[str, Ran] | None] = lambda: None,
         reached: Callable[[], Mapping[str, bool]] = dict,
         looked_at: Callable[[], Mapping[str, datetime] | None] = lambda: None,
         domain: Callable[[str], str] = lambda _: "",
@@ -84,7 +86,7 @@ class Fleet(Hearing):
         self._orders = Orders(policy, self._health, self.token, mishaps)
         self._ringing = ringing
         self._free = free
-        self._idle, self._reached = idle, reached
+        self._idle, self._reached, self._jobs = idle, reached, jobs
         self._looked_at = looked_at
         self._domain, self._past = domain, past
         self._since = clock.now()
@@ -274,15 +276,17 @@ class Fleet(Hearing):
         news = frozenset(self._news.pop(cluster_id, ()))
         everybody = cluster_id in self._due
         self._due.discard(cluster_id)
+        driven = "Eks" not in (world.cluster.spec.get("Orchestrator") or {})  # else nobody here knows of its jobs
         seen = Observed(
             machines=machines,
             links=links,
             since=self._since,
             news=None if everybody else news,
             alarms=self._ringing(world.cluster.scope),
-            free=self._free(),
+            free=self._free() if driven else None,
             idle=self._idle(),
             reached=self._reached(),
+            jobs=self._jobs() if driven else None,
             looked_at=self._looked_at(),
             domain=self._domain,
         )

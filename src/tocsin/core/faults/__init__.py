@@ -3,7 +3,7 @@
 from tocsin.core.faults.assess import after_gpu_reset, after_reboot, assess, cleared, judge, lapse
 from tocsin.core.faults.catalogue import Catalogue, CatalogueError, Fault, Profile, read_catalogue
 from tocsin.core.faults.codes import mark_of
-from tocsin.core.faults.context import Together, in_context, together
+from tocsin.core.faults.context import Together, in_context, together, told_ms
 from tocsin.core.faults.history import noted
 from tocsin.core.faults.lemons import Score, score
 from tocsin.core.faults.lines import diagnose
@@ -38,5 +38,6 @@ __all__ = [
     "read_catalogue",
     "score",
     "together",
+    "told_ms",
     "weigh",
 ]

@@ -35,7 +35,7 @@ def heal(draft: Draft) -> None:
     if not sick:
         return
     budget = Budget(draft, of_sick(draft.health))
-    shared = together({node.instance_id: node.faults for node in sick}, draft.catalogue)
+    shared = together({node.instance_id: node.faults for node in sick}, draft.catalogue, draft.seen.jobs)
     # Who waits longest comes first: their turn must not depend on the order of names.
     for node in sorted(sick, key=lambda one: min((fault.since_ms for fault in one.faults), default=0)):
         _heal(draft, node, budget, shared)

@@ -8,6 +8,7 @@ from msgspec import Struct
 from tocsin.core.members import Members
 from tocsin.model.cluster import Cluster, Node
 from tocsin.model.machine import LinkSeen, MachineState
+from tocsin.model.scheduling import Ran
 
 
 class Observed(Struct, frozen=True, kw_only=True):
@@ -19,6 +20,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     `idle` are those that the workload manager sees without jobs, of those whose faults wait for that.
     `reached` says which instances the workload manager reaches, of those that it knows.
     `looked_at` are the sick instances that rules' commands look at or may yet, and since when (None: nobody would).
+    `jobs` is what the workload manager said of nodes with errors of applications (None: it is not asked).
     `domain` tells the failure domain of an instance ("": its machine tells none).
     """
 
@@ -31,6 +33,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     idle: frozenset[str] = frozenset()
     reached: Mapping[str, bool] = {}
     looked_at: Mapping[str, datetime] | None = None
+    jobs: Mapping[str, Ran] | None = None
     domain: Callable[[str], str] = lambda _: ""
 
 
