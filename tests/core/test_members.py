@@ -13,7 +13,7 @@ from tests.core.test_plan import act, acts, counts
 from tests.core.world import SCOPE, SmallWorld, group_spec
 from tests.faults.table import CATALOGUE
 from tocsin.core import layers
-from tocsin.core.members import Changing, Members, calm
+from tocsin.core.members import Changing, Members, calm, passing, stays
 from tocsin.core.plan import Observed, Plan, plan
 from tocsin.core.policy import FleetPolicy
 from tocsin.model.cluster import Node, NodeStatus, Repair, ScriptState
@@ -22,7 +22,9 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 KEYS = ("i-1", "i-2", "i-3", "i-4")
 
 
-def node(key: str, group: str, status: NodeStatus, repair: Repair | None, advice: str, address: str) -> Node:
+def node(
+    key: str, group: str, status: NodeStatus, repair: Repair | None, advice: str, address: str, *, joined: bool
+) -> Node:
     return Node(
         scope=SCOPE,
         cluster_id="c",
@@ -36,6 +38,7 @@ def node(key: str, group: str, status: NodeStatus, repair: Repair | None, advice
         script=ScriptState.NONE,
         repair=repair,
         advice=advice,
+        joined=joined,
     )
 
 
@@ -47,6 +50,7 @@ NODES = st.builds(
     st.sampled_from([None, Repair.REPLACE]),
     st.sampled_from(["", "look"]),
     st.sampled_from(["127.64.0.1", "127.64.0.2"]),
+    joined=st.booleans(),
 )
 STEPS = st.lists(NODES | st.sampled_from(KEYS), max_size=6)
 
@@ -67,14 +71,20 @@ def check(members: Members, everybody: dict[str, Node], news: frozenset[str]) ->
     fresh = Members(everybody)
     assert members == fresh
     assert members.stirred() == fresh.stirred()
-    assert {one.instance_id for one in members.stirred()} == {key for key, one in everybody.items() if not calm(one)}
-    staying = [one.group for one in everybody.values() if one.status is not NodeStatus.SHUTTING_DOWN]
-    running = [one.group for one in everybody.values() if one.status is NodeStatus.RUNNING]
-    assert (+members.glance.sizes, +members.glance.running) == (Counter(staying), Counter(running))
+    stirred = {key for key, one in everybody.items() if not calm(one) and not passing(one)}
+    assert {one.instance_id for one in members.stirred()} == stirred
+    assert {one.instance_id for one in members.restless()} == {key for key, one in everybody.items() if not calm(one)}
+    staying = [one for one in everybody.values() if stays(one)]
+    glance = members.glance
+    assert +glance.sizes == Counter(one.group for one in staying)
+    assert +glance.joined == Counter(one.group for one in staying if one.joined)
+    assert +glance.coming == Counter(one.group for one in staying if passing(one))
+    assert +glance.leaving == Counter(one.group for one in everybody.values() if not stays(one))
+    assert +glance.running == Counter(one.group for one in everybody.values() if one.status is NodeStatus.RUNNING)
     assert dict(members.glance.addresses) == Counter(one.address for one in everybody.values())
     assert members.glance.nameless == len(everybody)
     looked_at = [one.instance_id for one in members.stirred_or(news)]
-    assert sorted(looked_at) == sorted(key for key, one in everybody.items() if not calm(one) or key in news)
+    assert sorted(looked_at) == sorted(stirred | (news & everybody.keys()))
 
 
 @given(st.lists(STEPS, max_size=6), st.frozensets(st.sampled_from(KEYS)), st.sampled_from([0, 1, 2, 256]))
@@ -99,20 +109,22 @@ def test_members_are_known_at_a_glance_as_they_change(
 
 
 class NewsWorld(SmallWorld):
-    """A world as the fleet has it: members go along from plan to plan, and of those that are calm only who has news is
-    looked at, until the time comes for which the last plan waited. Every plan is held against that of a full look."""
+    """A world as the fleet has it: members go along from plan to plan, and of those that are calm or pass only who has
+    news is looked at, until the time comes for which the last plan waited, or somebody asks for something else. Every
+    plan is held against that of a full look."""
 
     def __init__(self, *groups: dict[str, Any], **more: Any) -> None:
         super().__init__(*groups, **more)
         self.members = Members()
         self.wake_at: datetime | None = self.now
         self.seen_last: dict[str, Any] = {}
+        self.planned = self.cluster
 
     def made(self) -> Plan:
         full = super().made()
         steps = {key: one for key, one in self.nodes.items() if self.members.get(key) is not one}
         self.members = changed(self.members, [*steps.values(), *(key for key in self.members if key not in self.nodes)])
-        everybody = self.wake_at is not None and self.now >= self.wake_at
+        everybody = self.cluster is not self.planned or (self.wake_at is not None and self.now >= self.wake_at)
         news = None if everybody else frozenset(self._news())
         seen = Observed(machines=self.machines, links=self.links, since=self.since, alarms=self.alarms, news=news)
         made = plan(self.living, self.members, seen, self.policy, self.now, catalogue=CATALOGUE)
@@ -135,6 +147,7 @@ class NewsWorld(SmallWorld):
     def _record(self, made: Plan) -> None:
         self.seen_last, self.wake_at = self._look(), self.wakes_next
         super()._record(made)
+        self.planned = self.cluster
 
 
 @settings(max_examples=150, deadline=None)

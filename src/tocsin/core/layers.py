@@ -27,10 +27,10 @@ class Layered(MutableMapping[str, V]):
     def copy(self) -> "Layered[V]":
         """Another one that holds the same: what is done to either leaves the other as it is."""
         twin: Layered[V] = Layered({})
-        if len(self.above) > ABOVE_MAX:
-            twin.below = twin._whole = self.whole()
-        else:
-            twin.below, twin.above, twin._whole = self.below, dict(self.above), self._whole
+        if len(self.above) > ABOVE_MAX:  # of this one too, so that it is done once, and both share what lies below
+            self.below = self._whole = self.whole()
+            self.above = {}
+        twin.below, twin.above, twin._whole = self.below, dict(self.above), self._whole
         twin.length = self.length
         return twin
 

@@ -4,13 +4,14 @@ A later operation on a group supersedes the one before; an operation is done whe
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
 
-from tocsin.model.cluster import Cluster, InstanceGroup, Node, NodeStatus
+from tocsin.core.members import Glance, Members
+from tocsin.model.cluster import Cluster, InstanceGroup, Node
 from tocsin.model.names import derived_uuid
 from tocsin.model.operation import Counts, Operation, OperationStatus, Scaling
 
@@ -92,7 +93,7 @@ def kept(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
     return tuple(reversed(found))
 
 
-def progressed(cluster: Cluster, nodes: Mapping[str, Node]) -> tuple[Operation, ...]:
+def progressed(cluster: Cluster, members: Members) -> tuple[Operation, ...]:
     """The operations as they stand with these nodes."""
     open_ = {
         scaling.group
@@ -102,19 +103,14 @@ def progressed(cluster: Cluster, nodes: Mapping[str, Node]) -> tuple[Operation, 
     }
     if not open_:
         return cluster.operations
-    settled = open_ - _unsettled(cluster, nodes.values())
+    settled = open_ - _unsettled(cluster, members.glance)
     return tuple(_ended(operation, settled, OperationStatus.DONE) for operation in cluster.operations)
 
 
-def _unsettled(cluster: Cluster, nodes: Iterable[Node]) -> set[str]:
-    """Groups that have another number of running nodes than they want, or nodes that still leave."""
-    running: Counter[str] = Counter()
-    leaving = set()
-    for node in nodes:
-        running[node.group] += node.joined and node.status is not NodeStatus.SHUTTING_DOWN
-        if node.status is NodeStatus.SHUTTING_DOWN:
-            leaving.add(node.group)
-    return leaving | {group.name for group in cluster.groups if running[group.name] != group.wanted}
+def _unsettled(cluster: Cluster, glance: Glance) -> set[str]:
+    """Groups that have another number of nodes that joined than they want, or nodes that still leave."""
+    short = {group.name for group in cluster.groups if glance.joined[group.name] != group.wanted}
+    return short | {name for name, count in glance.leaving.items() if count}
 
 
 def active(cluster: Cluster, group: str) -> Operation | None:

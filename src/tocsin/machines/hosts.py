@@ -102,6 +102,7 @@ class HostMachines:
         host = self._hosts.host(name)
         if host:
             self._ordered.pop(host.instance_id, None)  # whether it got that, it will tell
+            self._changed(host.instance_id)
         return queue
 
     async def heard(self, name: str, seen: HostSeen) -> None:

@@ -180,6 +180,7 @@ class Fleet(Hearing):
         if what:
             known = requests.unheeded(world.cluster)
             told = asked(made.cluster, self._clock.now(), operation, what, known)
+            self._due.add(world.cluster.id)
             await self._commit(world, replace(world, cluster=made.cluster, nodes=made.nodes), *told)
 
     def _check_limit(self, cluster: Cluster) -> None:
@@ -197,6 +198,7 @@ class Fleet(Hearing):
 
     async def _request(self, world: World, cluster: Cluster, operation: str, before: World | None = None) -> Cluster:
         told = asked(cluster, self._clock.now(), operation, known=requests.unheeded(world.cluster))
+        self._due.add(cluster.id)  # what was asked for may concern everybody
         after = await self._commit(before or world, replace(world, cluster=cluster), *told)
         assert after is not None, "a request never removes the record"
         return after.cluster

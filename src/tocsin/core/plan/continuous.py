@@ -102,7 +102,7 @@ def _settle_groups(draft: Draft) -> None:
 def _settled(draft: Draft, group: InstanceGroup, *, worn: bool) -> InstanceGroup | None:
     """The group as it now stands; None when it is gone."""
     if group.status is GroupStatus.DELETING:
-        return group if any(node.group == group.name for node in draft.nodes.values()) else None
+        return group if draft.size(group) or draft.nodes.glance.leaving[group.name] else None
     if group.status in (GroupStatus.CREATING, GroupStatus.UPDATING):
         return _waited_for(draft, group)
     return replace(group, status=GroupStatus.DEGRADED if worn else GroupStatus.IN_SERVICE)

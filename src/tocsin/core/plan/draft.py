@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from tocsin.core.faults import Catalogue, HealthPolicy
-from tocsin.core.members import Changing, Members, stays
+from tocsin.core.members import Changing, Members, passing, stays
 from tocsin.core.plan.order import order
 from tocsin.core.plan.steps import Launch, Observed, Plan, Reboot, RunLifecycle, Step, Terminate
 from tocsin.core.policy import FleetPolicy
@@ -54,6 +54,7 @@ class Draft:
         now: datetime,
     ) -> None:
         self.cluster: Cluster = cluster
+        self._was = cluster
         self.gone = False
         self._recorded = Members(nodes)
         self.nodes = Changing(self._recorded)
@@ -66,7 +67,8 @@ class Draft:
         self._waiting: list[str] = []
         self.held: dict[str, str] = {}  # by instance: the budget that holds its repair back
         self._wake_at: datetime | None = None
-        self._ready: bool | None = None  # whether the controller group's nodes are there, once it is asked
+        self._ready = True  # whether scripts may run outside the controller group; asked for with the steps
+        self._behind = 0  # nodes whose scripts wait for the controller group
 
     def result(self) -> Plan:
         return Plan(
@@ -151,7 +153,8 @@ class Draft:
     def list_steps(self) -> None:
         """Steps follow from the nodes as they now stand and from what is seen of them."""
         first = controller_group(self.cluster)
-        for node in self.restless():
+        self._ready = _controller_ready(self.cluster, first, self.nodes)
+        for node in self._turned(first):
             machine = self.seen.machines.get(node.instance_id)
             if node.status is NodeStatus.SHUTTING_DOWN:
                 if machine not in (None, MachineState.ENDING):
@@ -162,6 +165,21 @@ class Draft:
                 self._list_running_steps(node, machine, first)
             elif node.joined and machine is MachineState.STOPPED:
                 self._steps.append(Launch(node))  # given up for lost, then put to rest: it may be well when it is back
+        coming = self.nodes.glance.coming
+        behind = self._behind + (0 if self._ready else coming.total() - coming[first])
+        if behind:
+            self.wait(f"{behind} instances wait for the nodes of {first}, which come first")
+
+    def _turned(self, first: str) -> list[Node]:
+        """Those whose steps may be others than at the last plan: who is not at rest, who has news, whom this plan has
+        changed. Everybody, as long as some are on their way in, once scripts may run that had to wait, and when the
+        cluster turns to something else."""
+        news, was = self.seen.news, self._was
+        opened = self._ready and not _controller_ready(was, controller_group(was), self._recorded)
+        turned = (was.status, was.reverting) != (self.cluster.status, self.cluster.reverting)
+        if news is None or (self.nodes.glance.coming.total() and (opened or turned)):
+            return list(self.nodes.values())
+        return list(self.nodes.stirred_or(news | self.nodes.touched))
 
     def _wanted(self, node: Node) -> bool:
         """Whether the node is to be helped up: not one on its way into what is being taken back."""
@@ -176,23 +194,23 @@ class Draft:
         link = self.seen.links.get(node.instance_id)
         if link is None or not link.connected or node.script_work in link.ordered:
             return
-        if self._ready is None:
-            self._ready = self._controller_ready(first)
         if self._ready or node.group == first or (node.joined and self._controller_lost(first)):
             self._steps.append(RunLifecycle(node))
-        else:
-            self.wait(f"{node.name} waits for the nodes of {first}, which come first")
+        elif not passing(node):
+            self._behind += 1
 
     def _controller_lost(self, first: str) -> bool:
         """Whether no node of the controller group is on its way: a member that is updated does not wait for one that is
         lost and left so."""
         rest = (NodeStatus.RUNNING, NodeStatus.FAILURE)
-        return all(node.status in rest for node in self.nodes.stirred() if node.group == first)
+        others = (node for node in self.nodes.stirred() if node.group == first)
+        return not self.nodes.glance.coming[first] and all(node.status in rest for node in others)
 
-    def _controller_ready(self, first: str) -> bool:
-        """Whether scripts may run outside the controller group: its nodes go first, and must all be there; with
-        continuous provisioning one of them is enough."""
-        if not first:
-            return True
-        group = next(group for group in self.cluster.groups if group.name == first)
-        return self.nodes.glance.running[first] >= (min(1, group.wanted) if self.cluster.continuous else group.wanted)
+
+def _controller_ready(cluster: Cluster, first: str, members: Members) -> bool:
+    """Whether scripts may run outside the controller group: its nodes go first, and must all be there; with continuous
+    provisioning one of them is enough."""
+    if not first:
+        return True
+    group = next(group for group in cluster.groups if group.name == first)
+    return members.glance.running[first] >= (min(1, group.wanted) if cluster.continuous else group.wanted)

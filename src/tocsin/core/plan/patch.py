@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from tocsin.core.members import stays
 from tocsin.core.plan.draft import Draft, controller_group
 from tocsin.core.plan.mend import mend, worn_out
 from tocsin.core.plan.size import fill, shrinking
@@ -108,8 +109,8 @@ def _record(draft: Draft, group: InstanceGroup, **changes: object) -> InstanceGr
 
 def _roll(draft: Draft, group: InstanceGroup, update: SoftwareUpdate) -> bool:
     """Whether anything is still to be done or waited for in the group; the next batch is begun when it may be."""
-    members, wanted = draft.of(group), update.wanted
-    under_way = [node for node in members if _updating(node) and node.image.n == wanted.n]
+    updating = (node for node in draft.nodes.stirred() if node.group == group.name and _updating(node))
+    under_way = [node for node in updating if node.image.n == update.wanted.n]
     if under_way:
         for node in under_way:
             _try_again(draft, node, update)
@@ -123,7 +124,7 @@ def _roll(draft: Draft, group: InstanceGroup, update: SoftwareUpdate) -> bool:
     if update.baked_until is not None and not draft.expired(update.baked_until, 0):
         draft.wait(f"instance group {group.name} waits after a batch, until {iso_second(update.baked_until)}")
         return True
-    return _next_batch(draft, group, update, members)
+    return _next_batch(draft, group, update, draft.of(group))
 
 
 def _next_batch(draft: Draft, group: InstanceGroup, update: SoftwareUpdate, members: list[Node]) -> bool:
@@ -184,6 +185,7 @@ def _worn(draft: Draft, node: Node) -> bool:
 
 def _wrong(draft: Draft) -> str:
     """Why the update cannot go on; "" when it can."""
+    stirred = [node for node in draft.nodes.stirred() if stays(node)]
     for group, update in _in_order(draft):
         if update.status is not S.IN_PROGRESS:
             continue
@@ -191,7 +193,8 @@ def _wrong(draft: Draft) -> str:
         ringing = sorted(alarms & draft.seen.alarms)
         if ringing:
             return UPDATE_ALARMED.format(group=group.name, alarms=", ".join(ringing))
-        for node in draft.of(group):
+        members = (node for node in stirred if node.group == group.name)
+        for node in members:
             if node.image.n == update.image.n and (_worn(draft, node) or worn_out(draft, node)):
                 message = node.message or SCRIPT_FAILED
                 return UPDATE_FAILED.format(group=group.name, instance_id=node.instance_id, message=message)
@@ -214,7 +217,7 @@ def _turn_back(draft: Draft, why: str) -> None:
 
 def _give_up(draft: Draft) -> None:
     """A node that does not even come back on its former image has failed."""
-    for node in list(draft.nodes.values()):
+    for node in draft.nodes.stirred():
         if _worn(draft, node) and node.image.n == _wanted_n(draft, node):
             message = ROLLBACK_FAILED.format(message=node.message or SCRIPT_FAILED)
             draft.set(

@@ -22,7 +22,7 @@ def fill(draft: Draft) -> None:
 def provisioning(draft: Draft) -> int:
     """How many nodes of the operation are still on their way in."""
     pending = (node for node in draft.nodes.stirred() if node.status is NodeStatus.PENDING)
-    return sum(1 for node in pending if not node.replaces and not node.joined)
+    return draft.nodes.glance.coming.total() + sum(1 for node in pending if not node.replaces and not node.joined)
 
 
 def shrinking(draft: Draft) -> bool:
@@ -31,10 +31,10 @@ def shrinking(draft: Draft) -> bool:
         if draft.size(group) > group.wanted:
             for node in surplus(draft.of(group), group.wanted):
                 draft.end(node)
-    ending = [node for node in draft.nodes.stirred() if node.status is NodeStatus.SHUTTING_DOWN]
+    ending = draft.nodes.glance.leaving.total()
     if ending:
-        draft.wait(f"{len(ending)} instances are shutting down")
-    return bool(ending)
+        draft.wait(f"{ending} instances are shutting down")
+    return ending > 0
 
 
 def surplus(nodes: list[Node], target: int) -> list[Node]:

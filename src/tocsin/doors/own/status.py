@@ -45,7 +45,7 @@ class Status:
 
 def _cluster(world: World, nodes_max: int) -> dict[str, Any]:
     members = cluster_members(world.cluster, world.nodes.values())
-    shown = world.nodes.values() if len(world.nodes) <= nodes_max else world.nodes.stirred()[:nodes_max]
+    shown = world.nodes.values() if len(world.nodes) <= nodes_max else world.nodes.restless()[:nodes_max]
     nodes = [
         node_summary(node)
         | {"Health": node.health, "Name": node.name, "Script": node.script, "Replaces": node.replaces}
