@@ -42,7 +42,6 @@ def run(
             "NO_PROXY": "127.0.0.1",
             "PATH": f"{_BIN}:{os.defpath}",
             "PYTHONPATH": str(_installed(name)),
-            "COLUMNS": "200",
         },
     )
 

@@ -63,11 +63,10 @@ def _name(node: dict[str, Any]) -> str:
 
 
 def _node(cluster: str, node: dict[str, Any]) -> dict[str, Any]:
-    well = node["InstanceStatus"]["Status"] == "Running"
     labels = {
         "node.kubernetes.io/instance-type": node["InstanceType"],
         f"{_LABEL}cluster-name": cluster,
-        f"{_LABEL}node-health-status": "Schedulable" if well else "UnschedulablePendingReplacement",
+        f"{_LABEL}node-health-status": "Schedulable",
     }
     gpus = _GPUS.get(node["InstanceType"])
     allocatable = {"cpu": "2", **({"nvidia.com/gpu": gpus} if gpus else {})}

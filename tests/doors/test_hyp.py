@@ -132,7 +132,7 @@ def test_describe_cluster_shows_all_that_is_described(lab: Lab, orchestrator: st
     arn = lab.create("c", group_spec("my-controller", 1), group_spec("workers", 3), eks=orchestrator)
     told = printed(lab.hyp("describe", "cluster", "c"))
     assert "Cluster Details for: c\nStatus: InService\n" in told
-    cells = table(told)
+    cells = read(told)
     described = lab.api.describe_cluster(ClusterName="c")
     assert cells["ClusterArn"] == described["ClusterArn"]
     assert json.loads(cells["InstanceGroups"]) == described["InstanceGroups"]
@@ -141,7 +141,7 @@ def test_describe_cluster_shows_all_that_is_described(lab: Lab, orchestrator: st
     assert not orchestrator or json.loads(cells["Orchestrator"]) == {"Eks": {"ClusterArn": arn}}
 
 
-def table(text: str) -> dict[str, str]:
+def read(text: str) -> dict[str, str]:
     """Names and values. A value of several lines has no name before its later ones."""
     cells: dict[str, str] = {}
     name = ""
