@@ -198,6 +198,20 @@ def test_more_nodes_than_one_command_takes_are_drained_by_several(
     assert [name for some in asked for name in some] == names
 
 
+def test_a_thousand_nodes_that_turn_at_once_are_drained_by_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho \"$2\" >> '{tmp_path}/asked'\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    names = [f"worker-{number}" for number in range(1000)]
+    made = decide([(name, SICK) for name in names], dict.fromkeys(names, BUSY))
+    [(reason, drained_together)] = made.drain.items()
+    asyncio.run(Slurm().drain(drained_together, reason))
+    [asked] = (tmp_path / "asked").read_text().splitlines()
+    assert asked == f"nodename={','.join(names)}"
+
+
 async def _seen(slurm: Slurm) -> dict[str, Scheduled]:
     return dict(await slurm.seen())
 
