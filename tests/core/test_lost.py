@@ -5,7 +5,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -46,6 +46,7 @@ def answer_again(world: SickWorld, instance_id: str) -> None:
     percents=st.tuples(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100)),
     floor=st.integers(1, 3),
 )
+@example(counts=(1, 5), racks=1, struck=[(0, REPLACE), (1, None)], percents=(29, 0, 0), floor=1)
 def test_the_bounds_of_lost_nodes_hold_at_once_and_all_are_replaced_in_the_end(
     counts: tuple[int, int],
     racks: int,

@@ -65,7 +65,10 @@ def test_a_node_is_well_sick_explained_and_cleared(ward: Ward) -> None:
     text = ward.run("health", "explain", node)
     assert "error xid-79 of 0000:b9:00  kmsg" in text
     assert "it makes the node unhealthy; asks for: reboot; ends when the node was rebooted" in text
+    assert "lemon score: 2 of 10 points, since " in text
+    assert "driver errors: 1, taken out: 1" in text
     cleared = ward.run("health", "clear", node, "--fault", "xid", "--reason", "a test")
+    assert "lemon score: 2 of 10 points" in cleared, "what befell the machine is remembered"
     assert "no faults are known" in cleared
     assert "Running  Healthy" in cleared
     assert ward.run("health") == "Nothing is wrong with any node.\n"
@@ -77,7 +80,9 @@ def test_a_node_put_aside_stays_so_until_it_is_cleared(ward: Ward) -> None:
     text = ward.run("health", "quarantine", name, "--reason", "smells odd")
     assert "Running  Unhealthy  Quarantined" in text
     assert "quarantine: smells odd" in text
-    assert "Running  Healthy" in ward.run("health", "clear", name)
+    cleared = ward.run("health", "clear", name)
+    assert "Running  Healthy" in cleared
+    assert "lemon" not in cleared, "nothing is held against it any more"
 
 
 def test_nodes_have_names_too_and_strangers_are_refused(ward: Ward) -> None:

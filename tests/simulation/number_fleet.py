@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from tests.commands.desk import commands_over, extensions_over
 from tests.faults.table import CATALOGUE
@@ -20,10 +21,16 @@ from tocsin.services.injections import Injections
 
 
 class NumberFleet:
-    """Machines, fleet, and the door that takes what nodes report."""
+    """Machines, fleet, and the door that takes what nodes report. `views` are what else the fleet looks at."""
 
     def __init__(
-        self, store: Store, clock: Clock, simulated: SimulatedSettings, policy: FleetPolicy, moved: Moved = unheard
+        self,
+        store: Store,
+        clock: Clock,
+        simulated: SimulatedSettings,
+        policy: FleetPolicy,
+        moved: Moved = unheard,
+        **views: Any,
     ) -> None:
         links = Links()
         around = Surroundings(
@@ -48,6 +55,7 @@ class NumberFleet:
             secret=b"secret",
             catalogue=CATALOGUE,
             moved=moved,
+            **views,
         )
         commands = commands_over(store, clock, self.fleet, self.provider.links)
         self._door = NodesDoor(

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,10 +19,15 @@ from tocsin.core.policy import FleetPolicy
 from tocsin.machines.simulated import SimulatedSettings
 from tocsin.model.cluster import Cluster, ClusterStatus, Node
 from tocsin.model.deep import DeepState
+from tocsin.model.health import Finding
+from tocsin.model.link import Found
+from tocsin.model.times import epoch_ms
 from tocsin.ports import Store
 from tocsin.server.kinds import KINDS
 
 HOUR_S = 3600.0
+NOTHING_ELSE: dict[str, Any] = {}
+EKS = "arn:aws:eks:us-west-2:111122223333:cluster/k"
 POLICY = FleetPolicy(instances_max=1000)
 
 
@@ -50,11 +55,13 @@ class Server(NumberFleet):
 
 
 @contextlib.asynccontextmanager
-async def a_server(directory: Path, loop: VirtualLoop, **simulated: Any) -> AsyncIterator[Server]:
+async def a_server(
+    directory: Path, loop: VirtualLoop, views: Mapping[str, Any] = NOTHING_ELSE, **simulated: Any
+) -> AsyncIterator[Server]:
     with loop.real():
         store = await SqliteStore.open(directory / "data", KINDS, synced=False)
     settings = SimulatedSettings(**simulated)
-    server = Server(cast("Store", Still(store, loop)), VirtualClock(loop), settings, POLICY)
+    server = Server(cast("Store", Still(store, loop)), VirtualClock(loop), settings, POLICY, **views)
     try:
         async with server.running():
             yield server
@@ -68,6 +75,26 @@ def played(act: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:
     loop = VirtualLoop()
 
     run(act(loop), loop)
+
+
+@pytest.mark.parametrize("orchestrator", [{}, {"Orchestrator": {"Eks": {"ClusterArn": EKS}}}])
+def test_only_nodes_that_the_workload_manager_drives_wait_for_its_word(
+    tmp_path: Path, orchestrator: dict[str, Any]
+) -> None:
+    """It says of nobody that no job runs there. Of a cluster that it does not drive it never will."""
+
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop, {"free": frozenset, "jobs": dict}) as server:
+            await server.create(2, **orchestrator)
+            await server.rest(60)
+            [sick, _] = await server.nodes()
+            told = Finding(fault="xid", code=64, at_ms=epoch_ms(VirtualClock(loop).now()), text="x", source="kmsg")
+            await server.take(sick.instance_id, Found(n=server.fleet.heard_through(sick.instance_id) + 1, finding=told))
+            await asyncio.sleep(60)
+            replaced = sick.instance_id not in {node.instance_id for node in await server.nodes()}
+            assert replaced is bool(orchestrator)
+
+    played(act)
 
 
 def test_a_cluster_of_numbers_comes_up_and_goes(tmp_path: Path) -> None:
@@ -87,7 +114,8 @@ def test_a_cluster_of_numbers_comes_up_and_goes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("trouble", ["boots_fail_percent", "scripts_fail_percent"])
 def test_what_fails_for_all_fails_the_cluster(tmp_path: Path, trouble: str) -> None:
     async def act(loop: VirtualLoop) -> None:
-        async with a_server(tmp_path, loop, **{trouble: 100}) as server:
+        simulated: dict[str, Any] = {trouble: 100}
+        async with a_server(tmp_path, loop, **simulated) as server:
             await server.create(3)
             cluster = await server.rest(200)
             assert cluster.status is ClusterStatus.FAILED

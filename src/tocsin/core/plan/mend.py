@@ -17,7 +17,7 @@ def mend(draft: Draft) -> None:
     groups = {group.name: group for group in draft.cluster.groups}
     first = controller_group(draft.cluster)
     under_way = sum(1 for node in draft.nodes.stirred() if node.group != first and _under_repair(node))
-    budget: Budget | None = None
+    budget = Budget(draft, of_lost(draft.health))  # before any begins: nobody knows yet where a replacement will be
     for node in draft.nodes.stirred():
         repair = _due(draft, node)
         if repair is None or node.group not in groups:
@@ -31,12 +31,11 @@ def mend(draft: Draft) -> None:
             if under_way >= draft.policy.replacements_at_once_max:
                 draft.wait(f"{node.instance_id} waits to be {_DONE[repair]}: {under_way} repairs are under way")
                 continue
-            if node.repair is None:  # lost: nobody, and no budget, has agreed to this yet
-                budget = budget or Budget(draft, of_lost(draft.health))
-                if _held(draft, node, budget):
-                    continue
-                budget.begin(node)
+            if node.repair is None and _held(draft, node, budget):  # lost: nobody, and no budget, has agreed to it yet
+                continue
             under_way += 1
+        if node.repair is None:
+            budget.begin(node)
         _BEGIN[repair](draft, node)
 
 
