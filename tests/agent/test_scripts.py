@@ -283,7 +283,7 @@ def test_a_script_is_told_of_more_nodes_than_a_frame_of_the_link_holds(tmp_path:
     async def main() -> tuple[ScriptEnded, list[Report]]:
         reports: list[Report] = []
         script = b'grep -c InstanceId "$SAGEMAKER_RESOURCE_CONFIG_PATH"\n'
-        async with asyncio.timeout(20), FakeServer({"on_create.sh": BASH + script}) as server:
+        async with asyncio.timeout(WAIT_S), FakeServer({"on_create.sh": BASH + script}) as server:
             server.config = gzip.compress(told)
             return await perform(server.settings(tmp_path), order(), reports.append), reports
 
@@ -309,7 +309,7 @@ def test_a_resource_config_that_cannot_be_taken_is_no_start(
     monkeypatch.setattr(config, "CONFIG_BYTES_MAX", 20_000)
 
     async def main() -> ScriptEnded:
-        async with asyncio.timeout(20), FakeServer({"on_create.sh": b"true\n"}) as server:
+        async with asyncio.timeout(WAIT_S), FakeServer({"on_create.sh": b"true\n"}) as server:
             server.config = answer
             return await perform(server.settings(tmp_path), order(), lambda report: None)
 

@@ -5,7 +5,6 @@ import email
 import email.policy
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from email.message import EmailMessage
@@ -25,7 +24,6 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.accepted: list[EmailMessage] = []
-        self.accepted_s: list[float] = []  # when, on this process's clock
         self.tries: list[str] = []
         self.logins: list[str] = []
         self.port = 0
@@ -47,7 +45,6 @@ class Mailbox:
         assert isinstance(message, EmailMessage)
         with self._lock:
             self.accepted.append(message)
-            self.accepted_s.append(time.perf_counter())
         return f"250 2.0.0 Ok: queued as {len(self.accepted)}"
 
     def to(self, address: str) -> list[EmailMessage]:
