@@ -58,7 +58,7 @@ DOORS = {
     "cloudcontrol_door": lambda: cloudcontrol_door(NOTHING, []),
     "events_door": lambda: events_door(NOTHING, NOTHING, EventsLimits(), NOTHING, NOTHING, NOTHING),
     "logs_door": lambda: logs_door(NOTHING),
-    "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
+    "sagemaker_door": lambda: sagemaker_door(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
     "sns_door": lambda: sns_door(NOTHING, NOTHING),
     "sqs_door": lambda: sqs_door(NOTHING),
     "ssm_door": lambda: ssm_door(

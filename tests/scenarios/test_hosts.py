@@ -30,7 +30,7 @@ INVENTORY = """
 name = "gpu-01"
 address = "127.0.0.11"
 instance_type = "ml.t3.medium"
-labels = { rack = "r1" }
+labels = { rack = "r1", ultraserver = "us-7", ultraserver_type = "ml.u-p6e-gb200x72" }
 
 [[host]]
 name = "gpu-02"
@@ -161,6 +161,13 @@ def test_hosts_become_instances_are_replaced_by_spares_and_go_back(room: Room) -
     details = [room.sagemaker.describe_cluster_node(ClusterName="c", NodeId=node["InstanceId"]) for node in nodes]
     addresses = {one["NodeDetails"]["PrivatePrimaryIp"] for one in details}
     assert addresses == {"127.0.0.11", "127.0.0.12"}
+    told = [
+        {one["InstanceId"]: one.get("UltraServerInfo") for one in many}
+        for many in (nodes, [one["NodeDetails"] for one in details])
+    ]
+    there = {"Id": "us-7", "Type": "ml.u-p6e-gb200x72"}
+    claims = {room.host("gpu-01")["instance_id"]: there, room.host("gpu-02")["instance_id"]: None}
+    assert told == [claims, claims]
     assert (room.place("gpu-01") / "machines" / room.host("gpu-01")["instance_id"] / "home" / "ran").exists()
 
     room.kill_instance("gpu-01")

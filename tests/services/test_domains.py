@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
+from tests.faults.table import CATALOGUE
 from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.faults import HealthPolicy
 from tocsin.machines.simulated import SimulatedSettings
@@ -39,6 +40,7 @@ def around(store: Any = None) -> Surroundings:
         heard_through=unused,
         node=unused,
         new_id=lambda: "token-1",
+        catalogue=CATALOGUE,
     )
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from tests.commands.desk import commands_over, extensions_over
@@ -18,6 +19,12 @@ from tocsin.server.settings import Settings
 from tocsin.services.clusters import Moved, unheard
 from tocsin.services.fleet import Fleet
 from tocsin.services.injections import Injections
+
+
+def names() -> Callable[[], str]:
+    """Names of faults that are put in, one after the other."""
+    numbers = itertools.count(1)
+    return lambda: f"fault-{next(numbers)}"
 
 
 class NumberFleet:
@@ -43,6 +50,7 @@ class NumberFleet:
             heard_through=lambda instance_id: self.fleet.heard_through(instance_id),
             node=lambda instance_id: self.fleet.node(instance_id),
             new_id=str,
+            catalogue=CATALOGUE,
         )
         self.store = store
         self.provider = SimulatedProvider(Settings(simulated=simulated), around)
@@ -58,11 +66,12 @@ class NumberFleet:
             **views,
         )
         commands = commands_over(store, clock, self.fleet, self.provider.links)
+        self.injections = Injections(store, self.provider.links, clock, names(), self.fleet.keep)
         self._door = NodesDoor(
             fleet=self.fleet,
             commands=commands,
             extensions=extensions_over(store, clock, self.fleet, self.provider.links, commands),
-            injections=Injections(store, links, clock, lambda: "fault", self.fleet.keep),
+            injections=self.injections,
             links=links,
             store=store,
             clock=clock,

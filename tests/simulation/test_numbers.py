@@ -17,10 +17,11 @@ from tocsin.backends.sqlite import SqliteStore
 from tocsin.core.audit import audit, unrest
 from tocsin.core.policy import FleetPolicy
 from tocsin.machines.simulated import SimulatedSettings
-from tocsin.model.cluster import Cluster, ClusterStatus, Node
+from tocsin.model.cluster import Cluster, ClusterStatus, Health, Node, NodeStatus
 from tocsin.model.deep import DeepState
-from tocsin.model.health import Finding
-from tocsin.model.link import Found
+from tocsin.model.errors import Conflict
+from tocsin.model.health import Finding, Remedy
+from tocsin.model.link import Found, Inject
 from tocsin.model.times import epoch_ms
 from tocsin.ports import Store
 from tocsin.server.kinds import KINDS
@@ -29,6 +30,7 @@ HOUR_S = 3600.0
 NOTHING_ELSE: dict[str, Any] = {}
 EKS = "arn:aws:eks:us-west-2:111122223333:cluster/k"
 POLICY = FleetPolicy(instances_max=1000)
+RUNNING = NodeStatus.RUNNING
 
 
 class Server(NumberFleet):
@@ -200,5 +202,62 @@ def test_the_next_server_finds_its_machines_and_boots_them(tmp_path: Path) -> No
             cluster = await server.rest(30)
             assert cluster.status is ClusterStatus.IN_SERVICE
             assert sorted(node.instance_id for node in await server.nodes()) == before
+
+    played(act)
+
+
+LADDER = [Remedy.GPU_RESET, Remedy.REBOOT, Remedy.REPLACE, Remedy.REPLACE]
+XID_OF_A_RESET, XID_OF_THE_APPLICATION = "95", "94"
+
+
+async def strike(server: Server, code: str) -> int:
+    """Put an Xid into every node that runs and is well; to how many."""
+    well = [node for node in await server.nodes() if node.health is Health.HEALTHY and node.status is RUNNING]
+    for number, node in enumerate(well):
+        order = Inject(work=f"fault-{number}", what="xid", argument=code, for_s=60)
+        server.provider.links.send(node.instance_id, order)
+    return len(well)
+
+
+def test_a_fault_that_comes_back_walks_the_whole_ladder_on_every_node(tmp_path: Path) -> None:
+    """App, reset of the GPU, reboot, replace twice, quarantine; whether the reset works or, by the seed, does not."""
+
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop, resets_fail_percent=50) as server:
+            await server.create(4, 8, NodeRecovery="Automatic")
+            await server.rest(60)
+            assert await strike(server, XID_OF_THE_APPLICATION) == 12
+            await server.rest(60)
+            assert not any(node.mended for node in await server.nodes())
+            struck = 0
+            while await strike(server, XID_OF_A_RESET):
+                struck += 1
+                assert struck <= len(LADDER) + 1
+                await asyncio.sleep(1200)  # some nodes at a time: the budget
+            nodes = await server.nodes()
+            assert [[one.remedy for one in node.mended] for node in nodes] == [LADDER] * 12
+            assert {node.health for node in nodes} == {Health.UNHEALTHY}
+            failed = [bool(node.mended[0].failed) for node in nodes]
+            assert any(failed)
+            assert not all(failed)
+            await server.rest(60)
+
+    played(act)
+
+
+def test_simulated_nodes_take_lines_of_the_kernel_and_refuse_what_they_have_not(tmp_path: Path) -> None:
+    async def act(loop: VirtualLoop) -> None:
+        async with a_server(tmp_path, loop) as server:
+            await server.create(1, NodeRecovery="None")
+            await server.rest(60)
+            [world], [node] = server.fleet.worlds(), await server.nodes()
+            line = "EXT4-fs error (device sdb1): ext4_find_entry:1455"
+            placed = await server.injections.put_in(world, node, "kmsg", argument=line, for_s=60)
+            assert placed.confirmed
+            with pytest.raises(Conflict, match="a simulated machine takes --xid and --kmsg"):
+                await server.injections.put_in(world, node, "disk-full", for_s=60)
+            await asyncio.sleep(1)
+            [known] = [fault for node in await server.nodes() for fault in node.faults]
+            assert (known.name, known.subject) == ("ext4-error", "sdb1")
 
     played(act)

@@ -24,7 +24,7 @@ from tocsin.agent import conditions
 from tocsin.agent.checks.gpus import Gpu, Snapshot
 from tocsin.agent.conditions import CannotBe, Made
 from tocsin.model.health import Reading
-from tocsin.model.injection import CONDITIONS, Injectable
+from tocsin.model.injection import CONDITIONS, FIRST_BUS, XID_LINE, Injectable
 from tocsin.model.link import Inject, Placed, Report, TakeOut
 from tocsin.model.nodedir import FAULTS_FOLDER, INJECTED_FILE
 from tocsin.model.watching import Watching
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 INJECTED_MAX = 32  # in one node at a time
 # A node that is given GPUs by a fault gets so many.
 GPUS_MADE = 8
-XID_LINE = "NVRM: Xid (PCI:{bus}): {code}, pid=4711, name=tocsin, put in by tocsin fault inject"
-FIRST_BUS = "0000:b9:00"
 SHUT = "the node takes no faults in: inject is not set in its watch.json"
 STOPPED = "the agent ended, and what it had made with it"
 MAKING_LIMIT_S = 1.0  # of the two seconds that an orderly stop may take

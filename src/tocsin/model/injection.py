@@ -9,6 +9,9 @@ Injectable = Literal["kmsg", "xid", "gpu-lost", "disk-full", "readonly", "nic-do
 CONDITIONS = ("disk-full", "readonly", "nic-down")
 # After these an agent says nothing for a while, or for ever.
 SILENCING = ("hang", "dead")
+# What the driver would write of an Xid, and of which GPU.
+XID_LINE = "NVRM: Xid (PCI:{bus}): {code}, pid=4711, name=tocsin, put in by tocsin fault inject"
+FIRST_BUS = "0000:b9:00"
 
 
 class Injection(Record, frozen=True, kw_only=True):

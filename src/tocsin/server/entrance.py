@@ -61,7 +61,9 @@ def _doors(parts: Parts) -> list[Door]:
             parts.replays.wake,
         ),
         logs_door(store),
-        sagemaker_door(store, parts.fleet, secrets.token_bytes, parts.extensions, parts.packages),
+        sagemaker_door(
+            store, parts.fleet, secrets.token_bytes, parts.extensions, parts.packages, parts.provider.labels
+        ),
         sqs_door(parts.queues),
         sns_door(parts.topics, store),
         ssm_door(

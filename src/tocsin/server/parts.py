@@ -109,6 +109,7 @@ class Parts:
             heard_through=lambda instance_id: self.fleet.heard_through(instance_id),
             node=lambda instance_id: self.fleet.node(instance_id),
             new_id=self.chance.request_id,
+            catalogue=self.ground.catalogue,
         )
 
     @cached_property
@@ -233,7 +234,7 @@ class Parts:
     def injections(self) -> Injections:
         fleet = self.fleet
         return Injections(
-            *(self.store, self.links, self.clock, self.chance.request_id),
+            *(self.store, self.provider.links, self.clock, self.chance.request_id),
             keep=fleet.keep,
             there=lambda instance_id: fleet.node(instance_id) is not None,
         )

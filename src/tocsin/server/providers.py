@@ -1,13 +1,14 @@
 """Where instances come from, by the setting `machines.provider`: machines, their links, and what keeps them going."""
 
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
 from starlette.routing import BaseRoute
 
 from tocsin.core.commit import World
+from tocsin.core.faults import Catalogue
 from tocsin.doors.hosts import HostsDoor
 from tocsin.machines.hosts import HostMachines
 from tocsin.machines.local import LocalMachines
@@ -32,6 +33,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     heard_through: Callable[[str], int]
     node: Callable[[str], tuple[World, Node] | None]
     new_id: Callable[[], str]
+    catalogue: Catalogue
 
 
 class Provider(Protocol):
@@ -50,6 +52,9 @@ class Provider(Protocol):
 
     def domain(self, instance_id: str) -> str:
         """What an instance fails together with: its rack, say; "" where nobody knows."""
+
+    def labels(self, instance_id: str) -> Mapping[str, str]:
+        """What an inventory says of the instance's host."""
 
     @property
     def idle(self) -> bool:
@@ -73,6 +78,9 @@ class WithoutHosts:
 
     def domain(self, _instance_id: str) -> str:
         return ""
+
+    def labels(self, _instance_id: str) -> Mapping[str, str]:
+        return {}
 
 
 class LocalProvider(WithoutHosts):
@@ -98,7 +106,7 @@ class SimulatedProvider(WithoutHosts):
     """Agents that are numbers in this process."""
 
     def __init__(self, settings: Settings, around: Surroundings) -> None:
-        self._agents = NumberAgents(around.clock, around.take, around.changed, around.heard_through)
+        self._agents = NumberAgents(around.clock, around.take, around.changed, around.heard_through, around.catalogue)
         courses = SeededCourses(settings.simulated)
         self._simulated = SimulatedMachines(courses, self._agents.agent_of, around.changed)
         self._simulated.gone = self._agents.forget
@@ -145,8 +153,11 @@ class HostsProvider:
         return self._machines.is_there(host)
 
     def domain(self, instance_id: str) -> str:
+        return self.labels(instance_id).get(self._label, "")
+
+    def labels(self, instance_id: str) -> Mapping[str, str]:
         host = self._pool.inventory.get(self._pool.instances().get(instance_id, ""))
-        return host.labels.get(self._label, "") if host else ""
+        return host.labels if host else {}
 
     async def start(self) -> None:
         await self._pool.load()

@@ -25,6 +25,7 @@ from tocsin.ports import Clock, NodeLinks, Store
 
 INJECTIONS_MAX = 100  # of one account in a region: more than that is a test that forgot to take them out
 ANSWER_LIMIT_S = 10.0  # for an agent to make a small disk, or an interface
+LAST_WORDS_LIMIT_S = 1.0  # for one that says that it is about to fall silent, or that it will not
 
 # Commits what a report leads to, with the report's number: (instance, number, changes).
 Keep = Callable[..., Awaitable[bool]]
@@ -84,7 +85,7 @@ class Injections:
         self._links.send(one.instance_id, order)
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0 if one.what in SILENCING else ANSWER_LIMIT_S):
+                async with asyncio.timeout(LAST_WORDS_LIMIT_S if one.what in SILENCING else ANSWER_LIMIT_S):
                     await answer
         finally:
             self._asked.pop(one.id, None)

@@ -1,7 +1,7 @@
 """Clusters and nodes -> the members of DescribeCluster, ListClusters and their like (facts/hyperpod.md §1.3)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tocsin.core.announce import current_count, threads_per_core
@@ -125,8 +125,8 @@ def _scaling(asked: dict[str, Any] | None) -> dict[str, Any] | None:
     return asked and {**asked, "Status": "InService"}
 
 
-def node_summary(node: Node, *, logical: bool = False) -> dict[str, Any]:
-    """A node in a list. Logical ids are told there only when they are asked for."""
+def node_summary(node: Node, labels: Mapping[str, str] | None = None, *, logical: bool = False) -> dict[str, Any]:
+    """A node in a list. Logical ids are told there only when they are asked for. `labels` are its host's."""
     return {
         "InstanceGroupName": node.group,
         "InstanceId": node.instance_id,
@@ -135,17 +135,18 @@ def node_summary(node: Node, *, logical: bool = False) -> dict[str, Any]:
         "LaunchTime": node.launched_at,
         "LastSoftwareUpdateTime": node.updated_at or node.launched_at,
         "InstanceStatus": _status(node),
+        "UltraServerInfo": _ultraserver(labels or {}),
         "PrivateDnsHostname": private_dns_name(node.address, node.scope.region),
     }
 
 
-def node_members(node: Node, group: InstanceGroup | None) -> dict[str, Any]:
+def node_members(node: Node, group: InstanceGroup | None, labels: Mapping[str, str]) -> dict[str, Any]:
     """NodeDetails of DescribeClusterNode. A node may outlive its group by the moment it takes to end."""
     spec = group.spec if group else {}
     carried = ("LifeCycleConfig", "OverrideVpcConfig", "InstanceStorageConfigs", "NetworkInterface")
     zone = f"{node.scope.region}a"
     return {
-        **node_summary(node, logical=True),
+        **node_summary(node, labels, logical=True),
         "ThreadsPerCore": threads_per_core(group) if group else None,
         "PrivatePrimaryIp": node.address,
         "Placement": {"AvailabilityZone": zone},
@@ -154,6 +155,11 @@ def node_members(node: Node, group: InstanceGroup | None) -> dict[str, Any]:
         **node_software(node, group),
         **{name: spec[name] for name in carried if name in spec},
     }
+
+
+def _ultraserver(labels: Mapping[str, str]) -> dict[str, Any] | None:
+    server = labels.get("ultraserver")
+    return {"Id": server, "Type": labels.get("ultraserver_type")} if server else None
 
 
 def _status(node: Node) -> dict[str, Any]:

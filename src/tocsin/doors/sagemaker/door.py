@@ -1,6 +1,6 @@
 """HyperPod's operations. Requests that change a cluster go to the fleet, which flips the status before it answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tocsin.core.commit import World
@@ -21,12 +21,19 @@ from tocsin.ports import Packages, Store
 from tocsin.services.extensions import Extensions
 from tocsin.services.fleet import Fleet
 
+Labels = Callable[[str], Mapping[str, str]]
+
 
 def sagemaker_door(
-    store: Store, fleet: Fleet, chance: Callable[[int], bytes], extensions: Extensions, packages: Packages
+    store: Store,
+    fleet: Fleet,
+    chance: Callable[[int], bytes],
+    extensions: Extensions,
+    packages: Packages,
+    labels: Labels,
 ) -> Door:
-    """`chance` gives so many random bytes."""
-    operations = _SageMaker(fleet, chance)
+    """`chance` gives so many random bytes, `labels` those of an instance's host."""
+    operations = _SageMaker(fleet, chance, labels)
     tagging = Tagging(store, fleet)
     return Door(
         service="sagemaker",
@@ -53,7 +60,8 @@ def sagemaker_door(
 
 
 class _SageMaker:
-    def __init__(self, fleet: Fleet, chance: Callable[[int], bytes]) -> None:
+    def __init__(self, fleet: Fleet, chance: Callable[[int], bytes], labels: Labels) -> None:
+        self._labels = labels
         self._fleet = fleet
         self._chance = chance
 
@@ -103,7 +111,7 @@ class _SageMaker:
             name=lambda one: one.name,
         )
         logical = bool(request.get("IncludeNodeLogicalIds"))
-        summaries = [node_summary(node, logical=logical) for node in taken]
+        summaries = [node_summary(node, self._labels(node.instance_id), logical=logical) for node in taken]
         return {"ClusterNodeSummaries": summaries, "NextToken": token}
 
     async def describe_cluster_node(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +125,7 @@ class _SageMaker:
             asked = request.get("NodeId") or request["NodeLogicalId"]
             raise ResourceNotFound(f"Node {asked} does not exist in cluster {world.cluster.name}.")
         group = next((group for group in world.cluster.groups if group.name == node.group), None)
-        return {"NodeDetails": node_members(node, group)}
+        return {"NodeDetails": node_members(node, group, self._labels(node.instance_id))}
 
 
 def _found(world: World, request: dict[str, Any]) -> Node | None:

@@ -26,10 +26,12 @@ class SimulatedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     boot_s_max: float = 8.0
     script_s: float = 2.0
     end_s: float = 1.0
-    # Of a hundred boots, scripts and deep health checks, how many fail, in percent.
+    reset_s: float = 5.0  # of its GPUs
+    # Of a hundred boots, scripts, deep health checks and resets of GPUs, how many fail, in percent.
     boots_fail_percent: float = 0.0
     scripts_fail_percent: float = 0.0
     checks_fail_percent: float = 0.0
+    resets_fail_percent: float = 0.0
     # Failure domains that they are spread over. 0: they are in none.
     racks: int = 0
     # Mean time between failures of one machine. 0: none fails by itself.
@@ -45,6 +47,8 @@ class Course(Struct, frozen=True, kw_only=True):
     script_s: float = 0.0
     script_fails: bool = False
     check_fails: bool = False
+    reset_s: float = 0.0
+    reset_fails: bool = False
     lives_s: float = 0.0
     end_s: float = 0.0
 
@@ -73,7 +77,7 @@ class SeededCourses:
         wanted, speed = self._settings, self._settings.speed
         scale = 1 / speed if speed else 0.0
         # All are drawn, whatever the settings: changing one leaves the draws of the others as they are.
-        boot, never, fails, lives, check = (chance.random() for _ in range(5))
+        boot, never, fails, lives, check, reset = (chance.random() for _ in range(6))
         boot_s = wanted.boot_s_min + (wanted.boot_s_max - wanted.boot_s_min) * boot
         lives_s = -math.log(1 - lives) * wanted.mtbf_hours * HOUR_S  # exponential: failures come without memory
         return Course(
@@ -82,6 +86,8 @@ class SeededCourses:
             script_s=wanted.script_s * scale,
             script_fails=fails * 100 < wanted.scripts_fail_percent,
             check_fails=check * 100 < wanted.checks_fail_percent,
+            reset_s=wanted.reset_s * scale,
+            reset_fails=reset * 100 < wanted.resets_fail_percent,
             lives_s=lives_s / (speed or 1.0),
             end_s=wanted.end_s * scale,
         )

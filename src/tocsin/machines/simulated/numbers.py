@@ -11,7 +11,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from tocsin.core.faults import Catalogue
 from tocsin.machines.simulated.course import Course
+from tocsin.machines.simulated.faults import put_in
 from tocsin.machines.simulated.machines import SimulatedMachine
 from tocsin.model.deep import CheckResult
 from tocsin.model.errors import TocsinError
@@ -19,10 +21,13 @@ from tocsin.model.link import (
     AnswerPeers,
     CheckEnded,
     CommandEnded,
+    GpuResetEnded,
+    Inject,
     Order,
     Report,
     RunCommand,
     RunDeepCheck,
+    RunGpuReset,
     RunScript,
     ScriptEnded,
     ScriptOutput,
@@ -43,9 +48,15 @@ class NumberAgents:
     """All agents of one provider. `heard_through` is the number of a node's last report that was committed."""
 
     def __init__(
-        self, clock: Clock, take: Take, changed: Callable[[str], None], heard_through: Callable[[str], int]
+        self,
+        clock: Clock,
+        take: Take,
+        changed: Callable[[str], None],
+        heard_through: Callable[[str], int],
+        catalogue: Catalogue,
     ) -> None:
         self.clock = clock
+        self.catalogue = catalogue
         self.changed = changed
         self.heard_through = heard_through
         self._take = take
@@ -152,6 +163,12 @@ class NumberAgent:
         elif isinstance(order, RunDeepCheck):
             self.ordered |= {order.work}
             self._after(self.machine.course.script_s, self._end_check, order)
+        elif isinstance(order, RunGpuReset):
+            self.ordered |= {order.work}
+            self._after(self.machine.course.reset_s, self._end_reset, order)
+        elif isinstance(order, Inject):
+            for report in put_in(order, self._now_ms(), self._agents.catalogue):
+                self._report(report)
         elif isinstance(order, AnswerPeers):
             self.ordered |= {order.work}
         elif isinstance(order, RunCommand):
@@ -183,6 +200,13 @@ class NumberAgent:
             CheckResult(kind=kind, test="simulated", outcome=outcome, detail=detail) for kind in order.kinds
         )
         self._report(CheckEnded(n=0, work=order.work, at_ms=self._now_ms(), results=results))
+
+    def _end_reset(self, order: RunGpuReset) -> None:
+        """It fails on this boot if that was drawn: the next rung is a reboot, which draws anew."""
+        failed = (
+            "a simulated machine: resets were drawn to fail on this boot" if self.machine.course.reset_fails else ""
+        )
+        self._report(GpuResetEnded(n=0, work=order.work, at_ms=self._now_ms(), failed=failed))
 
     def _report(self, report: Report) -> None:
         self._filed += 1
@@ -219,7 +243,8 @@ class _Seen(Mapping[str, LinkSeen]):
         agent = self._agents[instance_id]
         if agent.since_connected is not None:
             now = self._clock.now()
-            return LinkSeen(connected=True, since=agent.since_connected, heard=now, ordered=agent.ordered)
+            linked, works = agent.since_connected, agent.ordered
+            return LinkSeen(connected=True, since=linked, heard=now, ordered=works, resets=True)
         if agent.since_lost is None:
             raise KeyError(instance_id)
         return LinkSeen(connected=False, since=agent.since_lost, heard=agent.since_lost)
