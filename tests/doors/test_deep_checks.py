@@ -123,7 +123,7 @@ def test_a_node_that_fails_is_replaced_and_the_new_one_checked(brisk: RunningSer
 
 
 def test_one_check_on_demand_at_a_time_is_an_operation_of_the_cluster(brisk: RunningServer, account: str) -> None:
-    ward = Ward(brisk, account, 1, [], NodeProvisioningMode="Continuous")
+    ward = Ward(brisk, account, 1, [])
     [node] = ward.runs(1)
     with pytest.raises(ClientError, match="is not in instance group"):
         ward.check(InstanceIds=["i-0123456789abcdef0"])

@@ -4,6 +4,7 @@ Raises the AwsErrors that a request can earn by its content or by the state the 
 only in prose are from the model's documentation strings (facts/hyperpod.md §1.2, §7).
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -14,10 +15,12 @@ from tocsin.core import groups as instance_groups
 from tocsin.core.groups import changed_group, ending, new_group, refuse_twins
 from tocsin.core.lifecycle import MAY_DELETE, MAY_UPDATE, MAY_UPDATE_CONTINUOUS
 from tocsin.core.operations import begun
+from tocsin.core.software import image_ids
 from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGroup, Node, NodeRecovery
 from tocsin.model.errors import Conflict, ResourceLimitExceeded, Validation
 from tocsin.model.names import Scope
 from tocsin.model.records import successor
+from tocsin.model.tags import RESERVED_SAID, TAGS_MAX, checked_tags
 
 # Members of a cluster's request that are kept as they came and described back.
 CLUSTER_CARRIED = (
@@ -63,7 +66,7 @@ def create(request: dict[str, Any], *, scope: Scope, cluster_id: str, now: datet
             groups=tuple(groups),
             node_recovery=_recovery(request),
             spec={name: request[name] for name in CLUSTER_CARRIED if name in request},
-            tags={tag["Key"]: tag["Value"] for tag in request.get("Tags") or []},
+            tags=tags_of(request),
         )
     )
     return continuous(None, cluster, (), now) if cluster.continuous else cluster
@@ -125,6 +128,21 @@ def delete(cluster: Cluster) -> Cluster:
     return successor(cluster, status=ClusterStatus.DELETING, groups=tuple(map(ending, cluster.groups)), before=())
 
 
+def tags_of(request: dict[str, Any]) -> dict[str, str]:
+    """The tags a request carries. Raises Validation for keys that come twice, and for tags that nothing may have."""
+    given = request.get("Tags") or []
+    twice = sorted(key for key, count in Counter(tag["Key"] for tag in given).items() if count > 1)
+    if twice:
+        raise Validation(f"Tag keys must be unique within a request: {', '.join(twice)}.")
+    return fitting({tag["Key"]: tag["Value"] for tag in given})
+
+
+def fitting(tags: dict[str, str]) -> dict[str, str]:
+    """The tags, where a resource may have them. Raises Validation."""
+    many = Validation(f"A resource can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
+    return checked_tags(tags, many=many, reserved=Validation(RESERVED_SAID))
+
+
 def unheeded(cluster: Cluster) -> list[str]:
     """What the cluster asks for and local machines cannot do: `Member` or `Member of instance group name`."""
     asked = ((member, cluster.spec.get(member) or {}) for member in CLUSTER_UNHEEDED)
@@ -168,11 +186,17 @@ def _refuse_changes(cluster: Cluster, request: dict[str, Any]) -> None:
 
 
 def _checked(cluster: Cluster) -> Cluster:
-    for check in (_slurm, _scaling, _minimum):
+    for check in (_orchestrator, _slurm, _scaling, _minimum):
         wrong = check(cluster)
         if wrong:
             raise Validation(wrong)
     return cluster
+
+
+def _orchestrator(cluster: Cluster) -> str:
+    """ "Specifying both or providing an empty configuration returns a validation error" (botocore)."""
+    asked = cluster.spec.get("Orchestrator")
+    return "" if asked is None or len(asked) == 1 else "Orchestrator must be exactly one of Eks and Slurm."
 
 
 def _slurm(cluster: Cluster) -> str:
@@ -234,7 +258,16 @@ def _merged(cluster: Cluster, request: dict[str, Any], now: datetime) -> tuple[I
         for group in cluster.groups
     ]
     known = {group.name for group in cluster.groups}
-    merged += [new_group(spec, now, restricted=name in restricted) for name, spec in specs.items() if name not in known]
+    added = [new_group(spec, now, restricted=name in restricted) for name, spec in specs.items() if name not in known]
+    merged += [_inherited(cluster, group) for group in added]
     if all(group.status is GroupStatus.DELETING for group in merged):
         raise Validation(f"Cluster {cluster.name} must keep at least one instance group. Use DeleteCluster instead.")
     return tuple(merged)
+
+
+def _inherited(cluster: Cluster, group: InstanceGroup) -> InstanceGroup:
+    """A group that names no image, and is added to a cluster with continuous provisioning, has that of the earliest."""
+    if not cluster.continuous or "ImageId" in group.spec:
+        return group
+    current, _ = image_ids(cluster.groups[0])
+    return replace(group, image=replace(current, n=group.image.n))

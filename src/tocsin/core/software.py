@@ -103,7 +103,8 @@ def image_ids(group: InstanceGroup) -> tuple[Image, Image]:
     """
     update = group.update
     if update is None:
-        named = Image(id=str(group.spec.get("ImageId", "")), release=str(group.spec.get("ImageReleaseVersion", "")))
+        asked = Image(id=str(group.spec.get("ImageId", "")), release=str(group.spec.get("ImageReleaseVersion", "")))
+        named = group.image if group.image.id else asked
         return named, named
     if not update.open:
         return group.image, group.image

@@ -27,7 +27,7 @@ def tell(
     lines = []
     for instance_id in [*nodes_before, *(new for new in nodes_after if new not in nodes_before)]:
         old, new = nodes_before.get(instance_id), nodes_after.get(instance_id)
-        lines += [line(cluster, at, *words, instance_id=instance_id) for words in _node_lines(old, new)]
+        lines += [line(cluster, at, *words, instance_id=instance_id) for words in _node_lines(old, new, cluster)]
     status_before, status_after = before.status if before else None, after.status if after else None
     if status_before != status_after:
         words = status_words(status_before, status_after)
@@ -59,7 +59,7 @@ def line(
     )
 
 
-def _node_lines(old: Node | None, new: Node | None) -> list[tuple[Chapter, str, str]]:
+def _node_lines(old: Node | None, new: Node | None, cluster: Cluster) -> list[tuple[Chapter, str, str]]:
     if old is None and new is not None:
         why = f"replaces {new.replaces}" if new.replaces else ""
         return [(Chapter.NODE, f"{new.name} ordered: {new.instance_type} at {new.address}", why)]
@@ -75,7 +75,7 @@ def _node_lines(old: Node | None, new: Node | None) -> list[tuple[Chapter, str, 
     if old.reset is not new.reset and (old.reset is None or new.reset is None):
         lines.append(_reset_line(old, new))
     if old.status is not new.status:
-        lines.append((Chapter.NODE, f"{new.name}: {old.status} → {new.status}", _why(new)))
+        lines.append((Chapter.NODE, f"{new.name}: {old.status} → {new.status}", _why(new, cluster)))
     return lines
 
 
@@ -88,12 +88,17 @@ def _reset_line(old: Node, new: Node) -> tuple[Chapter, str, str]:
     return Chapter.NODE, f"{new.name}: the reset of its GPUs {'failed' if failed else 'is done'}", failed
 
 
-def _why(node: Node) -> str:
+# Where a node that failed on its way in is given up, and no other is tried.
+_GIVEN_UP = (ClusterStatus.ROLLING_BACK, ClusterStatus.FAILED, ClusterStatus.DELETING)
+
+
+def _why(node: Node, cluster: Cluster) -> str:
     match node.status:
         case NodeStatus.SHUTTING_DOWN if node.repair or node.health is Health.UNHEALTHY:
             return f"to be replaced: {node.why or node.fault}"
         case NodeStatus.SHUTTING_DOWN:
-            return "another one is tried" if node.retry_at and not node.joined else node.why
+            again = node.retry_at and not node.joined and cluster.status not in _GIVEN_UP
+            return "another one is tried" if again else node.why
         case NodeStatus.SYSTEM_UPDATING:
             return node.why
         case NodeStatus.PENDING:

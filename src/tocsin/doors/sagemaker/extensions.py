@@ -8,11 +8,11 @@ from tocsin.core.commit import World
 from tocsin.core.extensions import requests
 from tocsin.core.extensions.scripts import configuration
 from tocsin.core.extensions.standing import Stands, counted, issues, status
+from tocsin.core.requests import tags_of
 from tocsin.core.tell import line
 from tocsin.doors.door import Context, Handler, decided
 from tocsin.doors.paging import page
 from tocsin.doors.sagemaker.listing import LISTED_MAX, within
-from tocsin.doors.sagemaker.tagging import told
 from tocsin.model.changes import Change, Delete, Put, Tell
 from tocsin.model.cluster import NodeStatus
 from tocsin.model.errors import ResourceNotFound
@@ -77,7 +77,8 @@ class _Desk:
             requests.demand_slurm(cluster)
             requests.demand_free(request["ExtensionName"], others)
             package = await self._package(request["ExtensionName"], request.get("ExtensionVersion"))
-            made = requests.created(cluster, package, request, cluster_id(self._chance(12)), told(request), context.now)
+            extension_id, tags = cluster_id(self._chance(12)), tags_of(request)
+            made = requests.created(cluster, package, request, extension_id, tags, context.now)
             await self._kept(context, "CreateClusterExtension", made, Put(made))
         return {"ExtensionArn": made.arn}
 

@@ -10,10 +10,10 @@ from typing import Any
 from msgspec import Struct
 
 from tocsin.core.governance import check_quota, check_scheduler, demand_free, updated, version_of
+from tocsin.core.requests import tags_of
 from tocsin.doors.door import Context, Handler, decided
 from tocsin.doors.paging import page
 from tocsin.doors.sagemaker.listing import LISTED_MAX
-from tocsin.doors.sagemaker.tagging import told
 from tocsin.model.changes import Delete, Put
 from tocsin.model.errors import ResourceNotFound
 from tocsin.model.governance import ComputeQuota, Governance, SchedulerConfig, Version
@@ -84,7 +84,7 @@ class _Desk:
             name=request["Name"],
             cluster_arn=arn,
             versions=(Version(number=1, at=context.now, spec=spec),),
-            tags=told(request),
+            tags=tags_of(request),
         )
         async with self._creating:
             demand_free(made.name, arn, await self._store.find(self._sort.record, context.scope))

@@ -1,5 +1,5 @@
-"""Operations of clusters: deep health checks, and what only continuous provisioning has: nodes added by the batch,
-and the list of operations."""
+"""Operations of clusters: deep health checks, and what only continuous provisioning has: scaling, and nodes added by
+the batch."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ class _Operations:
         return {"Successful": added, "Failed": list(made.failed)}
 
     async def list_cluster_operations(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        cluster = continuous_world(self._fleet, context, request, "ListClusterOperations").cluster
+        cluster = self._fleet.world_of(context.scope, request["ClusterName"]).cluster
         operations = [
             one
             for one in cluster.operations
@@ -62,7 +62,7 @@ class _Operations:
         return {"ClusterOperationSummaries": [_summary(cluster, one) for one in taken], "NextToken": token}
 
     async def describe_cluster_operation(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        cluster = continuous_world(self._fleet, context, request, "DescribeClusterOperation").cluster
+        cluster = self._fleet.world_of(context.scope, request["ClusterName"]).cluster
         found = next((one for one in cluster.operations if one.id == request["OperationId"]), None)
         if found is None:
             raise ResourceNotFound(f"Operation {request['OperationId']} does not exist in cluster {cluster.name}.")

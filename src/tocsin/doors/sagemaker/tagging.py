@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+from tocsin.core.requests import fitting, tags_of
 from tocsin.doors.door import Context, decided
 from tocsin.doors.paging import page
 from tocsin.model.changes import Put
-from tocsin.model.errors import ResourceNotFound, Validation
+from tocsin.model.errors import ResourceNotFound
 from tocsin.model.extension import Extension
 from tocsin.model.governance import ComputeQuota, Governance, SchedulerConfig
 from tocsin.model.names import split_arn
 from tocsin.model.records import successor
-from tocsin.model.tags import RESERVED_SAID, TAGS_MAX, checked_tags
+from tocsin.model.tags import TAGS_MAX
 from tocsin.ports import Store
 from tocsin.services.fleet import Fleet
 
@@ -28,8 +29,8 @@ class Tagging:
         self._fleet = fleet
 
     async def add(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        added = told(request)
-        return {"Tags": _listed(await self._retag(context, request["ResourceArn"], lambda old: _checked(old | added)))}
+        added = tags_of(request)
+        return {"Tags": _listed(await self._retag(context, request["ResourceArn"], lambda old: fitting(old | added)))}
 
     async def list(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         arn = request["ResourceArn"]
@@ -72,16 +73,6 @@ class Tagging:
         if found is None or found.arn != arn:
             raise ResourceNotFound(f"{arn} does not exist.")
         return found
-
-
-def told(request: dict[str, Any]) -> dict[str, str]:
-    """The tags a request carries."""
-    return _checked({tag["Key"]: tag["Value"] for tag in request.get("Tags") or []})
-
-
-def _checked(tags: dict[str, str]) -> dict[str, str]:
-    many = Validation(f"A resource can have at most {TAGS_MAX} tags, this one would have {len(tags)}.")
-    return checked_tags(tags, many=many, reserved=Validation(RESERVED_SAID))
 
 
 def _listed(tags: dict[str, str]) -> list[dict[str, str]]:
