@@ -63,6 +63,10 @@ def test_what_is_wrong_with_nodes_and_done_about_it_is_counted(server: RunningSe
     assert grown("tocsin_health_findings_total", fault="xid-31", severity="warning") == 1
     assert grown("tocsin_health_verdicts_total", health="Unhealthy") == 1
     assert grown("tocsin_health_verdicts_total", health="Healthy") == 1
+    assert grown("tocsin_health_fault_to_finding_seconds_count") == 2
+    assert grown("tocsin_health_fault_to_event_seconds_count") == 1
+    assert after("tocsin_health_event_to_drain_seconds_count") == 0, "there is no Slurm here"
+    assert after("tocsin_health_lemons") == 0
     assert grown("tocsin_health_repairs_total", repair="reboot") == 1
     assert grown("tocsin_health_repairs_total", repair="replace") == 0
     assert after("tocsin_service_total", part="drains", what="drained") == 0

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.doors.asking import ask, connect
 from tests.doors.sickbay import XID, Sickbay
-from tests.harness import RunningServer, eventually
+from tests.harness import WAIT_S, RunningServer, eventually
 from tests.slurm.controller import RealSlurm, missing
 from tocsin.orchestrators.slurm import hosts_in
 
@@ -75,11 +76,18 @@ def test_a_fault_drains_its_node_waits_for_the_job_reboots_and_resumes(bay: Sick
     [first] = bay.summaries(1)
     assert (first["HealthStatus"], first["RepairAction"]) == ("Unhealthy", "Reboot")
     assert bay.nodes[node] == "Running"  # its job goes on
+    measured = "tocsin_health_event_to_drain_seconds_count 1.0\n"
+    eventually(lambda: measured in scraped(bay), "it is measured how long the drain took")
     slurm.run("scancel", job)
     told = bay.summaries(2)
     assert [one["HealthStatus"] for one in told] == ["Unhealthy", "Healthy"]
     eventually(lambda: slurm.states()["workers-1"] == "idle", "the node takes jobs again")
     assert bay.nodes[node] == "Running"
+
+
+def scraped(bay: Sickbay) -> str:
+    with urllib.request.urlopen(f"{bay.server.endpoint}/metrics", timeout=WAIT_S) as answer:
+        return str(answer.read().decode())
 
 
 def test_a_node_is_drained_before_it_is_checked_and_takes_jobs_again_after(bay: Sickbay, slurm: RealSlurm) -> None:

@@ -113,6 +113,7 @@ def _sources(parts: Parts, requests: Callable[[], Mapping[tuple[str, str, int], 
         links=parts.provider.links,
         housekeeping=parts.housekeeping,
         sickness=parts.sickness,
+        drained_s=parts.drains.drained_s,
         lemons=lambda: lemons(parts.fleet.worlds(), parts.settings.health, epoch_ms(parts.clock.now())),
         findings=parts.nodes.findings,
         counts={

@@ -30,6 +30,7 @@ from tocsin.machines.held import HeldMachines
 from tocsin.model.command import Invocation
 from tocsin.model.health import Mark
 from tocsin.model.names import API_DESTINATION, Scope
+from tocsin.model.times import epoch_ms
 from tocsin.orchestrators.slurm import Slurm
 from tocsin.ports import Carrier, InsideTarget
 from tocsin.server.chance import Chance
@@ -219,7 +220,7 @@ class Parts:
 
     @cached_property
     def sickness(self) -> Sickness:
-        return Sickness()
+        return Sickness(lambda: epoch_ms(self.clock.now()))
 
     @cached_property
     def drains(self) -> DrainService:

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from tocsin.core.commit import World
 from tocsin.core.drains import Drains, decide
 from tocsin.core.faults import Catalogue, told_ms
+from tocsin.core.histogram import Histogram
 from tocsin.core.plan.silence import Witness, answered, newly_lost, unanswered
 from tocsin.core.policy import FleetPolicy
-from tocsin.model.cluster import Node, Repair
+from tocsin.model.cluster import Health, Node, Repair
 from tocsin.model.errors import TocsinError
 from tocsin.model.scheduling import Ran, Scheduled
 from tocsin.model.times import epoch_ms
@@ -46,8 +47,8 @@ class DrainPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 class DrainService:
     """`silence` says how long the second witness has to miss a node, and how long its last answer counts; `catalogue`
-    which errors are applications'. `counts` are of drains, resumes and repairs asked for by an administrator, since the
-    start."""
+    which errors are applications'. `drained_s` is from a node's turning unhealthy to its drain; `counts` are of
+    drains, resumes and repairs asked for by an administrator, since the start."""
 
     def __init__(
         self,
@@ -71,6 +72,8 @@ class DrainService:
         self.idle: frozenset[str] = frozenset()
         self.jobs: Mapping[str, Ran] | None = {}  # None: it cannot be asked
         self._witness = Witness()
+        self._turned_ms: dict[str, int] = {}  # of nodes that turned unhealthy and are not drained yet
+        self.drained_s = Histogram()
         self.counts: Counter[str] = Counter(drained=0, resumed=0, asked=0)
 
     @property
@@ -93,11 +96,16 @@ class DrainService:
 
     def moved(self, before: World | None, after: World | None, touched: Sequence[str]) -> None:
         """Look at once where a node turned: it may have to be drained, or resumed."""
-        if before is None or after is None or self._news.is_set():
+        if before is None or after is None:
             return
-        pairs = ((before.nodes.get(one), after.nodes.get(one)) for one in touched)
-        if any(old and new and self._turned(old, new) for old, new in pairs):
-            self._news.set()
+        for one in touched:
+            old, new = before.nodes.get(one), after.nodes.get(one)
+            if old is None or new is None or new.health is not Health.UNHEALTHY:
+                self._turned_ms.pop(one, None)
+            elif old.health is not new.health:
+                self._turned_ms[one] = epoch_ms(self._clock.now())
+            if not self._news.is_set() and old and new and self._turned(old, new):
+                self._news.set()
 
     def _turned(self, old: Node, new: Node) -> bool:
         if old.health is not new.health or old.status is not new.status or old.deep_due is not new.deep_due:
@@ -130,7 +138,17 @@ class DrainService:
             self._fleet.changed(instance_id)  # a repair may wait for it, or a silence count already
         await self._ask_for_jobs(members, seen)
         await self._act(made)
+        self._measure(members, made)
         self._resumed |= {node.instance_id for name, node in members if name in made.resume}
+
+    def _measure(self, members: Sequence[tuple[str, Node]], made: Drains) -> None:
+        """How long it took from the turning of those that were drained just now. Who was drained before, for another
+        reason, is none of ours."""
+        drained = {name for names in made.drain.values() for name in names}
+        now_ms = epoch_ms(self._clock.now())
+        for name, node in members if self._turned_ms else ():
+            if name in drained and node.instance_id in self._turned_ms:
+                self.drained_s.observe(max(0, now_ms - self._turned_ms.pop(node.instance_id)) / 1000)
 
     async def _ask_for_jobs(self, members: Sequence[tuple[str, Node]], seen: Mapping[str, Scheduled]) -> None:
         """Of nodes that have an error of an application, once for each time that it comes: later the jobs are

@@ -50,6 +50,9 @@ async def samples(sources: Sources) -> Samples:
 def histograms(sources: Sources) -> dict[str, Histogram]:
     return {
         "tocsin_events_ingestion_to_invocation_seconds": sources.bus.tally.latency_s,
+        "tocsin_health_fault_to_finding_seconds": sources.sickness.found_s,
+        "tocsin_health_fault_to_event_seconds": sources.sickness.told_s,
+        "tocsin_health_event_to_drain_seconds": sources.drained_s,
         "tocsin_store_commit_seconds": sources.store.commit_s,
     }
 

@@ -38,6 +38,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     links: NodeLinks
     housekeeping: Housekeeping
     sickness: Sickness
+    drained_s: Histogram
     lemons: Callable[[], int]
     findings: Counter[tuple[str, str]]
     counts: Mapping[str, Counter[str]]

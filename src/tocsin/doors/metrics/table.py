@@ -70,6 +70,15 @@ METRICS: dict[str, Metric] = {
     "tocsin_health_repairs": Metric(Kind.COUNTER, "Repairs that began, also those of lost nodes", ("repair",)),
     "tocsin_health_resets_failed": Metric(Kind.COUNTER, "Resets of GPUs that failed; a reboot follows"),
     "tocsin_health_held_back": Metric(Kind.GAUGE, "Repairs that a budget holds back", ("budget",)),
+    "tocsin_health_fault_to_finding_seconds": Metric(
+        Kind.HISTOGRAM, "From a fault's first sight on its node to its commit here"
+    ),
+    "tocsin_health_fault_to_event_seconds": Metric(
+        Kind.HISTOGRAM, "From a fault's last sight before its node turned unhealthy to the commit of that event"
+    ),
+    "tocsin_health_event_to_drain_seconds": Metric(
+        Kind.HISTOGRAM, "From a node's turning unhealthy to its drain in Slurm"
+    ),
     "tocsin_health_lemons": Metric(Kind.GAUGE, "Nodes whose machines are lemons"),
     "tocsin_links_connected": Metric(Kind.GAUGE, "Nodes whose agents are connected"),
     "tocsin_store_commits": Metric(Kind.COUNTER, "Commits, by what became of them", ("outcome",)),
