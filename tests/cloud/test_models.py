@@ -42,6 +42,7 @@ SHOWN: list[tuple[Schema, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (RULE, {"EventBusName": "default"}, {"EventBusName": ARN}, {"EventBusName": ARN}),
     (RULE, {"EventPattern": '{"a": [1]}'}, {"EventPattern": {"a": [1]}}, {"EventPattern": {"a": [1]}}),
     (RULE, {"EventPattern": '{"a":[1]}'}, {"EventPattern": '{ "a": [1] }'}, {"EventPattern": '{ "a": [1] }'}),
+    (RULE, {"EventPattern": '{"a": [1]}', "Name": "{}"}, {}, {"EventPattern": {"a": [1]}, "Name": "{}"}),
     (RULE, {"EventPattern": '{"a": [2]}'}, {"EventPattern": {"a": [1]}}, {"EventPattern": {"a": [2]}}),
     (RULE, {"Targets": [], "Tags": []}, {}, {}),
     (RULE, {"Targets": []}, {"Targets": []}, {"Targets": []}),
@@ -85,6 +86,14 @@ def test_what_was_sent_is_shown_and_what_differs_as_it_is(
     schema: Schema, actual: dict[str, Any], sent: dict[str, Any], shown: dict[str, Any]
 ) -> None:
     assert told(schema, actual, sent) == shown
+
+
+def test_of_what_was_made_otherwise_everything_is_told() -> None:
+    """Nobody waits for a certain model of it, and whoever takes it over shall find its defaults."""
+    rule: dict[str, Any] = {"State": "ENABLED", "Description": None, "Targets": [], "EventPattern": '{"a": [1]}'}
+    assert told(RULE, rule, None) == {"State": "ENABLED", "EventPattern": {"a": [1]}}
+    bus = {"Name": "b", "EventSourceName": "s", "Tags": [{"Key": "k", "Value": "v"}]}
+    assert told(BUS, bus, None) == {"Name": "b", "Tags": [{"Key": "k", "Value": "v"}]}
 
 
 def groups(*members: dict[str, Any]) -> dict[str, Any]:

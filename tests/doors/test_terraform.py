@@ -212,30 +212,63 @@ def test_what_others_changed_is_planned_back(plan: Plan) -> None:
 
 def test_what_is_there_already_is_taken_over(plan: Plan) -> None:
     """Made by the services' own operations, it is the same thing to Terraform."""
-    plan.apply()
-    first = plan.state(CLUSTER)["cluster_arn"]
-    ids = {name: plan.state(name)["id"] for name in sorted(ALL)}
-    plan.run("state", "rm", *ids)
-    described = plan.client("sagemaker").describe_cluster(ClusterName="training")
-    plan.client("sagemaker").delete_cluster(ClusterName="training")
-    eventually(lambda: plan.client("sagemaker").list_clusters()["ClusterSummaries"] == [], "the cluster is gone")
-    ids[CLUSTER] = plan.client("sagemaker").create_cluster(
-        ClusterName="training",
-        NodeRecovery="Automatic",
-        InstanceGroups=[_as_created(one) for one in described["InstanceGroups"]],
-        Tags=[{"Key": "cost-centre", "Value": "4711"}, {"Key": "team", "Value": "vision"}],
-    )["ClusterArn"]
-    eventually(plan.rests, "the other cluster is there")
-    assert ids[CLUSTER] != first
+    ids = {CLUSTER: _made_cluster(plan), GROUP: "/event/hyperpod", BUS: "applications"}
+    plan.client("logs").create_log_group(logGroupName=ids[GROUP])
+    plan.client("logs").put_retention_policy(logGroupName=ids[GROUP], retentionInDays=30)
+    plan.client("events").create_event_bus(Name=ids[BUS], Description="What training jobs tell")
+    kept = {"MessageRetentionPeriod": "1209600"}
+    ids[QUEUE] = plan.client("sqs").create_queue(QueueName="audit", Attributes=kept)["QueueUrl"]
+    ids[TOPIC] = plan.client("sns").create_topic(Name="pager", Attributes={"DisplayName": "Pager"})["TopicArn"]
+    plan.client("sns").subscribe(TopicArn=ids[TOPIC], Protocol="email", Endpoint="ops@example.com")
+    ids[RULE] = _made_rule(plan, ids[TOPIC])
+    eventually(plan.rests, "the cluster is there")
+
     taken = [f'import {{\n  to = {name}\n  id = "{identifier}"\n}}\n' for name, identifier in ids.items()]
     (plan.folder / "imports.tf").write_text("".join(taken))
     assert "6 imported, 0 added, 0 changed, 0 destroyed" in plan.apply()
     assert plan.planned() == {}
 
+    plan.change('prefix = "SageMaker HyperPod Cluster"', 'prefix = "SageMaker"')
+    plan.apply()
+    assert plan.planned() == {}
+    pattern = json.loads(plan.client("events").describe_rule(Name="clusters")["EventPattern"])
+    assert pattern["detail-type"] == [{"prefix": "SageMaker"}]
 
-def _as_created(group: dict[str, Any]) -> dict[str, Any]:
-    names = ("InstanceGroupName", "InstanceType", "ExecutionRole", "LifeCycleConfig", "InstanceStorageConfigs")
-    return {name: group[name] for name in names} | {"InstanceCount": group["TargetCount"]}
+
+def _made_cluster(plan: Plan) -> str:
+    groups = [
+        {
+            "InstanceGroupName": name,
+            "InstanceType": kind,
+            "InstanceCount": count,
+            "ExecutionRole": "arn:aws:iam::111122223333:role/hyperpod",
+            "LifeCycleConfig": {"SourceS3Uri": f"s3://{plan.bucket}/config/", "OnCreate": "on_create.sh"},
+            "InstanceStorageConfigs": [{"EbsVolumeConfig": {"VolumeSizeInGB": size}}],
+        }
+        for name, kind, count, size in (("controller", "ml.m5.large", 1, 100), ("workers", "ml.p5.48xlarge", 2, 500))
+    ]
+    tags = [{"Key": "cost-centre", "Value": "4711"}, {"Key": "team", "Value": "vision"}]
+    made = plan.client("sagemaker").create_cluster(
+        ClusterName="training", NodeRecovery="Automatic", InstanceGroups=groups, Tags=tags
+    )
+    return str(made["ClusterArn"])
+
+
+def _made_rule(plan: Plan, topic: str) -> str:
+    events, pattern = plan.client("events"), {"detail-type": [{"prefix": "SageMaker HyperPod Cluster"}]}
+    made = events.put_rule(
+        Name="clusters",
+        Description="How clusters change, and which nodes are sick",
+        EventPattern=json.dumps(pattern | {"source": ["aws.sagemaker"]}, indent=2),
+    )
+    shown = {
+        "InputPathsMap": {"what": "$.detail-type", "where": "$.detail.ClusterName"},
+        "InputTemplate": '"<what> of <where>"',
+    }
+    group = f"arn:aws:logs:{REGION}:{plan.account}:log-group:/event/hyperpod:*"
+    targets = [{"Id": "log", "Arn": group}, {"Id": "pager", "Arn": topic, "InputTransformer": shown}]
+    events.put_targets(Rule="clusters", Targets=targets)
+    return str(made["RuleArn"])
 
 
 def test_a_script_that_fails_is_terraforms_error_and_the_cluster_is_made_anew(plan: Plan) -> None:

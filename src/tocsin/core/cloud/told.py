@@ -9,14 +9,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from tocsin.core.cloud.patch import same
-from tocsin.core.cloud.schema import Schema
+from tocsin.core.cloud.schema import OBJECT, Schema
 
 # Sent, these say that there is none: a service that then says nothing of it agrees.
 EMPTY: tuple[Any, ...] = ("", [], {})
 
 
-def told(schema: Schema, actual: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """The model to show of a resource, `actual` being all that its service says of it."""
+def told(schema: Schema, actual: Mapping[str, Any], sent: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The model to show of a resource, `actual` being all that its service says of it. `sent`: None, if it was made
+    otherwise; then nobody waits for a certain model, and defaults are told as well."""
+    if sent is None:
+        return {
+            name: _plain(schema, name, value)
+            for name, value in actual.items()
+            if value is not None and value not in EMPTY and name not in schema.write_only
+        }
     shown = {
         name: _shown(schema, name, value, sent)
         for name, value in actual.items()
@@ -44,9 +51,11 @@ def _shown(schema: Schema, path: str, value: Any, sent: Mapping[str, Any]) -> An
 
 
 def _plain(schema: Schema, path: str, value: Any) -> Any:
-    """A value of which nothing was sent, without what would not have been asked for."""
+    """A value of which nothing was sent, without what would not have been asked for; a document as what it says."""
     if isinstance(value, list) and path in schema.keys:
         return [_inner(schema, path, one, {}) for one in value]
+    if isinstance(value, str) and OBJECT in schema.properties.get(path, ()):
+        return _read(value) or value
     return value
 
 

@@ -195,7 +195,7 @@ class _CloudControl:
             raise refused(error, kind.schema.type_name, asked) from error
         identifier = str(actual[kind.schema.identifier])
         sent = await self._requests.sent(ask.scope, kind.schema.type_name, identifier)
-        return identifier, told(kind.schema, actual, sent.properties)
+        return identifier, told(kind.schema, actual, sent.properties or None)
 
     async def _seen(self, kind: Kind, ask: Asking, identifier: str) -> tuple[str, dict[str, Any]] | None:
         """The same of one that may be gone since it was listed."""
