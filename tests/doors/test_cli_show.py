@@ -385,3 +385,20 @@ def test_a_usage_error_is_code_two() -> None:
     wrong: Callable[..., int] = lambda *arguments: tocsin(*arguments).returncode  # noqa: E731
     assert [wrong("story"), wrong("story", "x", "--last", "0"), wrong("events", "--last", "x")] == [2, 2, 2]
     assert wrong("nonsense") == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (("alarm", "list"), "No alarms.\n"),
+        (("fault", "list"), "No fault is planned, and none is put in.\n"),
+        (("fault", "clear", "--all"), "No fault was planned.\n"),
+        (("channels",), "No channels.\n"),
+    ],
+)
+def test_where_there_is_nothing_a_verb_says_so(
+    server: RunningServer, account: str, verb: tuple[str, ...], said: str
+) -> None:
+    where = ("--endpoint-url", server.endpoint, "--account", account)
+    assert tocsin(*verb, *where).stdout == said
+    assert tocsin(*verb, *where, "--output", "json").stdout == ""

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tocsin import __version__
-from tocsin.cli.options import reads
+from tocsin.cli.options import Verbs, reads
 from tocsin.cli.verbs.alarm import alarm
 from tocsin.cli.verbs.channels import channels
 from tocsin.cli.verbs.config import config
@@ -22,7 +22,7 @@ from tocsin.cli.verbs.rule import rule
 from tocsin.cli.verbs.run import run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tocsin")
 def main() -> None:
     """HyperPod-style training clusters, their events, rules and targets, on the AWS wire protocols."""
@@ -44,8 +44,20 @@ def main() -> None:
 @click.option("--upstream", metavar="URL", help="Server for services that are not served here, such as S3 and IAM.")
 @click.option("--with-moto", is_flag=True, default=None, help="Run moto in this process as that server.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
-@click.option("--log-level", default="warning", show_default=True, type=click.Choice(["debug", "info", "warning"]))
-@click.option("--log-format", default="text", show_default=True, type=click.Choice(["text", "json"]))
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning"]),
+    help="Lines below it are not logged.",
+)
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How a line is written.",
+)
 def serve(config: Path | None, log_level: str, log_format: str, **given: object) -> None:
     """Run the server in the foreground. Stop it with Ctrl-C or SIGTERM."""
     from tocsin.cli.serve import run

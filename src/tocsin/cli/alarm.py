@@ -25,6 +25,8 @@ def list_alarms(where: Where) -> int:
         answer = get(where, PATH)
     except Unreachable as error:
         return failed(error)
+    if not answer["alarms"] and where["output"] != "json":
+        click.echo("No alarms.")
     return _print(where, answer["alarms"])
 
 

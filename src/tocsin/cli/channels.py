@@ -24,6 +24,7 @@ def show(where: Mapping[str, str | None], topic: str | None) -> int:
     console = printer()
     if not lines:
         console.print("No channels.")
+        return 0
     table = Table(box=None, padding=(0, 2), show_header=False)
     for one in found["channels"]:
         how = f"by {one['address']}" if one["address"] else "[red]no address in the settings[/]"

@@ -110,6 +110,7 @@ def run(*, keep: bool, color: bool) -> int:
             for act in (_rules, _told, _create, _shrink, _kill, _look, _delete):
                 act(stage, folder)
             console.print(f"\n[bold green]Everything expected arrived.[/] {stage.elapsed_s():.1f} s in all.")
+            console.print("A server of your own: tocsin serve. README.md goes on from there.")
             return 0
     except Missing as error:
         console.print(f"\n[bold red]{escape(str(error))}[/]")

@@ -1,7 +1,7 @@
 """`tocsin fault`: ask the server to let something go wrong, or not any more."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,8 @@ def list_faults(where: Where) -> int:
         inside = get(where, INJECTIONS)["injections"]
     except Unreachable as error:
         return failed(error)
-    return _print(where, planned) or _print(where, inside, _inside)
+    _print(where, planned, none="" if inside else "No fault is planned, and none is put in.")
+    return _print(where, inside, _inside)
 
 
 def put_in(where: Where, asked: Mapping[str, object]) -> int:
@@ -45,7 +46,7 @@ def take_faults_out(where: Where, fault_id: str | None) -> int:
         answer = delete(where, INJECTIONS, id=fault_id)
     except Unreachable as error:
         return failed(error)
-    return _print(where, answer["taken_out"], _inside)
+    return _print(where, answer["taken_out"], _inside, "No fault was put in.")
 
 
 def clear_faults(where: Where, fault_id: str | None) -> int:
@@ -53,7 +54,7 @@ def clear_faults(where: Where, fault_id: str | None) -> int:
         answer = delete(where, PATH, id=fault_id)
     except Unreachable as error:
         return failed(error)
-    return _print(where, answer["cleared"])
+    return _print(where, answer["cleared"], none="No fault was planned.")
 
 
 def _line(fault: Mapping[str, Any]) -> str:
@@ -79,7 +80,15 @@ def _inside(fault: Mapping[str, Any]) -> str:
     return f"{fault['id']}  {what}  in {node}  until {until:%Y-%m-%d %H:%M:%S}{unsaid}"
 
 
-def _print(where: Where, faults: Iterable[Mapping[str, Any]], line: Callable[[Mapping[str, Any]], str] = _line) -> int:
+def _print(
+    where: Where,
+    faults: Sequence[Mapping[str, Any]],
+    line: Callable[[Mapping[str, Any]], str] = _line,
+    none: str = "",
+) -> int:
+    """`none` is what people read where there are no faults."""
     for fault in faults:
         click.echo(json.dumps(fault) if where["output"] == "json" else line(fault))
+    if none and not faults and where["output"] != "json":
+        click.echo(none)
     return 0

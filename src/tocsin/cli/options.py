@@ -11,7 +11,18 @@ OUTPUT_OPTION = click.Option(["--output"], type=OUTPUT, default="text", show_def
 TEXT_BYTES_MAX = 4 << 20
 """Of one file or of standard input: no event is larger than 1 MB, and a body of ours not larger than this."""
 
+SENTENCE_CHARS_MAX = 200
+
 C = TypeVar("C", bound=click.Command)
+
+
+class Verbs(click.Group):
+    """Its help has each verb's whole first sentence, where click cuts it off at the end of the line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        verbs = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.get_short_help_str(SENTENCE_CHARS_MAX)) for name, verb in verbs if verb])
 
 
 def reads(command: C) -> C:

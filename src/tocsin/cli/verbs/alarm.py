@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from tocsin.cli.options import reads
+from tocsin.cli.options import Verbs, reads
 
 
-@click.group()
+@click.group(cls=Verbs)
 def alarm() -> None:
     """Alarms that roll software updates back (DeploymentConfig's AutoRollbackConfiguration)."""
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli.options import prints
+from tocsin.cli.options import Verbs, prints
 
 
-@click.group()
+@click.group(cls=Verbs)
 def config() -> None:
     """The settings, before anything is started with them."""
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
-from tocsin.cli.options import given_text, reads, serves
+from tocsin.cli.options import Verbs, given_text, reads, serves
 
 
 class When(click.ParamType[int]):
@@ -25,7 +25,7 @@ class When(click.ParamType[int]):
 
 
 @reads
-@click.group(invoke_without_command=True)
+@click.group(cls=Verbs, invoke_without_command=True)
 @click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
 @click.option("--last", type=int, help="How many past events to begin with. [default: 20; with --since, all]")
 @click.option("--since", type=When(), help="Only events from then on: 30m, 2h, 7d (ago), or 2026-01-01T10:00Z.")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tocsin.cli.options import reads
+from tocsin.cli.options import Verbs, reads
 
 C = TypeVar("C", bound=Callable[..., None])
 
@@ -27,7 +27,7 @@ class Span(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
-@click.group()
+@click.group(cls=Verbs)
 def fault() -> None:
     """Failures on demand: plan them, list them, undo them."""
 

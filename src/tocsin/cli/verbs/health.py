@@ -4,11 +4,11 @@ import sys
 
 import click
 
-from tocsin.cli.options import reads
+from tocsin.cli.options import Verbs, reads
 
 
 @reads
-@click.group(invoke_without_command=True)
+@click.group(cls=Verbs, invoke_without_command=True)
 @click.pass_context
 def health(context: click.Context, /, **where: str | None) -> None:
     """What is wrong where, since when, what happens next and why it waits."""

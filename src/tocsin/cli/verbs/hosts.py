@@ -4,12 +4,12 @@ import sys
 
 import click
 
-from tocsin.cli.options import reads
+from tocsin.cli.options import Verbs, reads
 from tocsin.cli.verbs.fault import Span
 
 
 @reads
-@click.group(invoke_without_command=True)
+@click.group(cls=Verbs, invoke_without_command=True)
 def hosts(**where: str | None) -> None:
     """The hosts, what each is, and who is linked. With a verb, something is done about them."""
     if click.get_current_context().invoked_subcommand is None:
@@ -38,7 +38,7 @@ def forget(host: str, **where: str | None) -> None:
     sys.exit(act_on_host(where, "forget", host))
 
 
-@hosts.group()
+@hosts.group(cls=Verbs)
 def token() -> None:
     """Tokens by which hosts join."""
 

@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from tocsin.cli.options import reads
+from tocsin.cli.options import Verbs, reads
 
 
-@click.group()
+@click.group(cls=Verbs)
 def noise() -> None:
     """Spare targets repeats and floods: de-duplicate, throttle, only on change."""
 

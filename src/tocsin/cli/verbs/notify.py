@@ -4,12 +4,12 @@ import sys
 
 import click
 
-from tocsin.cli.options import reads
+from tocsin.cli.options import Verbs, reads
 
 SECONDS = click.FloatRange(0, 3600)
 
 
-@click.group()
+@click.group(cls=Verbs)
 def notify() -> None:
     """Whether people and programs are really told."""
 

@@ -5,12 +5,12 @@ from typing import NoReturn
 
 import click
 
-from tocsin.cli.options import given_text, prints
+from tocsin.cli.options import Verbs, given_text, prints
 
 NO_MATCH, INVALID = 1, 2
 
 
-@click.group()
+@click.group(cls=Verbs)
 def pattern() -> None:
     """Try event patterns and examine them. No server is needed.
 

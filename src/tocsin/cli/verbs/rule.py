@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from tocsin.cli.options import reads
+from tocsin.cli.options import Verbs, reads
 
 
-@click.group()
+@click.group(cls=Verbs)
 def rule() -> None:
     """What rules do, and why."""
 
