@@ -105,6 +105,9 @@ def test_a_script_that_keeps_failing_rolls_all_groups_back() -> None:
     assert [image.id for image in image_ids(group(world))] == [IMAGE, DEFAULT_IMAGE_ID], "they are swapped"
     assert world.scripts.count(WORKER) == 3 + world.policy.update_attempts_max
     world.broken = set()
+    world.turn()
+    back = {node.why for node in world.nodes.values() if node.status == "SystemUpdating"}
+    assert back == {f"back to {DEFAULT_IMAGE_ID}"}
     world.settle()
     assert world.statuses[-3:] == ["SystemUpdating", "RollingBack", "InService"]
     assert (status(world), status(world, CONTROLLER)) == ("RollbackComplete", "RollbackComplete")

@@ -1,6 +1,6 @@
 """Before and after -> lines of the story. The twin of announce, for people instead of rules."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from tocsin.model.cluster import Cluster, ClusterStatus, Health, InstanceGroup, Node, NodeStatus, ScriptState
@@ -25,9 +25,10 @@ def tell(
     cluster = after or before
     assert cluster is not None, "a story needs a cluster"
     lines = []
+    tried = {node.name for key, node in nodes_after.items() if key not in nodes_before}
     for instance_id in [*nodes_before, *(new for new in nodes_after if new not in nodes_before)]:
         old, new = nodes_before.get(instance_id), nodes_after.get(instance_id)
-        lines += [line(cluster, at, *words, instance_id=instance_id) for words in _node_lines(old, new, cluster)]
+        lines += [line(cluster, at, *words, instance_id=instance_id) for words in _node_lines(old, new, tried)]
     status_before, status_after = before.status if before else None, after.status if after else None
     if status_before != status_after:
         words = status_words(status_before, status_after)
@@ -36,7 +37,7 @@ def tell(
         why = "" if known else failure
         lines.append(line(cluster, at, Chapter.STATUS, words, why))
     if after and before and before.groups != after.groups:
-        lines += [line(cluster, at, Chapter.STATUS, words, "") for words in _group_lines(before, after)]
+        lines += [line(cluster, at, Chapter.STATUS, words, why) for words, why in _group_lines(before, after)]
     return lines
 
 
@@ -59,7 +60,8 @@ def line(
     )
 
 
-def _node_lines(old: Node | None, new: Node | None, cluster: Cluster) -> list[tuple[Chapter, str, str]]:
+def _node_lines(old: Node | None, new: Node | None, tried: Collection[str]) -> list[tuple[Chapter, str, str]]:
+    """`tried` are the names of the nodes that come."""
     if old is None and new is not None:
         why = f"replaces {new.replaces}" if new.replaces else ""
         return [(Chapter.NODE, f"{new.name} ordered: {new.instance_type} at {new.address}", why)]
@@ -69,13 +71,14 @@ def _node_lines(old: Node | None, new: Node | None, cluster: Cluster) -> list[tu
     assert old is not None, "ordered nodes are told above"
     lines = []
     if old.script is not new.script and new.script in _SCRIPT:
-        lines.append((Chapter.SCRIPT, f"{new.name}: {_SCRIPT[new.script]}", new.message))
+        why = new.message if new.script is ScriptState.FAILED else ""
+        lines.append((Chapter.SCRIPT, f"{new.name}: {_SCRIPT[new.script]}", why))
     if old.health is not new.health:
         lines.append((Chapter.HEALTH, f"{new.name}: {old.health} → {new.health}", new.fault))
     if old.reset is not new.reset and (old.reset is None or new.reset is None):
         lines.append(_reset_line(old, new))
     if old.status is not new.status:
-        lines.append((Chapter.NODE, f"{new.name}: {old.status} → {new.status}", _why(new, cluster)))
+        lines.append((Chapter.NODE, f"{new.name}: {old.status} → {new.status}", _why(new, again=new.name in tried)))
     return lines
 
 
@@ -88,17 +91,12 @@ def _reset_line(old: Node, new: Node) -> tuple[Chapter, str, str]:
     return Chapter.NODE, f"{new.name}: the reset of its GPUs {'failed' if failed else 'is done'}", failed
 
 
-# Where a node that failed on its way in is given up, and no other is tried.
-_GIVEN_UP = (ClusterStatus.ROLLING_BACK, ClusterStatus.FAILED, ClusterStatus.DELETING)
-
-
-def _why(node: Node, cluster: Cluster) -> str:
+def _why(node: Node, *, again: bool) -> str:
     match node.status:
         case NodeStatus.SHUTTING_DOWN if node.repair or node.health is Health.UNHEALTHY:
             return f"to be replaced: {node.why or node.fault}"
         case NodeStatus.SHUTTING_DOWN:
-            again = node.retry_at and not node.joined and cluster.status not in _GIVEN_UP
-            return "another one is tried" if again else node.why
+            return "another one is tried" if again and not node.joined else node.why
         case NodeStatus.SYSTEM_UPDATING:
             return node.why
         case NodeStatus.PENDING:
@@ -115,23 +113,29 @@ def _why(node: Node, cluster: Cluster) -> str:
     return ""
 
 
-def _group_lines(before: Cluster, after: Cluster) -> list[str]:
+def _group_lines(before: Cluster, after: Cluster) -> list[tuple[str, str]]:
+    """What is told of groups, and why."""
     old = {group.name: group for group in before.groups}
     new = {group.name: group for group in after.groups}
-    added = [f"group {name} added, {new[name].target} wanted" for name in new if name not in old]
-    gone = [f"group {name} is gone" for name in old if name not in new]
+    added = [(f"group {name} added, {new[name].target} wanted", "") for name in new if name not in old]
+    gone = [(f"group {name} is gone", "") for name in old if name not in new]
     changed = [
-        f"group {name}: {_counted(old[name], new[name])}{new[name].status}"
+        (f"group {name}: {_counted(old[name], new[name])}{new[name].status}", _group_why(old[name], new[name]))
         for name in new
         if name in old and (old[name].target, old[name].status) != (new[name].target, new[name].status)
     ]
     updated = [
-        f"group {name}: software update {update.status}"
+        (f"group {name}: software update {update.status}", "")
         for name in new
         if name in old and (update := new[name].update) and (was := old[name].update) != update
         if was is None or was.status != update.status
     ]
     return added + changed + updated + gone
+
+
+def _group_why(old: InstanceGroup, new: InstanceGroup) -> str:
+    """The message of a group that turned back."""
+    return new.message if new.message != old.message else ""
 
 
 def _counted(old: InstanceGroup, new: InstanceGroup) -> str:

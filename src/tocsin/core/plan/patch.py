@@ -168,7 +168,7 @@ def _renew(draft: Draft, node: Node, update: SoftwareUpdate, tries: int) -> None
         reboot_due=True,
         rebooted_at=None,
         repair=None,
-        why=update.why,
+        why=f"back to {update.wanted.id}" if update.status is S.ROLLBACK_IN_PROGRESS else update.why,
     )
 
 
