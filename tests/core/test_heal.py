@@ -310,6 +310,17 @@ def test_recovery_none_and_observe_change_the_deeds_and_not_the_verdict(
     assert words in world.outlook_of(after)["next"]
 
 
+@pytest.mark.parametrize("recovery", ["None", "Automatic"])
+def test_what_no_repair_mends_is_said_to_be_a_persons_whatever_the_recovery(recovery: str) -> None:
+    world = SickWorld(1, 1, NodeRecovery=recovery)
+    node = world.members[1]
+    finding = Finding(fault="disk-full", subject="/", at_ms=epoch_ms(world.now), text="x", source="disk")
+    world.nodes[node.instance_id] = replace(node, faults=assess((), finding, CATALOGUE))
+    world.settle()
+    told = world.outlook_of(world.nodes[node.instance_id])["next"]
+    assert told == "nothing: no repair from here mends this; a person should look"
+
+
 def resetting(*counts: int, health: HealthPolicy | None = None) -> SickWorld:
     """A world whose agents can reset GPUs."""
     world = SickWorld(*counts, health=health)

@@ -107,7 +107,10 @@ class Injections:
             self._answer(order, "refused", wrong)
             return
         one = Injected(order=order, until_ms=now_ms() + int(order.for_s * 1000))
-        self._keep([*self._known, one])
+        if not self._keep([*self._known, one]):
+            self._known.remove(one)
+            self._answer(order, "refused", "the node's disk takes no record of it")
+            return
         self._later(one)
         task = asyncio.create_task(self._make(one))
         self._making.add(task)
@@ -243,9 +246,15 @@ class Injections:
     async def _die(self, order: Inject) -> None:
         asyncio.get_running_loop().call_later(LAST_WORDS_S, os.kill, os.getpid(), signal.SIGKILL)
 
-    def _keep(self, known: list[Injected]) -> None:
+    def _keep(self, known: list[Injected]) -> bool:
+        """Whether it is on disk as well."""
         self._known = known
-        _write(self._path, known)
+        try:
+            _write(self._path, known)
+        except OSError as error:
+            log.warning("which faults are in is not kept: %s", error)
+            return False
+        return True
 
 
 async def _nothing() -> None:

@@ -162,8 +162,11 @@ def _lock(directory: Path) -> int:
         words = f"another agent (process {pid}) runs in {directory}: stop it, or give this one its own --dir"
         raise AlreadyRunning(words)
     fresh = directory / f"{PID_FILE}.new"
-    fresh.write_text(str(os.getpid()))
-    fresh.rename(directory / PID_FILE)
+    try:
+        fresh.write_text(str(os.getpid()))
+        fresh.rename(directory / PID_FILE)
+    except OSError as error:  # a full disk is to be told, and it takes a living agent to tell it
+        log.error("cannot write %s: %s", fresh, error)
     return handle
 
 

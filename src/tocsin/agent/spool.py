@@ -51,7 +51,7 @@ class Spool:
         self.safe = True
         self._dropped: Counter[str] = Counter()  # lines of output dropped and not yet told of, by work
         self.session = self._read()
-        self._file = self._rewrite()
+        self._file = self._opened()
 
     def file(self, report: Report) -> bool:
         """Number, keep and sync a report; it may be sent when this returns.
@@ -128,6 +128,20 @@ class Spool:
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 log.error("%s line %d cannot be read and is left out: %s", self._path, number, error)
         return session
+
+    def _opened(self) -> int:
+        """The file, written anew; where there is no room for that, the old one as it is. A node whose disk is full has
+        something to tell."""
+        try:
+            return self._rewrite()
+        except OSError as error:
+            log.error("cannot renew %s, going on with the old one: %s", self._path, error)
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file_bytes = self._path.read_bytes().rfind(b"\n") + 1
+        os.ftruncate(handle, self._file_bytes)  # a torn last line is nothing
+        self._sizes = deque(len(_encode(report)) + 1 for report in self.session.outbox)
+        self._waiting_bytes = sum(self._sizes)
+        return handle
 
     def _rewrite(self) -> int:
         """Write what counts to a new file, put it in the old one's place and return it, open for appending."""

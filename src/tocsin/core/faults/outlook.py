@@ -143,12 +143,12 @@ def _left(cluster: Cluster, verdict: Verdict) -> str:
     """Why nothing is done about a node that is unhealthy."""
     if verdict.why and verdict.remedy in (Remedy.NONE, Remedy.QUARANTINE):
         return f"nothing: {verdict.why}"
-    if cluster.node_recovery is NodeRecovery.NONE:
-        return f"nothing: NodeRecovery is None (else: {verdict.remedy})"
     if verdict.remedy is Remedy.QUARANTINE:
         return "nothing: it was put aside by hand"
     if verdict.remedy is Remedy.NONE:
         return "nothing: no repair from here mends this; a person should look"
+    if cluster.node_recovery is NodeRecovery.NONE:
+        return f"nothing: NodeRecovery is None (else: {verdict.remedy})"
     return str(verdict.remedy)
 
 
