@@ -35,7 +35,7 @@ CLUSTER, RULE = "awscc_sagemaker_cluster.training", "awscc_events_rule.clusters"
 GROUP, TOPIC = "awscc_logs_log_group.events", "awscc_sns_topic.pager"
 BUS, QUEUE = "awscc_events_event_bus.applications", "awscc_sqs_queue.audit"
 ALL = {CLUSTER, RULE, GROUP, TOPIC, BUS, QUEUE}
-CREATE, UPDATE = ("create",), ("update",)
+CREATE, UPDATE, ANEW = ("create",), ("update",), ("delete", "create")
 BEHIND = """    {
       instance_group_name = "login"
       instance_type       = "ml.t3.medium"
@@ -277,7 +277,7 @@ def test_a_script_that_fails_is_terraforms_error_and_the_cluster_is_made_anew(pl
     assert "NotStabilized" in said
     assert "on_create.sh exited with code 3" in said
     plan.scripts()
-    assert plan.planned()[CLUSTER] == ("delete", "create")
+    assert plan.planned()[CLUSTER] == ANEW
     plan.apply()
     assert plan.planned() == {}
 
@@ -306,6 +306,8 @@ def test_groups_come_behind_the_others_and_go_from_between_them(plan: Plan) -> N
     assert plan.counts() == {"controller": 1, "login": 1}
     plan.change('"ml.t3.medium"', '"ml.t3.large"')
     assert "NotUpdatableException" in plan.refused()
+    plan.change('cluster_name  = "training"', 'cluster_name  = "other"')
+    assert plan.planned() == {CLUSTER: ANEW}
 
 
 def test_every_option_comes_back_as_it_was_set_and_changed(server: RunningServer, account: str, tmp_path: Path) -> None:
@@ -316,6 +318,8 @@ def test_every_option_comes_back_as_it_was_set_and_changed(server: RunningServer
     assert set(plan.planned("-var=changed=true").values()) == {UPDATE}
     plan.apply("-var=changed=true")
     assert plan.planned("-var=changed=true") == {}
+    plan.change('subnets = ["subnet-2", "subnet-1"]', 'subnets = ["subnet-3"]')
+    assert plan.planned("-var=changed=true") == {"awscc_sagemaker_cluster.eks": ANEW}
     plan.run("destroy", "-auto-approve")
 
 
