@@ -61,8 +61,8 @@ def _print_one(where: Where, node: Mapping[str, Any]) -> int:
         _line(console, "  no faults are known")
     if node["deep"]:
         _print_check(console, node["deep"])
-    if node["lemon"]["points"]:
-        _line(console, f"  {_lemon(node['lemon'])}, since {when(node['lemon']['since_ms'])}: {_counted(node['lemon'])}")
+    if node["lemon"]["points"] and not node["lemon"]["lemon"]:
+        _line(console, f"  {_lemon(node['lemon'])}")
     for done in node["mended"]:
         _line(console, f"  [dim]{when(done['at_ms'])}[/] {done['repair']} for {done['fault']}{_failed(done)}")
     return 0
@@ -73,11 +73,9 @@ _COUNTED = {"xid": "driver errors", "out": "taken out", "lost": "lost", "again":
 
 def _lemon(score: Mapping[str, Any]) -> str:
     points = f"{score['points']} of {score['limit']} points" if score["limit"] else f"{score['points']} points"
-    return f"[red]a lemon[/]: {points}" if score["lemon"] else f"lemon score: {points}"
-
-
-def _counted(score: Mapping[str, Any]) -> str:
-    return ", ".join(f"{words}: {score['counts'][kind]}" for kind, words in _COUNTED.items() if kind in score["counts"])
+    counted = [f"{words}: {score['counts'][kind]}" for kind, words in _COUNTED.items() if kind in score["counts"]]
+    title = "[red]a lemon[/]" if score["lemon"] else "lemon score"
+    return f"{title}: {points}, since {when(score['since_ms'])}: {', '.join(counted)}"
 
 
 def _failed(done: Mapping[str, Any]) -> str:

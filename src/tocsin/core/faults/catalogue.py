@@ -13,7 +13,7 @@ from tocsin.model.errors import TocsinError
 from tocsin.model.health import Clearing, Judgement, Remedy, Severity, Terms
 
 Profile = Literal["nvidia", "hyperpod", "strict"]
-# What may be done about a driver's code; core/faults/codes.py says what each means.
+# What may be done about a driver's code, the mildest first; core/faults/codes.py says what each means.
 Action = Literal[
     "none",
     "report",

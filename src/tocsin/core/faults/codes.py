@@ -6,6 +6,7 @@ then what the same GPU had before (history.py).
 
 import re
 from collections.abc import Sequence
+from typing import get_args
 
 from msgspec.structs import replace
 
@@ -76,18 +77,7 @@ _NVLINK = re.compile(
 _RECOVERY = re.compile(r"recovery action changed from .* to (?:0x(?P<number>[0-9a-fA-F]+) )?\((?P<words>[^)]*)\)")
 # The driver's numbers of recovery actions (nvml.h, nvmlDeviceGpuRecoveryAction_t).
 _RECOVERIES: dict[int, Action] = {0: "none", 1: "gpu-reset", 2: "reboot", 3: "monitor", 4: "gpu-reset"}
-_HARSHNESS: list[Action] = [
-    "none",
-    "report",
-    "monitor",
-    "app",
-    "software",
-    "idle-check",
-    "idle-reset",
-    "gpu-reset",
-    "reboot",
-    "replace",
-]
+_HARSHNESS: tuple[Action, ...] = get_args(Action)  # the mildest first
 _LINK_WORDS = re.compile(r"link \d+\s*\((?P<words>0x[0-9a-fA-F]+(?:,\s*0x[0-9a-fA-F]+)*)\)")
 
 
