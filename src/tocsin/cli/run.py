@@ -133,7 +133,7 @@ class _Following:
 
     def _end(self, command: Mapping[str, Any], count: int) -> int:
         if not count:
-            click.echo("no node fits", err=True)
+            click.echo("no node fits: `tocsin status` lists the nodes there are", err=True)
             return 1
         if count > 1:
             click.echo(f"{count - self._bad} of {count} nodes succeeded", err=True)
