@@ -58,7 +58,9 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> int:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
             return 0
-        log.critical("a part of the server ended: %s", worlds.ended if worlds.ended.done() else http)
+        fallen = worlds.ended.result() if worlds.ended.done() else http
+        why = None if fallen.cancelled() else fallen.exception()
+        log.critical("a part of the server ended: %s", fallen, exc_info=why)
         return 1
 
 

@@ -45,7 +45,7 @@ class World:
         self.front = front
         self.settled = settled
         self.inventory = inventory
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
         self._loops = loops
         self._running: list[asyncio.Task[None]] = []
 
@@ -62,7 +62,7 @@ class World:
 
     def _fallen(self, task: asyncio.Task[None]) -> None:
         if not self.ended.done():
-            self.ended.set_result(str(task))
+            self.ended.set_result(task)
 
 
 Open = Callable[[Path], contextlib.AbstractAsyncContextManager[World]]
@@ -73,7 +73,7 @@ class RenewedWorlds:
 
     def __init__(self, root: Path, opened: Open, also_wiped: Callable[[], Awaitable[None]] | None = None) -> None:
         """`also_wiped` empties what lies outside of worlds."""
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
         self._folders = (root / f"world-{number}" for number in itertools.count(1))
         self._opened = opened
         self._also_wiped = also_wiped
@@ -106,7 +106,7 @@ class RenewedWorlds:
         await self._left()
         await self._closing.aclose()
 
-    def _fallen(self, ended: asyncio.Future[str]) -> None:
+    def _fallen(self, ended: asyncio.Future[asyncio.Task[None]]) -> None:
         if not self.ended.done():
             self.ended.set_result(ended.result())
 
