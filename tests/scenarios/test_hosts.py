@@ -289,6 +289,22 @@ def test_a_stolen_token_takes_over_no_host_that_has_joined(room: Room) -> None:
     room.joined("gpu-01")
 
 
+def test_a_copy_of_a_hosts_credential_does_not_take_its_place(room: Room) -> None:
+    room.joined("gpu-01")
+    room.create(1)
+    before = room.in_state("gpu-01", "claimed")
+    copy, log = room.place("copy"), room.folder / "gpu-01.log"
+    copy.mkdir()
+    (copy / "host.json").write_bytes((room.place("gpu-01") / "host.json").read_bytes())
+    second = room.agent("gpu-01", "--dir", str(copy))
+    eventually(
+        lambda: "gpu-01 is linked already, by another agent" in log.read_text(), "the copy is turned away", WAIT_S
+    )
+    assert room.host("gpu-01") == before
+    second.terminate()
+    assert second.wait(WAIT_S) == 0
+
+
 @pytest.mark.parametrize(
     ("inventory", "said"),
     [

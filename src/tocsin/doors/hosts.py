@@ -47,6 +47,8 @@ class HostsDoor:
     def __init__(self, hosts: Hosts, heard: Heard) -> None:
         self._hosts = hosts
         self._heard = heard
+        self._linked: dict[str, str] = {}  # by name: the credential that was shown
+        self._twice: set[str] = set()  # of which it was said already that they came twice
 
     def routes(self) -> list[BaseRoute]:
         return [WebSocketRoute(HOST_LINK_PATH, self._serve), Route(JOIN_PATH, self._join, methods=["POST"])]
@@ -68,10 +70,12 @@ class HostsDoor:
 
     async def _serve(self, socket: WebSocket) -> None:
         await socket.accept()
-        name = await self._greeted(socket)
-        if name is None:
-            await _close(socket)
+        hello = await self._greeted(socket)
+        if hello is None or self._is_there(hello):
+            await _close(socket, f"host {hello.host} is linked already, by another agent" if hello else "")
             return
+        name = hello.host
+        self._linked[name] = hello.credential
         queue = self._heard.came(name)
         writing = asyncio.create_task(_write(socket, queue))
         try:
@@ -85,19 +89,31 @@ class HostsDoor:
             log.info("link of host %s is cut: %s", name, error)
         finally:
             writing.cancel()
+            if self._linked.get(name) == hello.credential:
+                del self._linked[name]
+                self._twice.discard(name)
             with contextlib.suppress(StoreUnavailable, Stale):
                 await self._heard.went(name, queue)
             await _close(socket)
 
-    async def _greeted(self, socket: WebSocket) -> str | None:
-        """The host's name, when its first frame proves it."""
+    def _is_there(self, hello: HostHello) -> bool:
+        """Whether the host has a link by this credential. An agent that shows it a second time, as from a copied disk,
+        runs none of its instance: were it heard, that would be taken for lost."""
+        there = self._linked.get(hello.host) == hello.credential
+        if there and hello.host not in self._twice:
+            self._twice.add(hello.host)
+            log.warning("host %s is linked already: another agent with its credential is turned away", hello.host)
+        return there
+
+    async def _greeted(self, socket: WebSocket) -> HostHello | None:
+        """The host's first frame, when it proves who it is."""
         try:
             async with asyncio.timeout(HOST_HELLO_TIMEOUT_S):
                 hello = _frames(await socket.receive_text())
         except (TimeoutError, WebSocketDisconnect, msgspec.MsgspecError, KeyError):
             return None
         if isinstance(hello, HostHello) and self._hosts.proves(hello.host, hello.credential):
-            return hello.host
+            return hello
         log.warning("a host without the right credential was turned away")
         reason = "The credential is not the one this host was given. Join again with a new token."
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
@@ -118,9 +134,9 @@ def _told(status: int, content: object) -> Response:
     return Response(_encode(content), status_code=status, media_type="application/json")
 
 
-async def _close(socket: WebSocket) -> None:
+async def _close(socket: WebSocket, reason: str = "") -> None:
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-        await socket.close(code=REFUSED_CODE)
+        await socket.close(code=REFUSED_CODE, reason=reason)
 
 
 async def _write(socket: WebSocket, queue: "asyncio.Queue[ToHost]") -> None:

@@ -55,6 +55,7 @@ CONNECT_LIMIT_S = 5.0
 RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 5.0
 REBOOT_LIMIT_S = 600.0  # for the configured command; what takes longer has failed
+CODE_REFUSED = 1008  # "policy violation" (RFC 6455, section 7.4.1), with which the door turns strangers away
 PING_S = 10.0
 FRAME_BYTES_MAX = 1 << 20
 EXIT_ENDED, EXIT_REFUSED, EXIT_USAGE = 0, 1, 2
@@ -133,7 +134,8 @@ class Steward:
                     await self._visit()
                 except (WebSocketException, OSError, TimeoutError, msgspec.MsgspecError) as error:
                     log.info("no link to %s: %s", self._settings.server, error or type(error).__name__)
-                    retry_s = RETRY_FIRST_S if isinstance(error, ConnectionClosed) else min(2 * retry_s, RETRY_MAX_S)
+                    lost = isinstance(error, ConnectionClosed) and not _turned_away(error)
+                    retry_s = RETRY_FIRST_S if lost else min(2 * retry_s, RETRY_MAX_S)
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.0))  # noqa: S311
         finally:
             for task in self._working:
@@ -229,6 +231,11 @@ class Steward:
 
 def _launch_order(instance_id: str, token: str) -> LaunchOrder:
     return LaunchOrder(instance_id=instance_id, cluster_name="", group="", instance_type="", address="", token=token)
+
+
+def _turned_away(error: ConnectionClosed) -> bool:
+    """Whether the server hung up on purpose: it will do so again."""
+    return error.rcvd is not None and error.rcvd.code == CODE_REFUSED
 
 
 async def _send(socket: ClientConnection, frame: FromHost) -> None:
