@@ -9,149 +9,13 @@ from uuid import uuid4
 import pytest
 
 from tests.doors.asking import refusal
+from tests.doors.cloud import CASES, Cloud, filled, group, patch
 from tests.harness import REGION, RunningServer, eventually
-
-ROLE = "arn:aws:iam::111122223333:role/hyperpod"
-DONE = ("SUCCESS", "FAILED", "CANCEL_COMPLETE")
-
-
-class Cloud:
-    """Cloud Control of one account on one server."""
-
-    def __init__(self, server: RunningServer, account: str) -> None:
-        self.server, self.account = server, account
-        self.api = server.client("cloudcontrol", account)
-
-    def client(self, service: str) -> Any:
-        return self.server.client(service, self.account)
-
-    def ended(self, event: dict[str, Any]) -> dict[str, Any]:
-        """The request's last event, as a client polls for it."""
-
-        def over() -> dict[str, Any] | None:
-            seen = self.api.get_resource_request_status(RequestToken=event["RequestToken"])["ProgressEvent"]
-            return seen if seen["OperationStatus"] in DONE else None
-
-        found: dict[str, Any] = eventually(over, "the request is over")
-        return found
-
-    def create(self, type_name: str, **desired: Any) -> dict[str, Any]:
-        made = self.api.create_resource(TypeName=type_name, DesiredState=json.dumps(desired))
-        return self.ended(made["ProgressEvent"])
-
-    def made(self, type_name: str, **desired: Any) -> str:
-        event = self.create(type_name, **desired)
-        assert event["OperationStatus"] == "SUCCESS", event
-        return str(event["Identifier"])
-
-    def update(self, type_name: str, identifier: str, *operations: dict[str, Any]) -> dict[str, Any]:
-        changed = self.api.update_resource(
-            TypeName=type_name, Identifier=identifier, PatchDocument=json.dumps(operations)
-        )
-        return self.ended(changed["ProgressEvent"])
-
-    def delete(self, type_name: str, identifier: str) -> dict[str, Any]:
-        return self.ended(self.api.delete_resource(TypeName=type_name, Identifier=identifier)["ProgressEvent"])
-
-    def get(self, type_name: str, identifier: str) -> dict[str, Any]:
-        description = self.api.get_resource(TypeName=type_name, Identifier=identifier)["ResourceDescription"]
-        found: dict[str, Any] = json.loads(description["Properties"])
-        return found
-
-    def listed(self, type_name: str) -> list[str]:
-        return [one["Identifier"] for one in self.api.list_resources(TypeName=type_name)["ResourceDescriptions"]]
 
 
 @pytest.fixture
 def cloud(server: RunningServer, account: str) -> Cloud:
     return Cloud(server, account)
-
-
-def patch(op: str, path: str, *value: Any) -> dict[str, Any]:
-    return {"op": op, "path": path, **({"value": value[0]} if value else {})}
-
-
-def group(name: str, count: int, **more: Any) -> dict[str, Any]:
-    return {
-        "InstanceGroupName": name,
-        "InstanceCount": count,
-        "InstanceType": "ml.t3.medium",
-        "ExecutionRole": ROLE,
-        **more,
-    }
-
-
-# Per type: what is sent, what may be read beside it, a patch and what it makes of the model.
-Case = tuple[str, dict[str, Any], set[str], list[dict[str, Any]], dict[str, Any]]
-
-STATEMENT = {
-    "Sid": "all",
-    "Effect": "Allow",
-    "Principal": "*",
-    "Action": "events:PutEvents",
-    "Resource": "arn:aws:events:us-west-2:{account}:event-bus/orders",
-}
-CASES: list[Case] = [
-    (
-        "AWS::Logs::LogGroup",
-        {"LogGroupName": "/g", "RetentionInDays": 7, "Tags": [{"Key": "b", "Value": "1"}, {"Key": "a", "Value": "2"}]},
-        {"Arn"},
-        [patch("replace", "/RetentionInDays", 14), patch("remove", "/Tags/0")],
-        {"RetentionInDays": 14, "Tags": [{"Key": "a", "Value": "2"}]},
-    ),
-    (
-        "AWS::Events::EventBus",
-        {"Name": "orders", "Description": "of orders", "Policy": {"Version": "2012-10-17", "Statement": [STATEMENT]}},
-        {"Arn"},
-        [patch("remove", "/Description"), patch("add", "/Tags", [{"Key": "k", "Value": "v"}])],
-        {"Description": None, "Tags": [{"Key": "k", "Value": "v"}]},
-    ),
-    (
-        "AWS::Events::Rule",
-        {
-            "Name": "r",
-            "EventPattern": {"source": ["aws.sagemaker"]},
-            "Targets": [
-                {"Id": "z", "Arn": "arn:aws:logs:us-west-2:{account}:log-group:/z"},
-                {"Id": "a", "Arn": "arn:aws:logs:us-west-2:{account}:log-group:/a", "Input": '"x"'},
-            ],
-        },
-        {"Arn"},
-        [
-            patch("replace", "/EventPattern/source/0", "mine"),
-            patch("add", "/State", "DISABLED"),
-            patch("remove", "/Targets/1"),
-        ],
-        {
-            "EventPattern": {"source": ["mine"]},
-            "State": "DISABLED",
-            "Targets": [{"Id": "z", "Arn": "arn:aws:logs:us-west-2:{account}:log-group:/z"}],
-        },
-    ),
-    (
-        "AWS::SNS::Topic",
-        {
-            "TopicName": "t",
-            "DisplayName": "Alarm",
-            "Subscription": [{"Protocol": "email", "Endpoint": "a@example.com"}],
-            "DeliveryStatusLogging": [{"Protocol": "sqs", "SuccessFeedbackSampleRate": "100"}],
-        },
-        {"TopicArn"},
-        [patch("replace", "/DisplayName", "Other"), patch("add", "/TracingConfig", "Active")],
-        {"DisplayName": "Other", "TracingConfig": "Active"},
-    ),
-    (
-        "AWS::SQS::Queue",
-        {"QueueName": "q", "VisibilityTimeout": 60, "RedriveAllowPolicy": {"redrivePermission": "denyAll"}},
-        {"Arn", "QueueUrl"},
-        [patch("remove", "/VisibilityTimeout"), patch("add", "/DelaySeconds", 5)],
-        {"VisibilityTimeout": None, "DelaySeconds": 5},
-    ),
-]
-
-
-def filled(value: Any, account: str) -> Any:
-    return json.loads(json.dumps(value).replace("{account}", account))
 
 
 @pytest.mark.parametrize(
@@ -188,22 +52,6 @@ def test_what_was_sent_is_what_is_read(
         refusal(cloud.api.get_resource, TypeName=type_name, Identifier=identifier).code == "ResourceNotFoundException"
     )
     assert identifier not in cloud.listed(type_name)
-
-
-@pytest.mark.parametrize(("type_name", "sent", "read_only", "_", "changed"), CASES, ids=[one[0] for one in CASES])
-def test_properties_are_replaced_whole_as_terraform_does(
-    cloud: Cloud, type_name: str, sent: dict[str, Any], read_only: set[str], _: object, changed: dict[str, Any]
-) -> None:
-    sent, changed = filled(sent, cloud.account), filled(changed, cloud.account)
-    identifier = cloud.made(type_name, **sent)
-    whole = [
-        patch("remove", f"/{name}") if value is None else patch("replace" if name in sent else "add", f"/{name}", value)
-        for name, value in changed.items()
-    ]
-    assert cloud.update(type_name, identifier, *whole)["OperationStatus"] == "SUCCESS"
-    model = cloud.get(type_name, identifier)
-    after = {name: value for name, value in (sent | changed).items() if value is not None}
-    assert {name: model[name] for name in model if name not in read_only} == after
 
 
 def test_a_cluster_lives_as_the_awscc_provider_has_it_live(cloud: Cloud) -> None:
@@ -256,26 +104,6 @@ def test_a_cluster_lives_as_the_awscc_provider_has_it_live(cloud: Cloud) -> None
     lost = refusal(cloud.api.get_resource, TypeName=kind, Identifier=arn)
     assert lost.code == "ResourceNotFoundException"
     assert "(HandlerErrorCode: NotFound)" in lost.message
-
-
-def test_groups_that_are_sent_whole_may_say_anything_of_what_is_read_only(cloud: Cloud) -> None:
-    """The awscc provider replaces the whole list, with the counts of the groups that stood at the same places."""
-    kind = "AWS::SageMaker::Cluster"
-    arn = cloud.made(kind, ClusterName="c", InstanceGroups=[group("a", 0), group("b", 1)])
-    groups = [group("b", 1) | {"CurrentCount": 0}, group("new", 1) | {"CurrentCount": 1}, group("other", 0)]
-    assert cloud.update(kind, arn, patch("replace", "/InstanceGroups", groups))["OperationStatus"] == "SUCCESS"
-    counts = {one["InstanceGroupName"]: one["CurrentCount"] for one in cloud.get(kind, arn)["InstanceGroups"]}
-    assert counts == {"b": 1, "new": 1, "other": 0}
-
-    cluster = cloud.client("sagemaker").describe_cluster(ClusterName="c")
-    same = [group("b", 1) | {"CurrentCount": 7}, group("new", 1), group("other", 0)]
-    done = cloud.api.update_resource(
-        TypeName=kind, Identifier=arn, PatchDocument=json.dumps([patch("replace", "/InstanceGroups", same)])
-    )
-    assert done["ProgressEvent"]["OperationStatus"] == "SUCCESS", "nothing is to be done for a count"
-    assert cloud.client("sagemaker").describe_cluster(ClusterName="c") | {"ResponseMetadata": 0} == cluster | {
-        "ResponseMetadata": 0
-    }
 
 
 def test_a_cluster_that_fails_has_not_stabilized(cloud: Cloud) -> None:
