@@ -115,7 +115,10 @@ def sxid_row(sxid: dict[str, Any]) -> dict[str, Any]:
     nvidia = "reboot" if act else "monitor" if sxid["potential_fatal"] else "none"
     sharp = "replace" if sxid["always_fatal"] else "gpu-reset" if sxid["potential_fatal"] else nvidia
     hyperpod = "replace" if sxid["always_fatal"] else "reboot" if act else nvidia
-    return {"code": sxid["code"], "name": sxid["name"], "nvidia": nvidia, "hyperpod": hyperpod, "strict": sharp}
+    row = {"code": sxid["code"], "name": sxid["name"], "nvidia": nvidia, "hyperpod": hyperpod, "strict": sharp}
+    if nvidia == "monitor":  # fatal or not: that it comes again says it (facts/health.md §2.5)
+        row |= {"again": {"count": TWICE, "within_s": DAY_S, "action": "reboot", "profiles": ["nvidia"]}}
+    return row
 
 
 def bits(pattern: str) -> tuple[int, int]:

@@ -126,37 +126,38 @@ def _codes(table: Catalogue) -> Iterable[str]:
     for action, words in WORDS["nvidia"].items():
         yield f"| `{action}` | {_words(words)} | {_words(WORDS['hyperpod'][action])} |"
     yield "\n### Xid\n"
-    yield from _table(table.xids)
+    yield from _table(table.xids, "GPU")
     yield "\n### SXid (NVSwitch)\n"
     yield "A line that calls itself fatal is at least a reboot, whatever its code.\n"
-    yield from _table(table.sxids)
+    yield from _table(table.sxids, "NVSwitch")
 
 
 def _words(words: tuple[str, str]) -> str:
     return ", ".join(f"`{word}`" for word in words if word)
 
 
-def _table(codes: dict[int, Code]) -> Iterable[str]:
+def _table(codes: dict[int, Code], part: str) -> Iterable[str]:
     yield "| Code | Name | `nvidia` | `hyperpod` | `strict` | Condition |\n|---|---|---|---|---|---|"
     for code in codes.values():
-        yield f"| {code.code} | {code.name} | {code.nvidia} | {code.hyperpod} | {code.strict} | {_condition(code)} |"
+        actions = f"{code.nvidia} | {code.hyperpod} | {code.strict}"
+        yield f"| {code.code} | {code.name} | {actions} | {_condition(code, part)} |"
 
 
-def _condition(code: Code) -> str:
+def _condition(code: Code, part: str) -> str:
     parts = [
         f"{code.count} times in {_time(code.window_s)}" if code.count > 1 else "",
         f"not if {code.unless} follows within {_time(code.settle_s)}" if code.unless else "",
         "not beside another code" if code.alone else "",
         f"the job's, when several nodes have it within {_time(code.together_s)}" if code.together_s else "",
-        f"{code.again.action} when the same {_place(code)} has it {_often(code.again)}" if code.again else "",
+        f"{code.again.action} when the same {_place(code, part)} has it {_often(code.again)}" if code.again else "",
     ]
     return ", ".join(filter(None, parts))
 
 
-def _place(code: Code) -> str:
-    """The part that has to have it again: as the pattern names it, of the GPU."""
+def _place(code: Code, part: str) -> str:
+    """What has to have it again: as the pattern names it, of the part."""
     word = code.where.removeprefix(r"\b").partition(" ")[0]
-    return f"{word} of the same GPU" if word else "GPU"
+    return f"{word} of the same {part}" if word else part
 
 
 def _often(rule: Again) -> str:

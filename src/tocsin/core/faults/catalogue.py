@@ -65,7 +65,8 @@ class Fault(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
 
 
 class Again(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A rule of history: what is done when the same GPU has it for the `count`th time within `within_s`."""
+    """A rule of history: what is done when the same GPU, or NVSwitch, has it for the `count`th time within
+    `within_s`."""
 
     count: int
     within_s: float
