@@ -1,6 +1,6 @@
-"""The AWS CLI, unmodified, within this process: where every operation is tried, starting it for each takes minutes.
+"""The AWS CLI, unmodified, within this process: starting it takes a second each time.
 
-As a process of its own it stands in the tests of each door (`RunningServer.cli`).
+As people start it, in a process of its own, it stands in tests of rules, logs and clusters (`RunningServer.cli`).
 """
 
 import contextlib

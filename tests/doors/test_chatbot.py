@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.doors.asking import ask, connect, members, refusal
+from tests.doors.shell import Shell
 from tests.harness import REGION, RunningServer
 
 TENANT, TEAM, OTHER_TEAM = (f"{digit * 8}-{digit * 4}-{digit * 4}-{digit * 4}-{digit * 12}" for digit in "123")
@@ -219,24 +220,16 @@ def test_what_is_not_there_yet_says_so(desk: Desk) -> None:
     assert refused == ("NotImplemented", "chatbot:ListCustomActions is not implemented in Tocsin yet.", 501)
 
 
-def test_the_aws_cli_speaks_it_too(desk: Desk, server: RunningServer) -> None:
-    made = server.cli(
-        *("chatbot", "create-slack-channel-configuration", "--slack-team-id", "T1", "--slack-channel-id", "C1"),
-        *("--iam-role-arn", desk.role, "--configuration-name", "cli", "--sns-topic-arns", desk.topic),
-        account=desk.account,
-    )
-    assert made.returncode == 0, made.stderr
-    arn = json.loads(made.stdout)["ChannelConfiguration"]["ChatConfigurationArn"]
-    listed = server.cli("chatbot", "describe-slack-channel-configurations", account=desk.account)
-    assert json.loads(listed.stdout)["SlackChannelConfigurations"][0]["SnsTopicArns"] == [desk.topic]
-    gone = server.cli(
-        "chatbot", "delete-slack-channel-configuration", "--chat-configuration-arn", arn, account=desk.account
-    )
-    assert (gone.returncode, gone.stdout, gone.stderr) == (0, "", "")
-    refused = server.cli(
-        "chatbot", "delete-slack-channel-configuration", "--chat-configuration-arn", arn, account=desk.account
-    )
-    assert "(ResourceNotFoundException)" in refused.stderr
+def test_the_aws_cli_speaks_it_too(desk: Desk, shell: Shell) -> None:
+    shell.names |= {"role": desk.role, "topic": desk.topic}
+    named = "--iam-role-arn {role} --configuration-name cli --sns-topic-arns {topic}"
+    asked = f"create-slack-channel-configuration --slack-team-id T1 --slack-channel-id C1 {named}"
+    arn = shell.run("chatbot", (asked, ""))["ChannelConfiguration"]["ChatConfigurationArn"]
+    listed = shell.run("chatbot", ("describe-slack-channel-configurations", ""))
+    assert listed["SlackChannelConfigurations"][0]["SnsTopicArns"] == [desk.topic]
+    delete = f"delete-slack-channel-configuration --chat-configuration-arn {arn}"
+    assert shell.run("chatbot", (delete, "")) is None
+    shell.run("chatbot", (delete, "ResourceNotFoundException"))
 
 
 def tag(key: str, value: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Cloud Control by unmodified boto3 and the AWS CLI: every operation, on every type, errors included."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -10,6 +9,7 @@ import pytest
 
 from tests.doors.asking import refusal
 from tests.doors.cloud import CASES, Cloud, filled, group, patch
+from tests.doors.shell import Shell
 from tests.harness import REGION, RunningServer, eventually
 
 
@@ -276,17 +276,13 @@ def test_what_a_service_refuses_is_an_invalid_request(cloud: Cloud) -> None:
     assert cloud.listed("AWS::Events::Rule") == []
 
 
-def test_the_aws_cli_creates_and_reads(cloud: Cloud) -> None:
-    def cli(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return cloud.server.cli("cloudcontrol", *arguments, account=cloud.account)
-
-    made = cli("create-resource", "--type-name", "AWS::SNS::Topic", "--desired-state", '{"TopicName": "cli"}')
-    assert made.returncode == 0, made.stderr
-    event = json.loads(made.stdout)["ProgressEvent"]
-    assert event["OperationStatus"] == "SUCCESS"
-    read = cli("get-resource", "--type-name", "AWS::SNS::Topic", "--identifier", event["Identifier"])
-    assert json.loads(json.loads(read.stdout)["ResourceDescription"]["Properties"])["TopicName"] == "cli"
-    assert "RequestTokenNotFoundException" in cli("get-resource-request-status", "--request-token", "no").stderr
+def test_the_aws_cli_creates_and_reads(shell: Shell) -> None:
+    topic = "--type-name AWS::SNS::Topic"
+    made = shell.run("cloudcontrol", (f'create-resource {topic} --desired-state {{"TopicName":"cli"}}', ""))
+    assert made["ProgressEvent"]["OperationStatus"] == "SUCCESS"
+    read = shell.run("cloudcontrol", (f"get-resource {topic} --identifier {made['ProgressEvent']['Identifier']}", ""))
+    assert json.loads(read["ResourceDescription"]["Properties"])["TopicName"] == "cli"
+    shell.run("cloudcontrol", ("get-resource-request-status --request-token no", "RequestTokenNotFoundException"))
 
 
 def test_the_image_of_a_group_is_told_as_it_was_sent_last(cloud: Cloud) -> None:

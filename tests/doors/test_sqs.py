@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.doors.asking import Answer, ask, configured, connect, members, refusal
+from tests.doors.shell import Shell
 from tests.harness import REGION, WAIT_S, RunningServer, eventually
 
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.", 400)
@@ -344,11 +345,9 @@ def test_purge(desk: Desk) -> None:
 # older clients, other clients
 
 
-def test_the_aws_cli(desk: Desk) -> None:
+def test_the_aws_cli(shell: Shell) -> None:
     def cli(*arguments: str) -> Any:
-        done = desk.server.cli("sqs", *arguments, account=desk.account)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout or "{}")
+        return shell.run("sqs", (arguments, ""))
 
     url = cli("create-queue", "--queue-name", "q", "--attributes", "VisibilityTimeout=9")["QueueUrl"]
     cli("send-message", "--queue-url", url, "--message-body", "from the shell")
