@@ -118,6 +118,10 @@ class FakeNvml:
         active._obj.value = links[number]
         return 0
 
+    def nvmlDeviceGetGpuFabricInfo(self, handle: Any, info: Any) -> int:
+        info._obj.state = self._gpu(handle).get("fabric", pynvml.NVML_GPU_FABRIC_STATE_NOT_SUPPORTED)
+        return 0
+
     def nvmlDeviceGetFieldValues(self, handle: Any, count: Any, values: Any) -> int:
         value = values._obj[0]
         wanted = self._gpu(handle).get("recovery")

@@ -367,6 +367,31 @@ def test_a_slowdown_is_told_apart_where_the_gpu_tells_heat_from_power(nvml: Call
     assert told == [(True, False, False), (False, True, False), (False, False, True)]
 
 
+@pytest.mark.parametrize(
+    ("links", "fabric", "down"),
+    [
+        ([[0] * 12, [0] * 12], 0, [None, None]),  # cards in slots, without a bridge
+        ([[0] * 12, [1] * 12], 0, [12, 0]),
+        ([[0] * 12, [1] * 11 + [0]], 0, [12, 1]),
+        ([[0] * 18, [0] * 18], pynvml.NVML_GPU_FABRIC_STATE_NOT_STARTED, [18, 18]),
+        ([[], []], 0, [None, None]),
+    ],
+)
+def test_links_that_are_all_down_are_missed_only_where_they_lead_somewhere(
+    nvml: Callable[..., FakeNvml], links: list[list[int]], fabric: int, down: list[int | None]
+) -> None:
+    nvml(*({**GPU, "links": one, "fabric": fabric} for one in links))
+    assert [gpu.nvlinks_down for gpu in Nvml().sweep().gpus] == down
+
+
+def test_links_that_were_up_are_missed_when_all_are_down(nvml: Callable[..., FakeNvml]) -> None:
+    fake = nvml({**GPU, "links": [1, 0]})
+    library = Nvml()
+    assert [gpu.nvlinks_down for gpu in library.sweep().gpus] == [1]
+    fake.gpus[0]["links"] = [0, 0]
+    assert [gpu.nvlinks_down for gpu in library.sweep().gpus] == [2]
+
+
 def test_the_link_of_a_gpu_at_rest_may_be_slow(nvml: Callable[..., FakeNvml]) -> None:
     slow = {**GPU, "generation_max": 5, "generation": 1}
     nvml({**slow, "reasons": pynvml.nvmlClocksEventReasonGpuIdle}, {**slow, "reasons": 0}, slow)

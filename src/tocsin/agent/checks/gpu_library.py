@@ -1,13 +1,16 @@
 """Asking for GPUs: NVIDIA's library (NVML) by nvidia-ml-py, or a profile in a file that stands for it."""
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
+from ctypes import byref
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from tocsin.agent.checks.gpus import Gpu, LibraryState, Snapshot, Xid
 
@@ -24,6 +27,7 @@ class Nvml:
         self._events: Any = None
         self._buses: dict[int, str] = {}
         self._resting = False
+        self._linked = False  # a link of a GPU was up
         self._kept_up: tuple[str, ...] = ()  # GPUs whose persistence mode is to be on again
         # One for each thread that asks: a wait for errors must not hold up the rounds.
         self._sweeping, self._waiting = threading.Lock(), threading.Lock()
@@ -60,7 +64,10 @@ class Nvml:
         except pynvml.NVMLError:  # the driver was unloaded under us: begin anew
             self.close()
             return Snapshot(state=LibraryState.NO_DRIVER)
-        return Snapshot(gpus=tuple(self._gpu(index) for index in range(count)))
+        gpus = tuple(self._gpu(index) for index in range(count))
+        if any(gpu.nvlinks_down for gpu in gpus) and not self._connected(count):
+            gpus = tuple(replace(gpu, nvlinks_down=None) for gpu in gpus)
+        return Snapshot(gpus=gpus)
 
     def wait(self) -> tuple[Xid, ...]:
         with self._waiting:
@@ -104,6 +111,15 @@ class Nvml:
             log.warning("persistence mode of %s could not be turned %s: %s", gpu, "on" if on else "off", error)
             return False
         return True
+
+    def _connected(self, count: int) -> bool:
+        """Whether links of this node's GPUs lead anywhere. Cards without a bridge have links too, all of them down."""
+        nvml = self._nvml
+        for index in range(0 if self._linked else count):
+            with contextlib.suppress(nvml.NVMLError):
+                handle = nvml.nvmlDeviceGetHandleByIndex(index)
+                self._linked = self._linked or any(_links_up(nvml, handle)) or _in_fabric(nvml, handle)
+        return self._linked
 
     def _registered(self) -> Any:
         nvml = self._nvml
@@ -156,7 +172,7 @@ def _asked(nvml: Any, handle: Any, bus: str) -> Gpu:
         power_capped_percent=ask(lambda: _power_capped_percent(nvml, handle)),
         clock_percent=ask(lambda: _clock_percent(nvml, handle)) if working else None,
         temperature_margin=ask(lambda: float(_margin(nvml, handle))),
-        nvlinks_down=ask(lambda: _links_down(nvml, handle)),
+        nvlinks_down=ask(lambda: _links_up(nvml, handle).count(False)),
         pcie_lanes_missing=ask(
             lambda: int(nvml.nvmlDeviceGetMaxPcieLinkWidth(handle) - nvml.nvmlDeviceGetCurrPcieLinkWidth(handle))
         ),
@@ -198,17 +214,24 @@ def _generations_missing(nvml: Any, handle: Any) -> int:
     return best - int(nvml.nvmlDeviceGetCurrPcieLinkGeneration(handle))
 
 
-def _links_down(nvml: Any, handle: Any) -> int:
-    """Links that the GPU has and that are not up. The first question says whether it has any."""
-    down = int(nvml.nvmlDeviceGetNvLinkState(handle, 0) == 0)
+def _links_up(nvml: Any, handle: Any) -> list[bool]:
+    """Of each link that the GPU has. The first question says whether it has any."""
+    up = [bool(nvml.nvmlDeviceGetNvLinkState(handle, 0))]
     for link in range(1, nvml.NVML_NVLINK_MAX_LINKS):
         try:
-            down += nvml.nvmlDeviceGetNvLinkState(handle, link) == 0
+            up.append(bool(nvml.nvmlDeviceGetNvLinkState(handle, link)))
         except nvml.NVMLError as error:
             if error.value == nvml.NVML_ERROR_GPU_IS_LOST:
                 raise
             break
-    return down
+    return up
+
+
+def _in_fabric(nvml: Any, handle: Any) -> bool:
+    """Whether the GPU is to be part of a fabric (NVSwitch), whether or not it is."""
+    about = nvml.c_nvmlGpuFabricInfo_t()
+    nvml.nvmlDeviceGetGpuFabricInfo(handle, byref(about))
+    return bool(about.state != nvml.NVML_GPU_FABRIC_STATE_NOT_SUPPORTED)
 
 
 def _recovery(nvml: Any, values: Any) -> str:
