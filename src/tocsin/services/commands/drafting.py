@@ -5,7 +5,7 @@ Nothing is written here: a rule's command commits together with the bus's place 
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -106,7 +106,7 @@ class Drafting:
         _check_hash(found, request)
         await self._check_topic(request)
         steps = render(found.content, request.get("Parameters") or {})
-        chosen = choose(request, members(self._nodes, scope), scope)
+        chosen = choose(request, _Members(self._nodes, scope), scope)
         command = self._command(scope, request, found, steps, len(chosen), now_ms, origin)
         invocations = tuple(_invocation(command, one) for one in chosen)
         return Draft(
@@ -210,9 +210,25 @@ def _invocation(command: Command, chosen: Chosen) -> Invocation:
     )
 
 
-def members(nodes: Nodes, scope: Scope) -> dict[str, Member]:
-    """The nodes of the scope, in the order of clusters and launches."""
-    return {node.instance_id: member(world, node) for world in nodes.worlds(scope) for node in world.nodes.values()}
+class _Members(Mapping[str, Member]):
+    """The nodes of a scope, in the order of clusters and launches. Who names some pays for those."""
+
+    def __init__(self, nodes: Nodes, scope: Scope) -> None:
+        self._nodes = nodes
+        self._scope = scope
+
+    def __getitem__(self, instance_id: str) -> Member:
+        found = self._nodes.node(instance_id)
+        if found is None or found[0].cluster.scope != self._scope:
+            raise KeyError(instance_id)
+        return member(*found)
+
+    def __iter__(self) -> Iterator[str]:
+        for world in self._nodes.worlds(self._scope):
+            yield from world.nodes
+
+    def __len__(self) -> int:
+        return sum(len(world.nodes) for world in self._nodes.worlds(self._scope))
 
 
 def member(world: World, node: Node) -> Member:
