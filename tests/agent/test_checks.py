@@ -20,7 +20,7 @@ from tests.harness import WAIT_S
 from tocsin.agent.checks import mounts, plugins, system
 from tocsin.agent.checks.gpu_library import Nvml, ProfiledGpus
 from tocsin.agent.checks.gpus import Gpu, LibraryState, Snapshot, Xid, on_the_bus, readings
-from tocsin.agent.checks.network import Network
+from tocsin.agent.checks.network import Network, Port
 from tocsin.agent.checks.rounds import Rounds
 from tocsin.model.health import Finding, Reading
 from tocsin.model.watching import Watching
@@ -583,6 +583,20 @@ def test_readings_that_were_counted_before_an_orderly_end_count_after_it(tmp_pat
         left = CATALOGUE.faults["gpu-clock-low"].times - kept["run"]
         assert left < 6
         assert await Ward(tmp_path).go(left) == ["+gpu-clock-low a"]
+
+    run(story)
+
+
+def test_what_was_seen_of_daemons_and_ports_is_known_to_the_next_agent_and_not_across_a_boot(tmp_path: Path) -> None:
+    async def story() -> None:
+        first = Ward(tmp_path)
+        first.rounds._processes.seen["slurmd"] = system.Daemon(pid=7, restarts=2)
+        first.rounds._network.ports["mlx5_0/1"] = Port(rate=400, down_since_ms=5)
+        await first.go(slow=True)
+        second = Ward(tmp_path)
+        assert second.rounds._processes.seen == {"slurmd": system.Daemon(pid=7, restarts=2)}
+        assert second.rounds._network.ports == {"mlx5_0/1": Port(rate=400, down_since_ms=5)}
+        assert Ward(tmp_path, boot="boot-2").rounds._processes.seen == {}
 
     run(story)
 

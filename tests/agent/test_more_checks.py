@@ -171,6 +171,12 @@ def test_a_daemon_that_is_started_anew_is_counted_and_a_machine_that_boots_is_gi
         running.wait(WAIT_S)
         read = values(processes.read(1))
         assert (read["daemon.down", name], read["daemon.restarts", name]) == (1, restarts)
+    running = started()
+    later = Processes([name], tmp_path)  # another agent, which knows what the one before it saw
+    later.seen = processes.seen
+    assert values(later.read(2))["daemon.restarts", name] == 2
+    running.kill()
+    running.wait(WAIT_S)
     early = Processes([name], tree(tmp_path, proc__uptime="299.5 1\n"))
     assert ("daemon.down", name) not in values(early.read(2))
 

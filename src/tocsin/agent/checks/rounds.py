@@ -48,6 +48,7 @@ class Kept(Struct, kw_only=True):
     written: set[str] = field(default_factory=set)
     up: set[str] = field(default_factory=set)
     ports: dict[str, Port] = field(default_factory=dict)
+    daemons: dict[str, system.Daemon] = field(default_factory=dict)
     synchronised: bool = False
 
 
@@ -85,7 +86,7 @@ class Rounds:
         self._disks, self._network, self._clock = Disks(root), Network(root, promised), system.Clock(root)
         self._smart, self._processes = Smart(root), system.Processes(watching.daemons, root)
         self._disks.written, self._network.seen_up = self._kept.written, self._kept.up
-        self._network.ports = self._kept.ports
+        self._network.ports, self._processes.seen = self._kept.ports, self._kept.daemons
         self._clock.synchronised = self._kept.synchronised
         self._gpus: GpuLibrary | None = None
         if watching.gpus:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from msgspec import Struct
+
 from tocsin.model.health import Reading
 
 # A machine that has just booted is still starting its daemons (facts/health.md §1.3).
@@ -54,40 +56,49 @@ def clock_is_loose() -> bool | None:
     return bool(status & STA_UNSYNC) and error_us >= MAXERROR_US
 
 
+class Daemon(Struct, kw_only=True):
+    """What is remembered of a daemon: its process (0: none was seen yet), and how often it was another one."""
+
+    pid: int = 0
+    restarts: int = 0
+
+
 class Processes:
-    """Remembers when each daemon was started: one that is started again and again is never long away."""
+    """Remembers the process of each daemon: one that is started again and again is never long away."""
 
     def __init__(self, daemons: Iterable[str], root: Path = Path("/")) -> None:
         self._daemons = tuple(daemons)
         self._root = root
-        self._started: dict[str, float] = {}
-        self._restarts = dict.fromkeys(self._daemons, 0)
+        self.seen: dict[str, Daemon] = {}
 
     def read(self, at_ms: int) -> list[Reading]:
         """Zombies, how many processes there may still be, and whether the daemons are there."""
         import psutil
 
-        started: dict[str, float] = {}
+        eldest: dict[str, tuple[float, int]] = {}  # of several: workers come and go
         zombies = count = 0
         for process in psutil.process_iter(["name", "status"]):
             count += 1
             zombies += process.info["status"] == psutil.STATUS_ZOMBIE
             name = process.info["name"] or ""
-            if name in self._daemons:  # of several the eldest: workers come and go
-                started[name] = min(process.create_time(), started.get(name, float("inf")))
-        return [*_counted(count, zombies, self._root, at_ms), *self._of_daemons(started, at_ms)]
+            if name in self._daemons:
+                eldest[name] = min((process.create_time(), process.pid), eldest.get(name, (float("inf"), 0)))
+        pids = {name: pid for name, (_, pid) in eldest.items()}
+        return [*_counted(count, zombies, self._root, at_ms), *self._of_daemons(pids, at_ms)]
 
-    def _of_daemons(self, started: dict[str, float], at_ms: int) -> Iterable[Reading]:
+    def _of_daemons(self, pids: dict[str, int], at_ms: int) -> Iterable[Reading]:
         if 0 < _uptime_s(self._root) < BOOT_GRACE_S:
             return
         for name in self._daemons:
             words = f"no process {name} is running"
-            down = 0 if name in started else 1
+            down = 0 if name in pids else 1
             yield Reading(check="daemon.down", subject=name, value=down, at_ms=at_ms, text=words)
-            self._restarts[name] += name in started and self._started.get(name, started[name]) != started[name]
-            words = f"{name} was started anew {self._restarts[name]} times so far"
-            yield Reading(check="daemon.restarts", subject=name, value=self._restarts[name], at_ms=at_ms, text=words)
-        self._started |= started
+            seen = self.seen.setdefault(name, Daemon())
+            pid = pids.get(name, seen.pid)
+            seen.restarts += seen.pid not in (0, pid)
+            seen.pid = pid
+            words = f"{name} was started anew {seen.restarts} times so far"
+            yield Reading(check="daemon.restarts", subject=name, value=seen.restarts, at_ms=at_ms, text=words)
 
 
 def _counted(count: int, zombies: int, root: Path, at_ms: int) -> list[Reading]:
