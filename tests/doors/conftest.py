@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.doors.aims import Outside
+from tests.doors.bus import Bus
 from tests.doors.endpoint import Endpoint, http_endpoint
 from tests.doors.hyperpod import HyperPod
 from tests.doors.shell import Shell, open_shell
@@ -51,3 +52,8 @@ def peer() -> Iterator[HttpPeer]:
 @pytest.fixture
 def outside(server: RunningServer, account: str, peer: HttpPeer) -> Outside:
     return Outside(server, account, peer)
+
+
+@pytest.fixture
+def bus(server: RunningServer, account: str) -> Bus:
+    return Bus(server, account)
