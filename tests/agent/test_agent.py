@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from tests.agent.agent_world import INSTANCE_ID, ORDER, FakeServer, texts
-from tests.agent.test_scripts import wait_gone
 from tests.harness import WAIT_S, eventually
+from tests.processes import wait_gone
 from tocsin.model.link import Halt, ScriptEnded, ScriptStarted
 from tocsin.model.nodedir import GAUGES_FILE, WATCH_FILE
 from tocsin.model.watching import Watching

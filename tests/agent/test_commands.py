@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.agent.test_scripts import wait_gone
 from tests.harness import WAIT_S
+from tests.processes import wait_gone
 from tocsin.agent import process
 from tocsin.agent.commands import COMMANDS_AT_ONCE_MAX, Commands
 from tocsin.agent.process import end_leftover

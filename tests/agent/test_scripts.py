@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import io
 import os
-import select
 import signal
 import subprocess
 import tarfile
@@ -15,6 +14,7 @@ import pytest
 from tests.agent.agent_world import FakeServer, order, texts
 from tests.core.world import large_cluster
 from tests.harness import WAIT_S
+from tests.processes import gone, wait_gone
 from tocsin.agent import bundle, config, download, process
 from tocsin.agent.scripts import DOWNLOADING, FAILED, SUCCEEDED, perform
 from tocsin.core.resource_config import resource_config
@@ -41,24 +41,6 @@ def performed(
             return ended, reports, server
 
     return asyncio.run(main())
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie, which its reaper has not met yet, has)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
-
-
-def wait_gone(pid: int) -> None:
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    select.select([fd], [], [], WAIT_S)
-    os.close(fd)
-    assert gone(pid)
 
 
 def test_a_script_that_succeeds_is_told_from_start_to_end(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.agent.agent_world import FakeServer
-from tests.conformance.yards import ONE, TWO, a_yard, gone, launch
+from tests.conformance.yards import ONE, TWO, a_yard, launch
 from tests.harness import WAIT_S
+from tests.processes import wait_gone
 from tocsin.machines import local, processes
 from tocsin.machines.local import LocalMachines
 from tocsin.model.machine import MachineState
@@ -23,7 +24,7 @@ async def test_machines_put_to_rest_that_die_later_are_dead(tmp_path: Path) -> N
     async with a_yard(tmp_path) as yard:
         pid = await yard.launch()
         await yard.machines.close(detach=False)
-        assert gone(pid)
+        wait_gone(pid)
         assert await yard.next_provider() == {ONE: MachineState.STOPPED}
         await yard.launch()
         yard.kill()
@@ -37,7 +38,7 @@ async def test_the_agent_of_a_terminated_machine_is_gone(tmp_path: Path) -> None
         pid = await yard.launch()
         await yard.machines.terminate(ONE)
         await yard.until(yard.is_(None))
-        assert gone(pid)
+        wait_gone(pid)
 
 
 async def test_machines_left_to_themselves_run_on_and_are_taken_over(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ async def test_machines_left_to_themselves_run_on_and_are_taken_over(tmp_path: P
         await yard.until(yard.is_(MachineState.DEAD))
         await yard.machines.terminate(TWO)
         await yard.until(yard.is_(None, TWO))
-        assert gone(pids[1])
+        wait_gone(pids[1])
         assert [len(yard.booted[one]) for one in (ONE, TWO)] == [1, 1]
 
 
@@ -61,7 +62,7 @@ async def test_a_deaf_agent_is_killed(tmp_path: Path, monkeypatch: pytest.Monkey
         pid = await yard.launch()
         await yard.machines.terminate(ONE)
         await yard.until(yard.is_(None))
-        assert gone(pid)
+        wait_gone(pid)
 
 
 async def test_deaf_agents_do_not_hold_up_the_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +79,8 @@ async def test_deaf_agents_do_not_hold_up_the_close(tmp_path: Path, monkeypatch:
 
         monkeypatch.setattr(signal, "pidfd_send_signal", noting)
         await yard.machines.close(detach=False)
-        assert all(gone(pid) for pid in pids)
+        for pid in pids:
+            wait_gone(pid)
         assert sent == [signal.SIGTERM] * 5 + [signal.SIGKILL] * 5, "one wait for all, not one after the other"
 
 
@@ -97,7 +99,7 @@ async def test_what_a_machine_left_running_goes_down_with_it(tmp_path: Path, end
             await yard.until(yard.is_(MachineState.DEAD))
             os.kill(daemon, 0)  # a dead agent's daemons live on until the machine boots
             await yard.launch()
-        assert gone(daemon)
+        wait_gone(daemon)
 
 
 async def test_a_rebooted_machine_is_another_process_and_one_reboot_however_often_it_is_asked_for(
@@ -111,8 +113,8 @@ async def test_a_rebooted_machine_is_another_process_and_one_reboot_however_ofte
         await yard.until(lambda: len(yard.booted[ONE]) == 2)
         await yard.until(yard.is_(MachineState.RUNNING))
         assert yard.changed == [ONE]
-        assert gone(pid)
-        assert gone(daemon)
+        wait_gone(pid)
+        wait_gone(daemon)
         assert (yard.root / ONE / "token").read_text() == "hush"
 
 
@@ -194,7 +196,7 @@ async def test_the_agent_started_when_none_is_named_is_the_real_one(tmp_path: Pa
             assert machines.seen() == {ONE: MachineState.RUNNING}
         finally:
             await machines.close(detach=False)
-        assert gone(server.hellos[0].pid)
+        wait_gone(server.hellos[0].pid)
 
 
 async def test_a_mark_of_rest_does_not_outlive_the_rest(tmp_path: Path) -> None:

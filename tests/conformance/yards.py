@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import select
 import signal
 import socket
 import sys
@@ -172,18 +171,6 @@ async def a_yard(folder: Path, *options: str) -> AsyncIterator[Yard]:
     finally:
         await place.machines.close(detach=False)
         place.close()
-
-
-def gone(pid: int) -> bool:
-    """Wait until a process has ended."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([fd], [], [], WAIT_S)[0])
-    finally:
-        os.close(fd)
 
 
 class NumberYard(News):

@@ -8,10 +8,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.agent.test_scripts import gone
 from tests.doors.asking import log_lines, members, refusal
 from tests.doors.hyperpod import SCRIPT_FAILED, HyperPod, counts, group, waiting
 from tests.harness import eventually
+from tests.processes import gone
 
 # the life of a cluster
 

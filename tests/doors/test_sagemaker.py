@@ -19,7 +19,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server of small limits, which reaches no S3."""
     no_s3 = {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
     no_s3 |= cli_environment()
-    toml = "[fleet]\nscript_time_limit_s = 3\nscript_output_bytes_max = 2000\ninstances_max = 2\n"
+    toml = "[fleet]\nscript_time_limit_s = 6\nscript_output_bytes_max = 2000\ninstances_max = 2\n"
     with configured(tmp_path_factory.mktemp("strict"), toml, environment=no_s3) as running:
         yield running
 
