@@ -100,7 +100,7 @@ class HostMachines:
         self._there[name] = queue
         self._orders[name] = 0
         host = self._hosts.host(name)
-        if host:
+        if host and host.instance_id:
             self._ordered.pop(host.instance_id, None)  # whether it got that, it will tell
             self._changed(host.instance_id)
         return queue
