@@ -42,10 +42,12 @@ def running_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSlur
 @pytest.fixture(scope="module")
 def bay(slurm: RealSlurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sickbay]:
     place = tmp_path_factory.mktemp("drained")
+    # The tests have nodes find the same again and again: no rule of history is to have them checked for it.
+    (place / "site.toml").write_text('[change.xid-13]\naction = "app"\n[change.xid-31]\naction = "app"\n')
     config = place / "tocsin.toml"
     config.write_text(
         f'[slurm]\nenabled = true\nconf = "{slurm.conf}"\nnode_names = "name"\npoll_s = 0.2\n'
-        "[health]\ndeep_test_s = 0.05\n"
+        f'[health]\ndeep_test_s = 0.05\ncatalogue = "{place}/site.toml"\n'
         f"[fleet]\nheartbeat_timeout_s = {FULL_TIME_S}\nwitnessed_timeout_s = {LASTING_S}\n"
     )
     server = RunningServer(Path(place / "data"), "--config", str(config))
