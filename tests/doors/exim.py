@@ -91,7 +91,8 @@ class Exim:
         return found
 
     def _delivered(self) -> list[EmailMessage]:
-        files = sorted((self.folder / "box" / "new").glob("*"))
+        # Not by name: Exim writes microseconds without leading zeros.
+        files = sorted((self.folder / "box" / "new").glob("*"), key=lambda file: file.stat().st_mtime_ns)
         found = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
         return [one for one in found if isinstance(one, EmailMessage)]
 
