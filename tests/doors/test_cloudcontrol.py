@@ -127,6 +127,15 @@ def test_a_client_token_stands_for_one_request(cloud: Cloud) -> None:
     assert cloud.listed("AWS::Logs::LogGroup") == ["/once"]
 
 
+def test_a_value_of_another_type_is_told_with_its_place(cloud: Cloud) -> None:
+    groups = [group("a", 1), group("b", 1) | {"InstanceCount": "2"}]
+    event = cloud.create("AWS::SageMaker::Cluster", ClusterName="c", InstanceGroups=groups)
+    assert (event["ErrorCode"], event["StatusMessage"]) == (
+        "InvalidRequest",
+        "Model validation failed (#/InstanceGroups/1/InstanceCount: STRING_VALUE can not be converted to an Integer)",
+    )
+
+
 def test_nonsense_in_a_model_is_an_invalid_request(cloud: Cloud) -> None:
     nonsense: list[dict[str, Any]] = [{}, {"InstanceGroupName": []}, {"InstanceGroupName": {"a": 1}}]
     for one in nonsense:

@@ -72,6 +72,16 @@ def test_a_quota_is_described_back_and_summed_up(pod: HyperPod, cluster: str) ->
     assert api.list_compute_quotas()["ComputeQuotaSummaries"] == []
 
 
+def test_a_quota_whose_activation_is_not_said_is_enabled(pod: HyperPod, cluster: str) -> None:
+    key = pod.api.create_compute_quota(
+        Name="vision", ClusterArn=cluster, ComputeQuotaConfig=SHARES, ComputeQuotaTarget=TEAM
+    )["ComputeQuotaId"]
+    assert pod.api.describe_compute_quota(ComputeQuotaId=key)["ActivationState"] == "Enabled"
+    pod.api.update_compute_quota(ComputeQuotaId=key, TargetVersion=1, ActivationState="Disabled")
+    pod.api.update_compute_quota(ComputeQuotaId=key, TargetVersion=2, Description="what is not named stays")
+    assert pod.api.describe_compute_quota(ComputeQuotaId=key)["ActivationState"] == "Disabled"
+
+
 def test_what_cannot_be_is_refused(pod: HyperPod, cluster: str) -> None:
     api = pod.api
     key = api.create_cluster_scheduler_config(Name="one", ClusterArn=cluster, SchedulerConfig=POLICY)[
@@ -89,11 +99,16 @@ def test_what_cannot_be_is_refused(pod: HyperPod, cluster: str) -> None:
         "ValidationException",
         "Priority class names must be unique: a.",
     )
+    doubled = {"ComputeQuotaResources": [{"InstanceType": "ml.p5.48xlarge", "Count": count} for count in (1, 2)]}
+    quota = {"Name": "q", "ClusterArn": cluster, "ComputeQuotaTarget": TEAM}
+    assert refusal(api.create_compute_quota, ComputeQuotaConfig=doubled, **quota) == (
+        "ValidationException",
+        "Instance types must be unique: ml.p5.48xlarge.",
+    )
     for delete in (api.delete_cluster_scheduler_config, api.delete_compute_quota):
         name = "ClusterSchedulerConfigId" if delete == api.delete_cluster_scheduler_config else "ComputeQuotaId"
         assert refusal(delete, **{name: NOBODY})[0] == "ResourceNotFound"
     greedy = SHARES | {"ResourceSharingConfig": {"Strategy": "LendAndBorrow", "BorrowLimit": 501}}
-    quota = {"Name": "q", "ClusterArn": cluster, "ComputeQuotaTarget": TEAM}
     assert refusal(api.create_compute_quota, ComputeQuotaConfig=greedy, **quota) == (
         "ValidationException",
         "BorrowLimit must be 1 to 500 percent, not 501.",

@@ -310,6 +310,10 @@ def test_a_copy_of_a_hosts_credential_does_not_take_its_place(room: Room) -> Non
     [
         ("[[host]]\nname = 'a'\n", "missing required field"),
         ("[[host]]\nname = 'a'\naddress = 'x'\ninstance_type = 't'\n" * 2, "names hosts twice: a"),
+        (
+            "".join(f"[[host]]\nname = '{name}'\naddress = 'x'\ninstance_type = 't'\n" for name in "ab"),
+            "has addresses twice: x",
+        ),
         ("nonsense", "Expected '='"),
         (None, "cannot be read"),
     ],

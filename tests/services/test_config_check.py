@@ -77,6 +77,28 @@ CASES = [
 ]  # fmt: skip
 
 
+HOST = '[[host]]\nname = "{}"\naddress = "{}"\ninstance_type = "{}"\n'
+
+
+@pytest.mark.parametrize(
+    ("inventory", "findings"),
+    [
+        (HOST.format("a", "10.0.0.1", "ml.p5.48xlarge"), []),
+        ("", [("warning", "names no hosts: no instance can be had")]),
+        (
+            HOST.format("a", "10.0.0.1", "ml.p5.48xlrge"),
+            [("warning", "a: no group can have instances of type ml.p5.48xlrge: did you mean ml.p5.48xlarge?")],
+        ),
+        (HOST.format("a", "x", "t") + HOST.format("b", "x", "t"), [("error", "{}: has addresses twice: x")]),
+    ],
+)
+def test_what_the_inventory_lacks_is_said(tmp_path: Path, inventory: str, findings: list[tuple[str, str]]) -> None:
+    hosts = tmp_path / "hosts.toml"
+    hosts.write_text(inventory)
+    toml = f'[machines]\nprovider = "hosts"\ninventory = "{hosts}"'
+    assert found(tmp_path, toml) == [(level, "machines.inventory", text.format(hosts)) for level, text in findings]
+
+
 @pytest.mark.parametrize(("toml", "text"), CASES)
 def test_what_is_missing_or_wrong_is_said(tmp_path: Path, toml: str, text: str) -> None:
     told = said(tmp_path, toml)

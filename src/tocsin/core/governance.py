@@ -56,12 +56,16 @@ def check_quota(spec: dict[str, Any]) -> None:
     """Raises Validation for resources that are told twice, and for a limit of what is borrowed that is none."""
     config = spec.get("ComputeQuotaConfig", {})
     resources = config.get("ComputeQuotaResources") or []
-    _demand_once(
-        [f"{one['InstanceType']} {one.get('AcceleratorPartition', '')}" for one in resources], "Instance types"
-    )
+    _demand_once([_resource(one) for one in resources], "Instance types")
     borrowed = (config.get("ResourceSharingConfig") or {}).get("BorrowLimit", BORROWED_PERCENT_MAX)
     if not 1 <= borrowed <= BORROWED_PERCENT_MAX:
         raise Validation(f"BorrowLimit must be 1 to {BORROWED_PERCENT_MAX} percent, not {borrowed}.")
+
+
+def _resource(one: dict[str, Any]) -> str:
+    """The type, and the partition of its accelerators where it is a part of them."""
+    partition = one.get("AcceleratorPartition")
+    return f"{one['InstanceType']} ({partition['Type']})" if partition else str(one["InstanceType"])
 
 
 def _demand_once(names: list[str], what: str) -> None:

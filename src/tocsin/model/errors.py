@@ -52,7 +52,10 @@ class UnknownOperation(AwsError):
 
 
 class Serialization(AwsError):
+    """`path` leads to the value, the outermost member first. AWS's own answers do not tell it."""
+
     code = "SerializationException"
+    path: tuple[str | int, ...] = ()
 
 
 class Validation(AwsError):

@@ -1,6 +1,7 @@
 """The inventory: a TOML file of the hosts that may be instances."""
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -24,8 +25,13 @@ def load_inventory(path: str) -> list[InventoryHost]:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise SettingsError(f"{path}: {error}") from error
-    names = [host.name for host in found]
-    twins = sorted({name for name in names if names.count(name) > 1})
-    if twins:
-        raise SettingsError(f"{path}: names hosts twice: {', '.join(twins)}")
+    _demand_once([host.name for host in found], f"{path}: names hosts twice")
+    _demand_once([host.address for host in found], f"{path}: has addresses twice")
     return found
+
+
+def _demand_once(told: list[str], wrong: str) -> None:
+    """Raises SettingsError for what is told of two hosts: nodes are told apart by it."""
+    twins = sorted(one for one, count in Counter(told).items() if count > 1)
+    if twins:
+        raise SettingsError(f"{wrong}: {', '.join(twins)}")

@@ -7,7 +7,7 @@ import orjson
 
 from tocsin.doors.door import Context, Door
 from tocsin.doors.wire import Call, Request, Wire
-from tocsin.model.errors import NotImplementedYet
+from tocsin.model.errors import NotImplementedYet, Serialization, Validation
 from tocsin.model.names import Scope
 
 # Pages of one listing that are read at most: a million things at a hundred a page.
@@ -43,7 +43,10 @@ class Asking:
             raise NotImplementedYet(f"{service}:{operation} is not implemented in Tocsin yet.")
         call = Call(service=service, operation=operation, protocol="json")
         body = orjson.dumps({name: value for name, value in members.items() if value is not None})
-        request = self._services.wire.read(call, Request("POST", "/", "", {}, body))
+        try:
+            request = self._services.wire.read(call, Request("POST", "/", "", {}, body))
+        except Serialization as error:  # a model is long: say where
+            raise Validation(f"Model validation failed (#/{'/'.join(map(str, error.path))}: {error})") from error
         answer = await handler(self._context, request)
         return {name: value for name, value in answer.items() if value is not None}
 

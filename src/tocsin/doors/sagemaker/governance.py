@@ -24,13 +24,17 @@ from tocsin.services.fleet import Fleet
 
 
 class Sort(Struct, frozen=True, kw_only=True):
-    """A kind of record: what AWS calls it in members and operations, the members it keeps and those in its summary."""
+    """A kind of record: what AWS calls it in members and operations, the members it keeps and those in its summary.
+
+    `defaults`: what members are that a creation leaves out.
+    """
 
     record: type[Governance]
     called: str
     kept: tuple[str, ...]
     summed: tuple[str, ...]
     check: Callable[[dict[str, Any]], None]
+    defaults: dict[str, Any] = {}
 
 
 SORTS = (
@@ -47,6 +51,7 @@ SORTS = (
         kept=("ComputeQuotaConfig", "ComputeQuotaTarget", "ActivationState", "Description"),
         summed=("ComputeQuotaConfig", "ComputeQuotaTarget", "ActivationState"),
         check=check_quota,
+        defaults={"ActivationState": "Enabled"},
     ),
 )
 
@@ -76,7 +81,7 @@ class _Desk:
 
     async def create(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         arn = self._fleet.world_of(context.scope, request["ClusterArn"]).cluster.arn
-        spec = self._kept(request)
+        spec = self._sort.defaults | self._kept(request)
         self._sort.check(spec)
         made = self._sort.record(
             scope=context.scope,

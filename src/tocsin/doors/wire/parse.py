@@ -166,7 +166,11 @@ def structure_parser(fields: dict[str, tuple[str, Parser]]) -> Parser:
         out = {}
         for name, item in value.items():
             if item is not None and (field := find(name)) is not None:
-                out[field[0]] = field[1](item)
+                try:
+                    out[field[0]] = field[1](item)
+                except Serialization as error:
+                    error.path = (name, *error.path)
+                    raise
         return out
 
     return structure
@@ -176,7 +180,15 @@ def list_parser(parse: Parser) -> Parser:
     def items(value: Any) -> list[Any]:
         if value.__class__ is not list:
             refuse(value, "List")
-        return [parse(item) for item in value if item is not None]
+        out = []
+        for at, item in enumerate(value):
+            if item is not None:
+                try:
+                    out.append(parse(item))
+                except Serialization as error:
+                    error.path = (at, *error.path)
+                    raise
+        return out
 
     return items
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tocsin.server.checks.files import files
 from tocsin.server.checks.finding import Finding, Level, error
+from tocsin.server.checks.hosts import hosts
 from tocsin.server.checks.names import names, variables
 from tocsin.server.checks.online import online as reached
 from tocsin.server.checks.outside import chat, mail
@@ -33,7 +34,8 @@ def check(config: Path | None, environment: Mapping[str, str], *, online: bool) 
     except SettingsError as wrong:
         # Names and types are told already, each for itself.
         return _sorted([*found, *([] if any(one.level is Level.ERROR for one in found) else [_told(wrong)])])
-    found += [*files(config, given, settings), *mail(given, settings), *chat(settings, environment), *_starts(settings)]
+    found += [*files(config, given, settings), *mail(given, settings), *chat(settings, environment), *hosts(settings)]
+    found += _starts(settings)
     if online:
         found += reached(settings, environment)
     return _sorted(found)
