@@ -1,4 +1,4 @@
-"""Record what a node reads: `python -m bench.record FILE --minutes 60`. `gzip -9 FILE`, and the tests can replay it.
+"""Record what a node reads: `python -m bench.record FILE --minutes 60`. `gzip -9 FILE`, for tests/faults/healthy.
 
 The agent's own checks and its reader of the kernel's log, at their usual pace: ten seconds a round. Names of mounts are
 not kept; look through the log's lines before you show them to others.
