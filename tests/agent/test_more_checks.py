@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.agent.test_checks import port, tree, values
+from tests.agent.test_checks import port
+from tests.agent.trees import tree, values
 from tests.faults.table import CATALOGUE
 from tests.harness import WAIT_S, eventually
 from tocsin.agent.checks.disks import EVERY_MS, Smart, told

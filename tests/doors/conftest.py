@@ -7,6 +7,7 @@ import pytest
 
 from tests.doors.aims import Outside
 from tests.doors.bus import Bus
+from tests.doors.cloud import Cloud
 from tests.doors.endpoint import Endpoint, http_endpoint
 from tests.doors.hyperpod import HyperPod
 from tests.doors.shell import Shell, open_shell
@@ -57,3 +58,8 @@ def outside(server: RunningServer, account: str, peer: HttpPeer) -> Outside:
 @pytest.fixture
 def bus(server: RunningServer, account: str) -> Bus:
     return Bus(server, account)
+
+
+@pytest.fixture
+def cloud(server: RunningServer, account: str) -> Cloud:
+    return Cloud(server, account)

@@ -10,12 +10,7 @@ import pytest
 from tests.doors.asking import refusal
 from tests.doors.cloud import CASES, Cloud, filled, group, patch
 from tests.doors.shell import Shell
-from tests.harness import REGION, RunningServer, eventually
-
-
-@pytest.fixture
-def cloud(server: RunningServer, account: str) -> Cloud:
-    return Cloud(server, account)
+from tests.harness import REGION, eventually
 
 
 @pytest.mark.parametrize(

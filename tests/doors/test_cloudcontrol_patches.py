@@ -6,12 +6,7 @@ from typing import Any
 import pytest
 
 from tests.doors.cloud import CASES, Cloud, filled, group, patch
-from tests.harness import REGION, RunningServer
-
-
-@pytest.fixture
-def cloud(server: RunningServer, account: str) -> Cloud:
-    return Cloud(server, account)
+from tests.harness import REGION
 
 
 @pytest.mark.parametrize(("type_name", "sent", "read_only", "_", "changed"), CASES, ids=[one[0] for one in CASES])

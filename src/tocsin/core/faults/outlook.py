@@ -41,7 +41,7 @@ def outlook(cluster: Cluster, node: Node, waiting: Sequence[str], policy: Health
         "message": node.message,
         "advice": node.advice,
         "since_ms": min((one.since_ms for one in node.faults), default=None),
-        "next": _next(cluster, node, verdict, waiting, now_ms),
+        "next": _next(cluster, node, verdict, waiting),
         "faults": [_fault(one, now_ms) for one in node.faults],
         "deep": _deep(node.deep) if node.deep else None,
         "lemon": {
@@ -120,7 +120,7 @@ def _ends(known: Known) -> str:
     return ENDS.get(known.judged.clears, "")
 
 
-def _next(cluster: Cluster, node: Node, verdict: Verdict, waiting: Sequence[str], now_ms: int) -> str:
+def _next(cluster: Cluster, node: Node, verdict: Verdict, waiting: Sequence[str]) -> str:
     if node.rebooting:
         return f"it reboots ({node.why or node.fault})"
     if node.reset is not None:
