@@ -348,7 +348,9 @@ def test_a_gpu_is_reset_while_its_node_runs_and_is_well_again() -> None:
     assert (sick.status, sick.health, sick.reset.gpus) == (NodeStatus.RUNNING, Health.UNHEALTHY, (GPU,))
     assert sick.advice == "The GPUs with the fault are being reset. Please wait."
     assert sick.reset_work in world.links[sick.instance_id].ordered
-    assert world.outlook_of(sick)["next"] == f"{GPU} is reset (xid-46)"
+    outlook = world.outlook_of(sick)
+    assert outlook["next"] == f"{GPU} is reset (xid-46)"
+    assert outlook["faults"][0]["ends"] == "when the GPU was reset, or the node rebooted"
     [told] = announce(world.living, world.living, {"i": world.members[0]}, {"i": sick}, world.now)
     assert b'"RepairAction":"None"' in told.body
     answer(world, sick)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tests.core.world import SmallWorld, group_spec
 from tocsin.core.tell import tell
-from tocsin.model.cluster import NodeStatus, ScriptState
+from tocsin.model.cluster import Health, NodeStatus, ScriptState
 
 
 def test_another_is_tried_only_where_another_comes() -> None:
@@ -40,3 +40,14 @@ def test_a_script_that_runs_again_is_not_told_with_the_failure_of_the_last() -> 
     for script, why in ((ScriptState.STARTED, ""), (ScriptState.SUCCEEDED, ""), (ScriptState.FAILED, waiting.message)):
         [line] = tell(world.living, world.living, {"i": waiting}, {"i": replace(waiting, script=script)}, world.now)
         assert line.why == why
+
+
+def test_who_leaves_sick_is_said_to_be_replaced_only_where_another_comes() -> None:
+    world = SmallWorld(group_spec("w", 1))
+    world.turn()
+    [node] = world.nodes.values()
+    sick = replace(node, status=NodeStatus.RUNNING, health=Health.UNHEALTHY, fault="xid-79", joined=True)
+    leaving, other = replace(sick, status=NodeStatus.SHUTTING_DOWN), replace(node, instance_id="i-2")
+    for comes, why in (({}, "not replaced: xid-79"), ({"i-2": other}, "to be replaced: xid-79")):
+        told = tell(world.living, world.living, {"i": sick}, {"i": leaving, **comes}, world.now)
+        assert (told[0].what, told[0].why) == ("w-1: Running → ShuttingDown", why)

@@ -67,6 +67,8 @@ def test_a_node_is_well_sick_explained_and_cleared(ward: Ward) -> None:
     assert "it makes the node unhealthy; asks for: reboot; ends when the node was rebooted" in text
     assert "lemon score: 2 of 10 points, since " in text
     assert "driver errors: 1, taken out: 1" in text
+    missed = ward.run("health", "clear", node, "--fault", "xid-97", code=1)
+    assert "has no fault xid-97. It has: xid-79 of 0000:b9:00." in missed
     cleared = ward.run("health", "clear", node, "--fault", "xid", "--reason", "a test")
     assert "lemon score: 2 of 10 points" in cleared, "what befell the machine is remembered"
     assert "no faults are known" in cleared
@@ -219,3 +221,32 @@ def test_a_drill_ends_where_nothing_is_to_be_done(ward: Ward) -> None:
     assert [one["step"] for one in steps] == ["put in", "left"]
     assert steps[-1]["what"] == "conntrack-full: a warning leaves the node healthy"
     ward.run("health", "clear", "workers-1")
+
+
+def test_a_drill_begins_with_a_healthy_node(ward: Ward) -> None:
+    before = ward.json("fault", "list")
+    ward.run("health", "quarantine", "workers-1")
+    said = ward.run("drill", "workers-1", "--xid", "79", code=1)
+    assert "workers-1 is Unhealthy already (Quarantined)" in said
+    assert ward.json("fault", "list") == before, "nothing was put in"
+    ward.run("health", "clear", "workers-1")
+
+
+def test_a_drill_ends_where_nobody_misses_an_agent_that_stands_still_for_a_moment(ward: Ward) -> None:
+    steps = ward.json("drill", "workers-2", "--hang", "--for", "1s")
+    assert [one["step"] for one in steps] == ["put in", "left"]
+    assert steps[-1]["what"] == "its agent went on before it was missed"
+
+
+def test_a_drill_ends_at_a_lemon(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[health]\nlemon_points = 2\n")
+    server = RunningServer(data, "--config", str(settings))
+    try:
+        steps = Ward(server, "555500002222", 1, "Automatic").json("drill", "workers-1", "--xid", "79")
+    finally:
+        server.stop()
+    assert [one["step"] for one in steps] == ["put in", "found", "event", "delivered", "left"]
+    assert "is left as it is: this machine is a lemon: 2 points" in steps[-1]["what"]

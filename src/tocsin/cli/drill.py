@@ -18,7 +18,14 @@ from tocsin.cli.health import PATH as HEALTH
 from tocsin.cli.show import Where, failed
 
 LOOK_S = 0.05
+MISSED_AFTER_S = 2.0  # an agent that stood still is asked to go on every half second, and linked anew then
 UNHEALTHY, HEALTHY = "Healthy → Unhealthy", "Unhealthy → Healthy"
+
+LEFT = "is left as it is"  # nor is anything done about a lemon, or where the ladder is at its end
+UNFIT = (
+    "tocsin: {node} is Unhealthy already ({fault}). Drill with a healthy node, or put the fault in with "
+    "`tocsin fault inject`."
+)
 
 
 class Passed(Struct, frozen=True):
@@ -38,10 +45,15 @@ class Drill:
         self._begun_ms = 0
         self._seen_ms = 0  # the fault was known before the drill, up to here
         self._delivered = self._routed = 0
+        self._unmissed = float("inf")  # from when on (monotonic) an agent that stood still was not missed
 
     def run(self) -> int:
-        """0 when the node was mended, or nothing is to be done about it; 1 when a step was not reached in time."""
+        """0 when the node was mended, or nothing is to be done about it; 1 when a step was not reached in time, or the
+        node was unhealthy before: what becomes of one fault more could not be told from what is done anyway."""
         [self._node] = get(self._where, HEALTH, node=self._asked["node"])["nodes"]
+        if self._node["health"] == "Unhealthy":
+            click.echo(UNFIT.format(node=self._node["name"], fault=self._node["fault_type"]), err=True)
+            return 1
         self._seen_ms = max((fault["last_ms"] for fault in self._node["faults"]), default=0)
         self._routed, self._delivered = self._counts()
         made = post(self._where, INJECTIONS, dict(self._asked))["injection"]
@@ -50,6 +62,8 @@ class Drill:
             Passed("put in", self._begun_ms, " ".join(filter(None, (made["what"], made["argument"], made["part"]))))
         )
         steps: list[Callable[[], Passed | None]] = [self._event, self._delivery, self._recovery]
+        if made["what"] == "hang":
+            self._unmissed = time.monotonic() + self._asked["for_s"] + MISSED_AFTER_S
         if made["what"] not in ("hang", "dead"):
             steps.insert(0, self._finding)
         for step in steps:
@@ -98,12 +112,11 @@ class Drill:
         return Passed("found", event.at_ms, "told at once") if event else None
 
     def _event(self) -> Passed | None:
-        if self._node["health"] == "Unhealthy":
-            return Passed("left", self._begun_ms, f"it was Unhealthy before: {self._node['fault_type']}")
+        over = time.monotonic() > self._unmissed
         for line in self._told():
             if line["instance_id"] == self._node["instance_id"] and UNHEALTHY in line["what"]:
                 return Passed("event", line["at_ms"], f"Unhealthy: {line['why']}")
-        return None
+        return Passed("left", time.time_ns() // 1_000_000, "its agent went on before it was missed") if over else None
 
     def _delivery(self) -> Passed | None:
         """All deliveries of the server count: whoever drills on a busy one sees others' as well."""
@@ -133,7 +146,7 @@ class Drill:
             [node] = get(self._where, HEALTH, node=ours)["nodes"]
         except Refused:
             return None
-        if node["health"] == "Unhealthy" and node["next"].startswith("nothing"):
+        if node["health"] == "Unhealthy" and (node["next"].startswith("nothing") or LEFT in node["next"]):
             return Passed("left", time.time_ns() // 1_000_000, node["next"])
         return None
 

@@ -118,7 +118,7 @@ def _print_fault(console: Console, fault: Mapping[str, Any]) -> None:
     if fault["advice"]:
         _line(console, f"    {escape(fault['advice'])}")
     if fault["fault_type"]:
-        _line(console, f"    HyperPod's words: {escape(fault['fault_type'])}, {escape(fault['reason'])}")
+        _line(console, f"    in events: {escape(fault['fault_type'])}, {escape(fault['reason'])}")
 
 
 def _title(fault: Mapping[str, Any]) -> str:

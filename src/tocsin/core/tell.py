@@ -94,7 +94,8 @@ def _reset_line(old: Node, new: Node) -> tuple[Chapter, str, str]:
 def _why(node: Node, *, again: bool) -> str:
     match node.status:
         case NodeStatus.SHUTTING_DOWN if node.repair or node.health is Health.UNHEALTHY:
-            return f"to be replaced: {node.why or node.fault}"
+            why = node.why or node.fault
+            return f"to be replaced: {why}" if again else f"not replaced: {why}"
         case NodeStatus.SHUTTING_DOWN:
             return "another one is tried" if again and not node.joined else node.why
         case NodeStatus.SYSTEM_UPDATING:

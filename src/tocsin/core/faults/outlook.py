@@ -117,6 +117,8 @@ def _ends(known: Known) -> str:
     lapses = lapses_ms(known)
     if lapses:
         return f"at {_at(lapses)}, if it does not come again"
+    if (known.judged.clears, known.judged.remedy) == (Clearing.REBOOT, Remedy.GPU_RESET):
+        return "when the GPU was reset, or the node rebooted"
     return ENDS.get(known.judged.clears, "")
 
 

@@ -36,6 +36,13 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
+def _unknown(node: Node, asked: Asked) -> str:
+    there = ", ".join(" of ".join(filter(None, (one.name, one.subject))) for one in node.faults)
+    return (
+        f"{node.name} has no fault {' of '.join(filter(None, (asked.fault, asked.part)))}. It has: {there or 'none'}."
+    )
+
+
 _asked = msgspec.json.Decoder(Asked).decode
 
 
@@ -73,6 +80,8 @@ class NodeHealth:
         if isinstance(found, Response):
             return found
         _, node = found
+        if asked.action == "clear" and asked.fault and cleared(node.faults, asked.fault, asked.part) == node.faults:
+            return refuse(_unknown(node, asked), 404)
         words = " ".join(filter(None, (asked.action, asked.fault, asked.part)))
         try:
             after = await self._fleet.amend(
