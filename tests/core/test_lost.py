@@ -19,6 +19,13 @@ from tocsin.model.machine import MachineState
 NO_ROOM = HealthPolicy(lost_cluster_percent_max=0, lost_floor=0)
 
 
+class GroupedWorld(SickWorld):
+    """Each group is a failure domain, by which it counts the most repairs at a time."""
+
+    def rack_of(self, node: Node) -> str:
+        return node.group
+
+
 def workers(world: SickWorld) -> list[Node]:
     """The controller's own node waits for no budget: here they are of the first group."""
     return [node for node in world.members if node.group != "group-1"]
@@ -149,6 +156,30 @@ def test_the_controllers_node_waits_for_no_budget_and_counts_in_it() -> None:
     assert set(world.made().held) == {worker.instance_id}
     world.settle()
     assert {node.status for node in world.members} == {NodeStatus.RUNNING}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 12), min_size=1, max_size=3),
+    struck=st.sets(st.integers(0, 35), min_size=1),
+    at_once=st.integers(1, 8),
+)
+@example(counts=[12], struck=set(range(12)), at_once=100)
+@example(counts=[6, 12], struck=set(range(18)), at_once=100)
+def test_a_group_that_is_only_the_first_is_replaced_by_and_by_and_holds_nobody_up(
+    counts: list[int], struck: set[int], at_once: int
+) -> None:
+    """Nobody named it a controller's: it may be all the workers there are. The others wait for it, not it for them."""
+    world = GroupedWorld(*counts, health=HealthPolicy(lost_floor=1))
+    world.policy = replace(world.policy, replacements_at_once_max=at_once)
+    world.repairing_of.clear()
+    killed = {node.instance_id for index, node in enumerate(world.members) if index in struck}
+    for instance_id in killed:
+        world.kill(instance_id)
+    world.settle()
+    assert world.repairing_of["group-1"] <= min(max(1, counts[0] * 34 // 100), at_once)
+    assert {node.status for node in world.members} == {NodeStatus.RUNNING}
+    assert not killed & world.nodes.keys()
 
 
 def test_what_a_person_asks_for_waits_for_no_bound_of_lost_nodes() -> None:

@@ -67,11 +67,24 @@ class Budget:
     def held(self, node: Node) -> Held | None:
         """None: its repair need not wait."""
         for key, name, percent in self._shares(node):
-            size, under_way = self._size(key), self._under_way[key]
-            if under_way >= max(self._bounds.floor, int(size * percent / 100)):
-                why = f"{under_way} of {size} nodes of {name} are under repair, and {percent:g} % may be"
+            if why := self._over(key, name, percent):
                 return Held(key[0], why)
         return None
+
+    def held_alone(self, node: Node) -> Held | None:
+        """The same as if its group were all there is: nodes of others, which may wait for this one, count for nothing."""
+        group = (GROUP, node.group), f"group {node.group}"
+        for budget, percent in ((CLUSTER, self._bounds.cluster), (GROUP, self._bounds.group)):
+            if why := self._over(*group, percent):
+                return Held(budget, why)
+        return None
+
+    def _over(self, key: Key, name: str, percent: float) -> str:
+        """Why no more of this share may be under repair; "" when one may."""
+        size, under_way = self._size(key), self._under_way[key]
+        if under_way < max(self._bounds.floor, int(size * percent / 100)):
+            return ""
+        return f"{under_way} of {size} nodes of {name} are under repair, and {percent:g} % may be"
 
     def begin(self, node: Node) -> None:
         self._under_way.update(key for key, _, _ in self._shares(node))

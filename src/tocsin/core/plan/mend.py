@@ -3,20 +3,22 @@
 What to do with a node comes from its record: `repair`, whoever wrote it there, is done whatever NodeRecovery says.
 What is unhealthy, or failed while replacing, is replaced unless NodeRecovery is None. What failed on its way to a place
 that nobody had yet is tried again, unless the operation under way fails by it. The controller's nodes wait for no
-budget: the others wait for them.
+budget: the others wait for them. A group that comes first and is no controller's by name waits for itself alone.
 """
 
-from tocsin.core.plan.budget import Budget, of_lost
+from collections import Counter
+
+from tocsin.core.plan.budget import Budget, Held, of_lost
 from tocsin.core.plan.deep import afresh
-from tocsin.core.plan.draft import Draft, controller_group
+from tocsin.core.plan.draft import Draft, controller_group, named_controller_group
 from tocsin.model.cluster import InstanceGroup, Node, NodeRecovery, NodeStatus, Repair
 
 
 def mend(draft: Draft) -> None:
     """Begin the repairs that are due. Where a group has too many nodes anyway, its sick ones go without replacement."""
     groups = {group.name: group for group in draft.cluster.groups}
-    first = controller_group(draft.cluster)
-    under_way = sum(1 for node in draft.nodes.stirred() if node.group != first and _under_repair(node))
+    first, controller = controller_group(draft.cluster), named_controller_group(draft.cluster)
+    under_way = Counter(node.group == first for node in draft.nodes.stirred() if _under_repair(node))
     budget = Budget(draft, of_lost(draft.health))  # before any begins: nobody knows yet where a replacement will be
     for node in draft.nodes.stirred():
         repair = _due(draft, node)
@@ -27,21 +29,22 @@ def mend(draft: Draft) -> None:
             continue
         if repair is Repair.REPLACE and draft.size(groups[node.group]) > groups[node.group].wanted:
             continue
-        if node.group != first:
-            if under_way >= draft.policy.replacements_at_once_max:
-                draft.wait(f"{node.instance_id} waits to be {_DONE[repair]}: {under_way} repairs are under way")
+        if node.group != controller:
+            leads = node.group == first
+            if under_way[leads] >= draft.policy.replacements_at_once_max:
+                draft.wait(f"{node.instance_id} waits to be {_DONE[repair]}: {under_way[leads]} repairs are under way")
                 continue
-            if node.repair is None and _held(draft, node, budget):  # lost: nobody, and no budget, has agreed to it yet
+            # lost: nobody, and no budget, has agreed to it yet
+            if node.repair is None and _held(draft, node, budget.held_alone(node) if leads else budget.held(node)):
                 continue
-            under_way += 1
+            under_way[leads] += 1
         if node.repair is None:
             budget.begin(node)
         _BEGIN[repair](draft, node)
 
 
-def _held(draft: Draft, node: Node, budget: Budget) -> bool:
+def _held(draft: Draft, node: Node, held: Held | None) -> bool:
     """Whether too many are under repair for another one. It may answer again meanwhile, and is well then."""
-    held = budget.held(node)
     if held is not None:
         draft.held[node.instance_id] = held.budget
         draft.wait(f"{node.instance_id} waits to be {_DONE[Repair.REPLACE]}: {held.why}")
