@@ -234,7 +234,9 @@ def _doomed(cluster: Cluster, request: dict[str, Any]) -> set[str]:
     doomed = set(request.get("InstanceGroupsToDelete") or [])
     unknown = sorted(doomed - {group.name for group in cluster.groups})
     if unknown:
-        raise Validation(f"InstanceGroupsToDelete names groups that cluster {cluster.name} has not: {', '.join(unknown)}.")
+        raise Validation(
+            f"InstanceGroupsToDelete names groups that cluster {cluster.name} has not: {', '.join(unknown)}."
+        )
     return doomed
 
 

@@ -16,6 +16,7 @@ from tocsin.model.changes import Change, Delete, Put
 from tocsin.model.cluster import Cluster, Node
 from tocsin.model.cluster_event import ClusterEvent, EventLevel, ResourceType
 from tocsin.model.names import derived_uuid
+from tocsin.model.operation import Operation
 
 EVENTS_KEPT_MAX = 500  # of one cluster; about as many as AWS lets one page through
 
@@ -43,11 +44,11 @@ def cluster_events(
         *groups_ended(before, after, members),
         *cluster_ended(before, after),
     ]
-    return [_event(after, one, at, told + number) for number, one in enumerate(said, 1)]
+    return [_event(before, after, one, at, told + number) for number, one in enumerate(said, 1)]
 
 
-def _event(cluster: Cluster, said: Said, at: datetime, n: int) -> ClusterEvent:
-    operation = active(cluster, said.group) if said.group else None
+def _event(before: Cluster | None, cluster: Cluster, said: Said, at: datetime, n: int) -> ClusterEvent:
+    operation = _under_way(before, cluster, said.group) if said.group else None
     return ClusterEvent(
         scope=cluster.scope,
         cluster_id=cluster.id,
@@ -62,6 +63,11 @@ def _event(cluster: Cluster, said: Said, at: datetime, n: int) -> ClusterEvent:
         operation_id=said.operation_id or (operation.id if operation else ""),
         metadata={said.member: {name: value for name, value in said.metadata.items() if value not in (None, "")}},
     )
+
+
+def _under_way(before: Cluster | None, cluster: Cluster, group: str) -> Operation | None:
+    """The group's operation, or the one that this very commit ends: what ended it belongs to it."""
+    return active(cluster, group) or (active(before, group) if before else None)
 
 
 def keep(events: Iterable[ClusterEvent]) -> list[Change]:
