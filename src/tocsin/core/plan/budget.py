@@ -72,7 +72,7 @@ class Budget:
         return None
 
     def held_alone(self, node: Node) -> Held | None:
-        """The same as if its group were all there is: nodes of others, which may wait for this one, count for nothing."""
+        """The same as if its group were all there is: nodes of others, which may wait for this one, do not count."""
         group = (GROUP, node.group), f"group {node.group}"
         for budget, percent in ((CLUSTER, self._bounds.cluster), (GROUP, self._bounds.group)):
             if why := self._over(*group, percent):
