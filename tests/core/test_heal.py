@@ -346,7 +346,7 @@ def test_a_gpu_is_reset_while_its_node_runs_and_is_well_again() -> None:
     sick = hung(world, world.members[1])
     assert sick.reset is not None
     assert (sick.status, sick.health, sick.reset.gpus) == (NodeStatus.RUNNING, Health.UNHEALTHY, (GPU,))
-    assert sick.advice == "The GPUs with the fault are being reset. Please wait."
+    assert sick.advice == "The GPUs with the fault are reset as soon as they may be. Please wait."
     assert sick.reset_work in world.links[sick.instance_id].ordered
     outlook = world.outlook_of(sick)
     assert outlook["next"] == f"{GPU} is reset (xid-46)"

@@ -49,7 +49,7 @@ def test_a_gpu_is_reset_under_its_node_and_what_comes_back_reboots_it(ward: Put,
     bay.kernel_says(node, XID.format(code=46))
     first, well = bay.summaries(2)
     assert (first["HealthStatus"], first["RepairAction"]) == ("Unhealthy", "None")
-    assert first["Recommendation"] == "The GPUs with the fault are being reset. Please wait."
+    assert first["Recommendation"] == "The GPUs with the fault are reset as soon as they may be. Please wait."
     assert well["HealthStatus"] == "Healthy"
     assert (tmp_path / "asked").read_text() == "--gpu-reset -i 0000:b9:00.0\n"
     told = story(bay)

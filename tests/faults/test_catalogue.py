@@ -58,6 +58,10 @@ above = 80
         (b"[[fault]]\nname='x'\ntitle='x'\npattern='('\n", "fault x: the pattern is no regular expression"),
         (b"[[fault]]\nname='x'\ntitle='x'\nsame_as='y'\n", "there is no fault type y"),
         (b"[change.disk-full]\nneded = 2\n", "cannot be read"),
+        (b"[change.disk-full]\nneeded = 0\n", "Expected `int` >= 1"),
+        (b"[change.disk-full]\nsettle_s = -3\n", "Expected `float` >= 0"),
+        (b"[change.disk-full]\naction = 'reboot'\n", "disk-full is no code of the driver and takes no action"),
+        (b"[change.xid]\naction = 'reboot'\n", "xid is no code of the driver"),
         (b"not toml", "cannot be read"),
     ],
 )

@@ -4,10 +4,10 @@ Agents diagnose with it, the server judges with it, docs/faults.md is made from 
 """
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from tocsin.model.errors import TocsinError
 from tocsin.model.health import Clearing, Judgement, Remedy, Severity, Terms
@@ -27,6 +27,10 @@ Action = Literal[
     "replace",
     "decode",
 ]
+
+
+Span = Annotated[float, Meta(ge=0)]  # seconds
+Times = Annotated[int, Meta(ge=1)]
 
 
 class CatalogueError(TocsinError):
@@ -139,10 +143,10 @@ class Changed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ren
     severity: Severity | None = None
     remedy: Remedy | None = None
     clears: Clearing | None = None
-    quiet_s: float | None = None
-    needed: int | None = None
-    window_s: float | None = None
-    settle_s: float | None = None
+    quiet_s: Span | None = None
+    needed: Times | None = None
+    window_s: Span | None = None
+    settle_s: Span | None = None
     at_idle: bool | None = None
     fault_type: str | None = None
     reason: str | None = None
@@ -246,3 +250,6 @@ def _check(catalogue: Catalogue) -> None:
     unknown = [name for name in (*named, *catalogue.changes, *catalogue.observed) if not catalogue.knows(name)]
     if unknown:
         raise CatalogueError(f"there is no fault type {unknown[0]}: docs/faults.md lists them")
+    for name, change in catalogue.changes.items():
+        if change.action is not None and name in catalogue.faults:
+            raise CatalogueError(f"{name} is no code of the driver and takes no action: say what mends it as repair")

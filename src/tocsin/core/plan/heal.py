@@ -22,7 +22,7 @@ ADVICE = {
     Remedy.GPU_RESET: "Please Reboot the Faulty Node.",
     Remedy.REPLACE: "Please Replace the Faulty Node.",
 }
-RESETTING = "The GPUs with the fault are being reset. Please wait."
+RESETTING = "The GPUs with the fault are reset as soon as they may be. Please wait."
 LOOK = "Please Look at the Faulty Node."
 REPAIRS = {Remedy.REBOOT: Repair.REBOOT, Remedy.REPLACE: Repair.REPLACE}
 DONE_HERE = (Remedy.GPU_RESET, *REPAIRS)
