@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.core.world import BEGIN, SmallWorld, group_spec, later
+from tocsin.core.batches import REBOOT
 from tocsin.core.plan import FAULT_UPDATE
 from tocsin.core.policy import FleetPolicy
 from tocsin.core.software import DEFAULT_IMAGE_ID, batch_size, image_ids, update_software
-from tocsin.model.cluster import Cluster, InstanceGroup, NodeStatus, SoftwareUpdate
+from tocsin.model.cluster import Cluster, InstanceGroup, Node, NodeStatus, Repair, SoftwareUpdate
 from tocsin.model.cluster import SoftwareUpdateStatus as S
 from tocsin.model.errors import Conflict, Validation
 
@@ -175,7 +176,8 @@ def test_a_node_that_dies_while_it_is_updated_is_replaced_with_the_new_image() -
     assert status(world) == "Succeeded"
 
 
-def test_a_node_that_is_lost_half_way_and_answers_again_is_not_well() -> None:
+def lost_half_way() -> tuple[SmallWorld, Node]:
+    """A node that fell silent on its new root volume, before its script ran there, and answers again."""
     world = two_groups(1, NodeRecovery="None")
     world.request_software(InstanceGroups=[{"InstanceGroupName": WORKER}])
     world.turn()
@@ -188,8 +190,24 @@ def test_a_node_that_is_lost_half_way_and_answers_again_is_not_well() -> None:
     assert world.nodes[node.instance_id].status is NodeStatus.FAILURE
     world.links[node.instance_id] = replace(link, since=world.now, heard=world.now)
     world.settle()
-    assert world.nodes[node.instance_id].status is NodeStatus.FAILURE
+    return world, world.nodes[node.instance_id]
+
+
+def test_a_node_that_is_lost_half_way_and_answers_again_is_not_well() -> None:
+    world, node = lost_half_way()
+    assert node.status is NodeStatus.FAILURE
     assert world.living.status == "InService"
+
+
+def test_a_node_that_is_lost_half_way_is_no_better_after_a_reboot() -> None:
+    """Its script would not have run. A workload manager's administrator may ask for one all the same."""
+    world, node = lost_half_way()
+    [refused] = world.request_batch(REBOOT, node.instance_id).refused
+    assert (refused.code, refused.message.endswith("replace it.")) == ("InvalidInstanceStatus", True)
+    world.nodes[node.instance_id] = replace(node, repair=Repair.REBOOT)
+    world.settle()
+    [other] = world.running(WORKER)
+    assert (other.replaces, other.prepared, world.reboots.count(node.instance_id)) == (node.instance_id, True, 1)
 
 
 def test_what_comes_after_an_update_has_its_image() -> None:

@@ -130,6 +130,11 @@ def _obstacle(operation: str, cluster: Cluster, node: Node | None, asked: str) -
         )
     if operation == REBOOT and not node.joined:
         return WRONG_STATUS, f"Node {asked} is in status {node.status} and never joined the cluster: replace it."
+    if operation == REBOOT and not node.prepared:
+        return WRONG_STATUS, (
+            f"Node {asked} was lost in a software update, before its lifecycle script ran on its new root volume: "
+            "replace it."
+        )
     return None
 
 

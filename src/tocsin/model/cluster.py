@@ -298,6 +298,11 @@ class Node(Record, frozen=True, kw_only=True):
         return self.reboot_due or self.rebooted_at is not None
 
     @property
+    def prepared(self) -> bool:
+        """Its lifecycle script has run on the root volume that it has now, or its group has none."""
+        return self.script in (ScriptState.NONE, ScriptState.SUCCEEDED)
+
+    @property
     def reset_work(self) -> str:
         """The name of the reset that is under way: a node does each once."""
         assert self.reset is not None, "only a reset that is under way has a name"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tocsin.core.audit.world import Note, World, twins
-from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, Health, Node, NodeStatus, ScriptState
+from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, Health, Node, NodeStatus
 from tocsin.model.names import derived_instance_id
 
 _GROUPS_OF: dict[ClusterStatus, frozenset[GroupStatus]] = {
@@ -80,8 +80,7 @@ def _node_itself(node: Node) -> Iterable[Note]:
         "who reboots is pending": not node.rebooting
         or status in (NodeStatus.PENDING, NodeStatus.SYSTEM_UPDATING, NodeStatus.SHUTTING_DOWN),
         "who runs and is unhealthy has faults": status is not NodeStatus.RUNNING or not sick or found,
-        "who runs has run its script": status is not NodeStatus.RUNNING
-        or node.script in (ScriptState.NONE, ScriptState.SUCCEEDED),
+        "who runs has run its script": status is not NodeStatus.RUNNING or node.prepared,
         "who is unhealthy has faults, failed, reboots or leaves": not sick
         or found
         or node.rebooting

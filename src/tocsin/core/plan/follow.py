@@ -39,7 +39,7 @@ def _follow_pending(draft: Draft, node: Node) -> None:
         _fail_provision(draft, node, node.message or SCRIPT_FAILED)
     elif machine is MachineState.DEAD:
         _fail_provision(draft, node, ENDED_EARLY)
-    elif link is not None and link.connected and node.script in (ScriptState.NONE, ScriptState.SUCCEEDED):
+    elif link is not None and link.connected and node.prepared:
         draft.set(node, joined=True, message="", attempts=0, retry_at=None, **up(draft, node))
     elif link is None or not link.connected:
         timeout = draft.policy.launch_timeout_s
@@ -93,7 +93,7 @@ def _follow_system_updating(draft: Draft, node: Node) -> None:
     fault = _fault(draft, node)
     if fault:
         _lose(draft, node, fault, UNHEALTHY)
-    elif node.script in (ScriptState.NONE, ScriptState.SUCCEEDED):
+    elif node.prepared:
         be_well(draft, replace(node, updated_at=draft.now, tries=0))
 
 
@@ -133,8 +133,7 @@ def _follow_failure(draft: Draft, node: Node) -> None:
     """
     link = draft.seen.links.get(node.instance_id)
     lost = node.joined and node.fault in (FAULT_ENDED, FAULT_SILENT) and node.repair is None
-    whole = node.script in (ScriptState.NONE, ScriptState.SUCCEEDED)
-    if lost and whole and link is not None and link.connected and not _fault(draft, node):
+    if lost and node.prepared and link is not None and link.connected and not _fault(draft, node):
         be_well(draft, node)
 
 

@@ -59,6 +59,8 @@ def _due(draft: Draft, node: Node) -> Repair | None:
     """What is to be done with the node now."""
     if node.status is NodeStatus.SHUTTING_DOWN or node.rebooting:
         return None
+    if node.repair is Repair.REBOOT and not node.prepared:  # no reboot runs a lifecycle script
+        return Repair.REPLACE if node.status is NodeStatus.FAILURE else None
     if node.repair is not None:
         return node.repair
     left = draft.cluster.node_recovery is NodeRecovery.NONE and not _newcomer(node)
