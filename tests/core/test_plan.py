@@ -422,11 +422,14 @@ def test_planning_twice_is_planning_once(story: list[tuple[str, int]]) -> None:
 def test_a_rollback_restores_what_was(workers: int, more: int, added: int, drop: bool) -> None:
     world = SmallWorld(group_spec(CONTROLLER, 1), group_spec(WORKER, workers), group_spec("other", 1))
     world.settle()
-    groups, members = world.living.groups, set(world.nodes)
+    was, members = world.living, set(world.nodes)
     world.broken = {WORKER, "new"}
     grown = [group_spec(WORKER, workers + more + 1), group_spec("new", added)]
-    world.request_update(InstanceGroups=grown, **({"InstanceGroupsToDelete": ["other"]} if drop else {}))
+    also = {"NodeRecovery": "None", "ClusterRole": "arn:aws:iam::111122223333:role/other"}
+    world.request_update(InstanceGroups=grown, **also, **({"InstanceGroupsToDelete": ["other"]} if drop else {}))
+    assert world.living.spec["ClusterRole"] == also["ClusterRole"]
     world.settle()
     assert world.statuses[-2:] == ["RollingBack", "InService"]
-    assert world.living.groups == groups
+    now = world.living
+    assert (now.groups, now.node_recovery, now.spec, now.former) == (was.groups, was.node_recovery, was.spec, None)
     assert set(world.nodes) == members == set(world.machines)

@@ -169,5 +169,5 @@ def _deleted(
     if cluster.continuous:
         return begun(cluster, replace(cluster, groups=before), everybody, now), nodes
     groups = tuple(replace(one, status=GroupStatus.UPDATING) if fewer[one.name] else one for one in before)
-    after = replace(cluster, status=ClusterStatus.UPDATING, groups=groups, before=before, failure_message="")
-    return after, nodes
+    changes = {"groups": groups, "before": before, "former": None, "failure_message": ""}
+    return replace(cluster, status=ClusterStatus.UPDATING, **changes), nodes

@@ -16,7 +16,7 @@ from tocsin.core.groups import changed_group, ending, new_group, refuse_twins
 from tocsin.core.lifecycle import MAY_DELETE, MAY_UPDATE, MAY_UPDATE_CONTINUOUS
 from tocsin.core.operations import begun
 from tocsin.core.software import image_ids
-from tocsin.model.cluster import Cluster, ClusterStatus, GroupStatus, InstanceGroup, Node, NodeRecovery
+from tocsin.model.cluster import Cluster, ClusterStatus, Former, GroupStatus, InstanceGroup, Node, NodeRecovery
 from tocsin.model.errors import Conflict, ResourceLimitExceeded, Validation
 from tocsin.model.names import Scope
 from tocsin.model.records import successor
@@ -92,6 +92,7 @@ def update(cluster: Cluster, request: dict[str, Any], now: datetime, nodes: Iter
             status=ClusterStatus.UPDATING,
             groups=_merged(cluster, request, now),
             before=cluster.groups,
+            former=Former(node_recovery=cluster.node_recovery, spec=cluster.spec),
             failure_message="",
             node_recovery=_recovery(request) or cluster.node_recovery,
             spec=cluster.spec | {name: request[name] for name in CLUSTER_CARRIED if name in request},
@@ -99,7 +100,7 @@ def update(cluster: Cluster, request: dict[str, Any], now: datetime, nodes: Iter
     )
     if not after.continuous:
         return after
-    return continuous(cluster, replace(after, status=cluster.status, before=cluster.before), nodes, now)
+    return continuous(cluster, replace(after, status=cluster.status, before=cluster.before, former=None), nodes, now)
 
 
 def continuous(before: Cluster | None, after: Cluster, nodes: Iterable[Node], now: datetime) -> Cluster:

@@ -180,10 +180,18 @@ class InstanceGroup(Struct, frozen=True, kw_only=True):
         return config
 
 
+class Former(Struct, frozen=True, kw_only=True):
+    """What an update may change of a cluster beside its groups, as it was."""
+
+    node_recovery: NodeRecovery | None
+    spec: dict[str, Any]
+
+
 class Cluster(Record, frozen=True, kw_only=True):
     """A cluster. `spec` holds the request members beside name, groups, tags and NodeRecovery.
 
-    `before` are the groups as they stood when the operation under way began: what RollingBack goes back to.
+    `before` are the groups as they stood when the operation under way began, and `former` what the cluster itself was
+    told until then: what RollingBack goes back to.
     `launches` counts the instances ever ordered; instance ids are derived from it. `operations` are those of a cluster
     with continuous provisioning, the oldest first.
     """
@@ -200,6 +208,7 @@ class Cluster(Record, frozen=True, kw_only=True):
     spec: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     before: tuple[InstanceGroup, ...] = ()
+    former: Former | None = None
     launches: int = 0
     operations: tuple[Operation, ...] = ()
 

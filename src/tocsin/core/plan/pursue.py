@@ -40,11 +40,11 @@ def _pursue_updating(draft: Draft) -> None:
     fill(draft)
     failed = _hopeless(draft)
     if failed is not None:
-        _roll_back(draft, _restored(draft.cluster), failed)
+        _roll_back(draft, _restored(draft.cluster), failed, **_told_before(draft.cluster))
     elif provisioning(draft):
         draft.wait(f"{provisioning(draft)} of {len(draft.nodes)} instances are being provisioned")
     elif not shrinking(draft):
-        draft.move(ClusterStatus.IN_SERVICE, settled(draft.cluster.groups), before=())
+        draft.move(ClusterStatus.IN_SERVICE, settled(draft.cluster.groups), before=(), former=None)
 
 
 def _pursue_rolling_back(draft: Draft) -> None:
@@ -53,7 +53,7 @@ def _pursue_rolling_back(draft: Draft) -> None:
     elif draft.cluster.before:
         if not shrinking(draft):
             mend(draft)
-            draft.move(ClusterStatus.IN_SERVICE, settled(draft.cluster.groups), before=())
+            draft.move(ClusterStatus.IN_SERVICE, settled(draft.cluster.groups), before=(), former=None)
     elif not shrinking(draft):
         draft.move(ClusterStatus.FAILED, draft.cluster.groups)
 
@@ -101,12 +101,18 @@ def _hopeless(draft: Draft) -> Node | None:
     return lost[0] if lost else None
 
 
-def _roll_back(draft: Draft, groups: Iterable[InstanceGroup], failed: Node) -> None:
+def _roll_back(draft: Draft, groups: Iterable[InstanceGroup], failed: Node, **changes: object) -> None:
     """Turn back, in a step of its own: RollingBack and the node that failed are always seen, however shortly."""
     message = failed.message
     if not message.startswith(NO_CAPACITY_BEGINS):  # that is told as it is: there is no instance that could have failed
         message = PROVISION_FAILED.format(instance_id=failed.instance_id, message=message)
-    draft.move(ClusterStatus.ROLLING_BACK, groups, failure_message=message)
+    draft.move(ClusterStatus.ROLLING_BACK, groups, failure_message=message, **changes)
+
+
+def _told_before(cluster: Cluster) -> dict[str, object]:
+    """What the operation changed of the cluster itself, as it was: all or nothing."""
+    former = cluster.former
+    return {"node_recovery": former.node_recovery, "spec": former.spec} if former else {}
 
 
 def _restored(cluster: Cluster) -> list[InstanceGroup]:
