@@ -7,7 +7,7 @@ from tests.core.world import SmallWorld, group_spec
 from tocsin.core.commit import World
 from tocsin.core.members import Members
 from tocsin.core.plan.resets import ended
-from tocsin.model.cluster import Node
+from tocsin.model.cluster import Node, NodeStatus
 from tocsin.model.health import GpuReset, Mended, Remedy
 from tocsin.model.link import GpuResetEnded
 from tocsin.model.times import epoch_ms
@@ -59,3 +59,15 @@ def test_it_is_measured_how_long_a_fault_took_to_be_known_and_to_be_told() -> No
     world.settle()
     commit(struck, world.nodes[well.instance_id], 100)
     assert sum(sickness.told_s.counts) == 1, "who is well again is not told as sick"
+
+
+def test_a_software_update_reboots_nodes_and_repairs_none() -> None:
+    small = SmallWorld(group_spec("workers", 1))
+    small.settle()
+    [well] = small.nodes.values()
+    sickness = Sickness(lambda: 0)
+    for status, counted in ((NodeStatus.SYSTEM_UPDATING, 0), (NodeStatus.PENDING, 1)):
+        rebooting = replace(well, status=status, reboot_due=True)
+        old, new = (World(cluster=small.living, nodes=Members({one.instance_id: one})) for one in (well, rebooting))
+        sickness.moved(old, new, [well.instance_id])
+        assert sickness.repairs[Remedy.REBOOT] == counted

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.core.commit import World
 from tocsin.core.faults import HealthPolicy, score
 from tocsin.core.histogram import Histogram
-from tocsin.model.cluster import Health, Node
+from tocsin.model.cluster import Health, Node, NodeStatus
 from tocsin.model.health import Remedy
 
 
@@ -54,7 +54,8 @@ class Sickness:
             self.verdicts[new.health] += 1
             if new.health is Health.UNHEALTHY and new.faults:
                 self._measure(self.told_s, max(one.last_ms for one in new.faults))
-        self.repairs[Remedy.REBOOT] += new.reboot_due and not old.reboot_due
+        begins = new.reboot_due and not old.reboot_due
+        self.repairs[Remedy.REBOOT] += begins and new.status is not NodeStatus.SYSTEM_UPDATING
         self.repairs[Remedy.GPU_RESET] += new.reset is not None and old.reset is None
         ended = new.reset_end if old.reset is not None and new.reset is None else None
         self.failed += ended is not None and bool(ended.failed)
