@@ -263,7 +263,11 @@ def test_extensions_go_with_their_cluster(pod: HyperPod, cluster: str) -> None:
     pod.until_gone("c")
 
     def forgotten() -> bool:
-        return refusal(pod.api.list_tags, ResourceArn=arn).code == "ResourceNotFound"
+        try:
+            pod.api.list_tags(ResourceArn=arn)
+        except ClientError as error:
+            return bool(error.response["Error"]["Code"] == "ResourceNotFound")
+        return False
 
     eventually(forgotten, "the extension is forgotten")
 

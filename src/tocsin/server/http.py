@@ -14,6 +14,9 @@ from tocsin.server.worlds import App
 
 # Of the 5 s a stop may take: open requests get one, agents up to three.
 DRAIN_S_MAX = 1
+# A connection may rest so long between two requests: longer than clients and load balancers keep theirs (60 s, mostly),
+# so that it is not closed just as the next request is on its way.
+IDLE_S_MAX = 75
 BACKLOG = 2048
 
 
@@ -29,6 +32,7 @@ async def served(front: App, listening: socket.socket) -> AsyncIterator[asyncio.
         lifespan="off",
         ws_max_size=FRAME_BYTES_MAX,
         timeout_graceful_shutdown=DRAIN_S_MAX,
+        timeout_keep_alive=IDLE_S_MAX,
         backlog=BACKLOG,
         server_header=False,
         proxy_headers=False,  # nothing here asks who a proxy says that it speaks for
