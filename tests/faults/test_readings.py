@@ -36,6 +36,15 @@ def test_a_fault_begins_after_so_many_readings_in_a_row_and_ends_so_too() -> Non
     assert told(LEVEL, [11, 11, 11, 0, 0, 11, 0, 0, 0]) == [(2, False), (8, True)]
 
 
+def test_a_fault_that_lasts_is_said_again_also_when_the_clock_was_set_back() -> None:
+    gauge = Gauge()
+    for value in (11, 11, 11):
+        gauge, _ = measure(gauge, Reading(check="c", subject="s", value=value, at_ms=NOW_MS), LEVEL)
+    for at_ms, said in ((NOW_MS - 1000, True), (NOW_MS, False), (NOW_MS - 2 * REMIND_MS, True)):
+        gauge, finding = measure(gauge, Reading(check="c", subject="s", value=11, at_ms=at_ms), LEVEL)
+        assert (finding is not None) is said
+
+
 def test_between_the_thresholds_nothing_changes() -> None:
     assert told(LEVEL, [7] * 10) == []
     assert told(LEVEL, [11] * 3 + [7] * 10) == [(2, False)]

@@ -94,3 +94,8 @@ def acceptable_time(at_ms: int, now: datetime) -> int:
     """A node's clock may be wrong; what it tells of a time too far from ours is told as of now."""
     here = epoch_ms(now)
     return at_ms if abs(at_ms - here) <= SKEW_MAX_S * 1000 else here
+
+
+def seen_at(at_ms: int, now: datetime) -> int:
+    """A finding's time. Never one to come: of a node whose clock is ahead it would count late, and last too long."""
+    return min(acceptable_time(at_ms, now), epoch_ms(now))

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from tocsin.core.faults import Catalogue, health_lines, judge
-from tocsin.core.reports import acceptable_time, effect, history_with, lines
+from tocsin.core.reports import acceptable_time, effect, history_with, lines, seen_at
 from tocsin.doors.links import Link, Links
 from tocsin.model.changes import Change, Log, Put
 from tocsin.model.cluster import Cluster
@@ -182,7 +182,7 @@ class NodesDoor:
 
     async def _report(self, instance_id: str, report: NodeReport) -> None:
         if isinstance(report, Found):  # a node's clock may be wrong, and its faults lapse by ours
-            at_ms = acceptable_time(report.finding.at_ms, self._clock.now())
+            at_ms = seen_at(report.finding.at_ms, self._clock.now())
             report = replace(report, finding=replace(report.finding, at_ms=at_ms))
         new = report.n > self._fleet.heard_through(instance_id)
         change = effect(report, self._catalogue)

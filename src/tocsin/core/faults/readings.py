@@ -45,7 +45,7 @@ def measure(gauge: Gauge, reading: Reading, fault: Fault) -> tuple[Gauge, Findin
     against = _within(fault, value) if gauge.open else _beyond(fault, value)
     if not against:
         gauge = replace(gauge, run=0, lasted_s=0.0)
-        due = gauge.open and reading.at_ms - gauge.said_ms >= REMIND_MS
+        due = gauge.open and not 0 <= reading.at_ms - gauge.said_ms < REMIND_MS  # before: the clock was set back
         return _told(gauge, reading, fault, over=False) if due else (gauge, None)
     gauge = replace(gauge, run=gauge.run + 1, lasted_s=gauge.lasted_s + passed_s if gauge.run else 0.0)
     if gauge.run < fault.times or gauge.lasted_s < (fault.stays_s if gauge.open else fault.lasts_s):
