@@ -193,3 +193,12 @@ def test_what_a_person_asks_for_waits_for_no_bound_of_lost_nodes() -> None:
     world.settle()
     assert node.instance_id not in world.nodes
     assert {one.health for one in world.members} == {Health.HEALTHY}
+
+
+def test_where_nothing_is_recovered_a_lost_node_is_not_said_to_be_replaced() -> None:
+    for recovery, told in (("None", "nothing: NodeRecovery is None (else: replace)"), ("Automatic", "replace")):
+        world = SickWorld(1, 1, health=NO_ROOM, NodeRecovery=recovery)
+        [node] = workers(world)
+        world.kill(node.instance_id)
+        world.turn()
+        assert told in world.outlook_of(node)["next"]

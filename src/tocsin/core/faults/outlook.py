@@ -24,6 +24,7 @@ ENDS = {
     Clearing.REPLACE: "when the node was replaced",
     Clearing.HUMAN: "when a person clears it",
 }
+_NO_RECOVERY = "nothing: NodeRecovery is None (else: {else_})"
 
 
 def outlook(cluster: Cluster, node: Node, waiting: Sequence[str], policy: HealthPolicy, now_ms: int) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def _next(cluster: Cluster, node: Node, verdict: Verdict, waiting: Sequence[str]
     if node.repair is not None:
         return f"{node.repair.lower()} ({node.why})"
     if verdict.healthy:
-        return _quiet(node, verdict)
+        return _quiet(cluster, node, verdict)
     return _left(cluster, verdict)
 
 
@@ -150,11 +151,13 @@ def _left(cluster: Cluster, verdict: Verdict) -> str:
     if verdict.remedy is Remedy.NONE:
         return "nothing: no repair from here mends this; a person should look"
     if cluster.node_recovery is NodeRecovery.NONE:
-        return f"nothing: NodeRecovery is None (else: {verdict.remedy})"
+        return _NO_RECOVERY.format(else_=verdict.remedy)
     return str(verdict.remedy)
 
 
-def _quiet(node: Node, verdict: Verdict) -> str:
+def _quiet(cluster: Cluster, node: Node, verdict: Verdict) -> str:
+    if node.status is NodeStatus.FAILURE and node.joined and cluster.node_recovery is NodeRecovery.NONE:
+        return _NO_RECOVERY.format(else_=Remedy.REPLACE)
     if node.health is Health.UNHEALTHY:
         return "replace" if node.status is NodeStatus.FAILURE else "it is looked at again"
     if verdict.wake_ms:
