@@ -182,6 +182,18 @@ def test_a_group_that_is_only_the_first_is_replaced_by_and_by_and_holds_nobody_u
     assert not killed & world.nodes.keys()
 
 
+def test_without_any_room_one_node_of_the_first_group_is_replaced_for_the_others_wait_for_it() -> None:
+    world = SickWorld(3, 2, health=NO_ROOM)
+    dead = {node.instance_id for node in world.members if node.group == "group-1"}
+    for instance_id in dead:
+        world.kill(instance_id)
+    world.turn()
+    assert len(world.made().held) == 2
+    world.settle()
+    assert {node.status for node in world.members} == {NodeStatus.RUNNING}
+    assert not dead & world.nodes.keys()
+
+
 def test_what_a_person_asks_for_waits_for_no_bound_of_lost_nodes() -> None:
     world = SickWorld(1, 2, health=NO_ROOM)
     node = workers(world)[0]

@@ -72,17 +72,17 @@ class Budget:
         return None
 
     def held_alone(self, node: Node) -> Held | None:
-        """The same as if its group were all there is: nodes of others, which may wait for this one, do not count."""
+        """The same as if its group were all there is: others, which may wait for this one, do not count."""
         group = (GROUP, node.group), f"group {node.group}"
         for budget, percent in ((CLUSTER, self._bounds.cluster), (GROUP, self._bounds.group)):
-            if why := self._over(*group, percent):
+            if why := self._over(*group, percent, always=1):
                 return Held(budget, why)
         return None
 
-    def _over(self, key: Key, name: str, percent: float) -> str:
+    def _over(self, key: Key, name: str, percent: float, always: int = 0) -> str:
         """Why no more of this share may be under repair; "" when one may."""
         size, under_way = self._size(key), self._under_way[key]
-        if under_way < max(self._bounds.floor, int(size * percent / 100)):
+        if under_way < max(always, self._bounds.floor, int(size * percent / 100)):
             return ""
         return f"{under_way} of {size} nodes of {name} are under repair, and {percent:g} % may be"
 
