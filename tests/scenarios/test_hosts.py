@@ -153,6 +153,10 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 
 def test_hosts_become_instances_are_replaced_by_spares_and_go_back(room: Room) -> None:
+    watching = b'{"gpus": false, "daemons": ["sshd"], "inject": true}'
+    for name in HOSTS[:2]:
+        room.place(name).mkdir()
+        (room.place(name) / "watch.json").write_bytes(watching)
     room.joined(*HOSTS)
     room.create(2, NodeRecovery="Automatic")
     room.cluster("InService")
@@ -168,7 +172,9 @@ def test_hosts_become_instances_are_replaced_by_spares_and_go_back(room: Room) -
     there = {"Id": "us-7", "Type": "ml.u-p6e-gb200x72"}
     claims = {room.host("gpu-01")["instance_id"]: there, room.host("gpu-02")["instance_id"]: None}
     assert told == [claims, claims]
-    assert (room.place("gpu-01") / "machines" / room.host("gpu-01")["instance_id"] / "home" / "ran").exists()
+    its = room.place("gpu-01") / "machines" / room.host("gpu-01")["instance_id"]
+    assert (its / "home" / "ran").exists()
+    assert (its / "watch.json").read_bytes() == watching, "an instance watches what its host says"
 
     room.kill_instance("gpu-01")
     room.in_state("gpu-03", "claimed")

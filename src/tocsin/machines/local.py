@@ -220,6 +220,14 @@ class LocalMachines:
             self._states[instance_id] = MachineState.STOPPED if parked else MachineState.DEAD
             self._changed(instance_id)
 
+    def _tell_what_to_watch(self, file: Path) -> None:
+        """A machine that is this whole one watches what the host's own file says, whoever is its instance."""
+        ours = self._root.parent / WATCH_FILE
+        if self._whole_host and ours.exists():
+            shutil.copyfile(ours, file)
+        elif not self._whole_host and not file.exists():
+            file.write_bytes(msgspec.json.encode(SHARED))
+
     def _boot(self, instance_id: str, token: str = "") -> int:
         """Prepare the directory and start the agent in it; returns its process id. Without `token` it keeps its own."""
         place = self._place(instance_id)
@@ -228,8 +236,7 @@ class LocalMachines:
         place.mkdir(mode=0o700, exist_ok=True)
         if token:
             _write_private(place / TOKEN_FILE, token)
-        if not self._whole_host and not (place / WATCH_FILE).exists():
-            (place / WATCH_FILE).write_bytes(msgspec.json.encode(SHARED))
+        self._tell_what_to_watch(place / WATCH_FILE)
         (place / PID_FILE).unlink(missing_ok=True)  # until the agent of this boot lives
         where = ["--instance-id", instance_id, "--server", self._server_url(), "--dir", str(place)]
         log_file = _open_log(place / LOG_FILE)
