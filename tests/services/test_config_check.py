@@ -55,6 +55,11 @@ def test_every_wrong_name_and_type_is_said_at_once_with_the_nearest_name(tmp_pat
 
 CASES = [
     ('host = "0.0.0.0"', "error host 0.0.0.0 can be reached"),
+    ("[fleet]\nlaunch_timeout_s = -5", "error fleet.launch_timeout_s must be 0 or more, not -5"),
+    ("[health]\nlost_floor = -1", "error health.lost_floor must be 0 or more, not -1"),
+    ("[simulated]\nspeed = nan", "error simulated.speed must be 0 or more, not nan"),
+    ("[fleet]\nscript_time_limit_s = inf", "error fleet.script_time_limit_s must be 0 or more, not inf"),
+    ("extension_health_s = 0", "error extension_health_s must be above 0"),
     ('account = "12"', "error account must be 12 digits"),
     ('[mail]\nhost = "mail.example"', "error mail.from_address must be the address"),
     ('[mail]\nfrom_address = "a@b.example"', "warning mail.host no mail server is named"),

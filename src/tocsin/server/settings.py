@@ -1,9 +1,10 @@
 """Settings: defaults, then a TOML file, then TOCSIN_… variables, then the command line. docs/settings.md lists all."""
 
+import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,6 +125,7 @@ def load(config: Path | None, given: Mapping[str, Any], environment: Mapping[str
         wrong, _, where = str(error).partition(" - at `$")
         raise SettingsError(f"setting {where.strip('.`') or '?'}: {wrong}") from error
     _check(settings)
+    _check_numbers(settings)
     return settings
 
 
@@ -170,3 +172,21 @@ def _check(settings: Settings) -> None:
             f"host {settings.host} can be reached from other machines, and without access_keys in the settings anybody "
             "there could run scripts here: set access_keys, or bind to 127.0.0.1"
         )
+
+
+def _check_numbers(settings: Settings) -> None:
+    for name, value in _numbers(settings, ""):
+        if not 0 <= value < math.inf:
+            raise SettingsError(f"{name} must be 0 or more, not {value}")
+    if not settings.extension_health_s:
+        raise SettingsError("extension_health_s must be above 0: nodes would ask without a pause")
+
+
+def _numbers(table: Struct, prefix: str) -> Iterator[tuple[str, float]]:
+    """Every number in the tables: none of them means anything below 0."""
+    for one in msgspec.structs.fields(table):
+        value, name = getattr(table, one.name), f"{prefix}{one.name}"
+        if isinstance(value, Struct):
+            yield from _numbers(value, f"{name}.")
+        elif isinstance(value, int | float):
+            yield name, value
