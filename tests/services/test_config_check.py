@@ -104,6 +104,13 @@ def test_what_the_inventory_lacks_is_said(tmp_path: Path, inventory: str, findin
     assert found(tmp_path, toml) == [(level, "machines.inventory", text.format(hosts)) for level, text in findings]
 
 
+def test_a_sites_table_of_faults_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    table = tmp_path / "faults.toml"
+    table.write_text("[change.disk-full]\naction = 'reboot'\n")
+    told = said(tmp_path, f'[health]\ncatalogue = "{table}"')
+    assert f"with {table}: disk-full is no code of the driver and takes no action" in told
+
+
 @pytest.mark.parametrize(("toml", "text"), CASES)
 def test_what_is_missing_or_wrong_is_said(tmp_path: Path, toml: str, text: str) -> None:
     told = said(tmp_path, toml)

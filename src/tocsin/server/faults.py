@@ -23,4 +23,5 @@ def load_catalogue(policy: HealthPolicy) -> Catalogue:
     except OSError as error:
         raise SettingsError(f"health.catalogue {policy.catalogue}: cannot be read: {error.strerror}") from error
     except CatalogueError as error:
-        raise SettingsError(f"setting health: {error}") from error
+        file = f", with {policy.catalogue}" if policy.catalogue else ""
+        raise SettingsError(f"setting health{file}: {error}") from error
