@@ -69,6 +69,15 @@ def job(name: str, since_s: float = -3600, until_s: float | None = None) -> Job:
         ({"a": ran(job("1", until_s=0)), "b": ran(job("1", until_s=0))}, {"a": (2, "1"), "b": (2, "1")}),
         ({"a": ran(job("1", until_s=-11)), "b": ran(job("1"))}, {}),
         ({"a": ran(job("1", since_s=11)), "b": ran(job("1"))}, {}),
+        # Nor does one that had ended where the next had begun: it begins once the one before is cleaned up.
+        (
+            {name: ran(job("1", until_s=-3), job(own, since_s=-2)) for name, own in (("a", "2"), ("b", "3"))},
+            {},
+        ),
+        (
+            {name: ran(job("1", until_s=-3), job("2", since_s=-2)) for name in "ab"},
+            {"a": (2, "2"), "b": (2, "2")},
+        ),
         # Nodes that the workload manager does not know count as one job. Nothing is known of who was asked before.
         ({"a": Ran(at_ms=NOW_MS + 1), "b": Ran(at_ms=NOW_MS + 1)}, {"a": (2, ""), "b": (2, "")}),
         ({"a": Ran(at_ms=NOW_MS + 1), "b": ran(job("1"))}, {}),

@@ -16,6 +16,7 @@ from tocsin.model.scheduling import Job, Ran
 SUSPECT = "This GPU had it {count} times, and none else did: check it in depth (StartClusterHealthCheck)."
 AT_ONCE = "{nodes} nodes{job} had it at once: look at the job, not at the hardware."
 # Between the clocks of nodes and of the workload manager, and what a job's processes do before and after its time.
+# It is of no matter where another job was there: that begins once the one before is cleaned up.
 SLACK_MS = 10_000
 SEVERAL = "{gpus} GPUs of this node had it: look at the job, not at the hardware."
 # (instance, code) -> how many nodes had the code at about that time, and the id of their job ("": nobody says).
@@ -66,11 +67,12 @@ def _jobs_at(instance_id: str, at_ms: int, jobs: Mapping[str, Ran] | None) -> li
         return []
     if ran.jobs is None:
         return [""]
-    return [job.id for job in ran.jobs if _in_time(job, at_ms)]
+    there = [job.id for job in ran.jobs if _in_time(job, at_ms, 0)]
+    return there or [job.id for job in ran.jobs if _in_time(job, at_ms, SLACK_MS)]
 
 
-def _in_time(job: Job, at_ms: int) -> bool:
-    return job.since_ms - SLACK_MS <= at_ms and not 0 < job.until_ms < at_ms - SLACK_MS
+def _in_time(job: Job, at_ms: int, slack_ms: int) -> bool:
+    return job.since_ms - slack_ms <= at_ms and not 0 < job.until_ms < at_ms - slack_ms
 
 
 def _at_once(nodes: int, job: str) -> str:
