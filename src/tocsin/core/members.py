@@ -28,6 +28,11 @@ def passing(node: Node) -> bool:
     return node.status is NodeStatus.PENDING and first and _quiet(node)
 
 
+def stirs(node: Node) -> bool:
+    """It neither is calm nor passes: each plan looks at it."""
+    return not calm(node) and not passing(node)
+
+
 def _quiet(node: Node) -> bool:
     return node.repair is None and not node.faults and not node.advice
 
@@ -47,17 +52,17 @@ def _rank(node: Node) -> Rank:
 class Glance:
     """What is known of a cluster's nodes without looking at all of them.
 
-    `stirred` are those that are not calm and do not pass, in the order of their `ranks`: whose turn is first must not
-    depend on who turned first. `addresses` counts who has each. By group: `sizes` counts those that are meant to stay,
-    `joined` those of them that have joined, `running` those that run, `coming` those that pass on their way in,
-    `leaving` those that shut down. `nameless` have no logical id.
+    `stirred` are those that stir, in the order of their `ranks`: whose turn is first must not depend on who turned
+    first. `addresses` counts who has each. By group: `sizes` counts those that are meant to stay, `joined` those of
+    them that have joined, `running` those that run, `coming` those that pass on their way in, `leaving` those that
+    shut down. `nameless` have no logical id.
     """
 
     __slots__ = ("addresses", "coming", "joined", "leaving", "nameless", "ranks", "running", "sizes", "stirred")
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         everybody = nodes.values()
-        self.stirred = sorted((node for node in everybody if not calm(node) and not passing(node)), key=_rank)
+        self.stirred = sorted(filter(stirs, everybody), key=_rank)
         self.ranks = [_rank(node) for node in self.stirred]
         self.addresses: Layered[int] = Layered(Counter(node.address for node in everybody))
         self.sizes = Counter(node.group for node in everybody if stays(node))
@@ -78,12 +83,12 @@ class Glance:
         """One came, changed or went."""
         if old is not None:
             self._count(old, -1)
-            if not calm(old) and not passing(old):
+            if stirs(old):
                 place = bisect_left(self.ranks, _rank(old))
                 del self.stirred[place], self.ranks[place]
         if new is not None:
             self._count(new, 1)
-            if not calm(new) and not passing(new):
+            if stirs(new):
                 place = bisect_left(self.ranks, _rank(new))
                 self.stirred.insert(place, new)
                 self.ranks.insert(place, _rank(new))
@@ -114,7 +119,7 @@ class Members(Mapping[str, Node]):
         self.glance: Glance = known.glance if known is not None else Glance(nodes)
 
     def stirred(self) -> list[Node]:
-        """Those that are not calm and do not pass."""
+        """Those that stir."""
         return list(self.glance.stirred)
 
     def restless(self) -> list[Node]:
@@ -125,7 +130,7 @@ class Members(Mapping[str, Node]):
         """And those of whom there is news."""
         yield from self.stirred()
         others = (node for node in map(self.nodes.get, sorted(news)) if node is not None)
-        yield from (node for node in others if calm(node) or passing(node))
+        yield from (node for node in others if not stirs(node))
 
     def differing(self, before: "Members") -> list[str]:
         """Whose record is not the very same, those that are gone last."""
